@@ -1,0 +1,25 @@
+#pragma once
+
+#include "base/units.h"
+
+namespace buoy {
+
+// Time is injected. Threads: every implementation may be called from any thread.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  // Never goes back within a process, whatever is done to the machine's wall clock (see os/system_clock.h).
+  virtual Time now() const = 0;
+};
+
+class FakeClock final : public Clock {
+ public:
+  explicit FakeClock(Time start = Time{std::chrono::hours{24 * 365 * 50}}) : now_(start) {}
+  Time now() const override { return now_; }
+  void advance(Duration by) { now_ += by; }
+
+ private:
+  Time now_;
+};
+
+}  // namespace buoy

@@ -1,0 +1,213 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/units.h"
+
+// The nouns of the engine. Plain values: no I/O, no clock, no threads. Full job specifications (command, env, …)
+// are not here: the store keeps them, the engine keeps only what decisions need, so that 100,000 queued jobs are cheap.
+namespace buoy::engine {
+
+enum class SpotPreference : std::uint8_t { prefer, only, never };
+enum class Market : std::uint8_t { spot, on_demand };
+
+struct Resources {
+  std::int32_t milli_cpus = 1000;
+  std::int32_t gpus = 0;
+  ByteCount memory{};  // zero: no request
+  bool operator==(const Resources&) const = default;
+};
+
+// What a user asks for, reduced to what decisions need.
+struct JobRequest {
+  std::string name;
+  std::string queue = "default";
+  std::vector<std::string> pools;  // in order of preference; empty: the queue's
+  std::int32_t machines = 1;       // gang size
+  Resources resources;
+  SpotPreference spot = SpotPreference::prefer;
+  std::int32_t priority = 0;           // within the queue, higher first
+  std::int32_t retry_failures = 0;     // how many times the job's own non-zero exit is forgiven
+  Duration max_run{};                  // over all attempts, zero: none
+  Duration max_wait{};                 // waiting plus running from submit, zero: none
+  Duration stop_grace{30'000'000};     // from the stop signal to SIGKILL
+};
+
+enum class JobPhase : std::uint8_t {
+  queued,      // no machine yet
+  starting,    // machines asked for, or up and preparing
+  running,     // every member's process runs
+  recovering,  // lost its machine(s) or failed with retries left; the next attempt is being put together
+  stopping,    // told to stop, saving
+  succeeded, failed, cancelled, timed_out,  // terminal
+};
+constexpr bool isTerminal(JobPhase phase) { return phase >= JobPhase::succeeded; }
+
+enum class StopReason : std::uint8_t { none, cancelled, max_run, max_wait, peer_lost, peer_failed, notice };
+
+// The phases of one member of an attempt, as its agent reports them, in this order (some may be skipped).
+enum class MemberPhase : std::uint8_t {
+  assigned,   // the agent does not know of it yet
+  preparing,  // the agent fetches sources and inputs
+  restoring,  // the agent restores the checkpoint
+  running,    // the job's process runs
+  saving,     // the process has ended or been told to; the last flush and commit
+  done,       // nothing more will come; see MemberResult
+};
+
+struct MemberResult {
+  enum class Kind : std::uint8_t {
+    exited,       // by itself: exit_code counts
+    stopped,      // after a Directive::stop or after a notice's signal, whatever the code was
+    setup_failed, // the agent could not prepare or restore: `detail` says why; counts as a failure of the job
+    machine_lost, // the machine is unfit (its directory gone, disk full): not the job's fault, moves elsewhere
+    fenced,       // a later epoch exists; whatever it did is void
+  };
+  Kind kind = Kind::exited;
+  std::int32_t exit_code = 0;  // 128 + N for signal N
+  std::string detail;
+};
+
+struct Member {
+  MachineId machine;
+  MemberPhase phase = MemberPhase::assigned;
+  Time phase_since{};
+  std::optional<MemberResult> result;
+  std::uint64_t committed_version = 0;  // last checkpoint version reported committed
+  Time running_since{};                 // zero until it ran
+  Time accounted_until{};               // running time before this is already in the ledger
+  StopReason stop = StopReason::none;   // told to stop, and why
+};
+
+struct Attempt {
+  std::uint32_t number = 0;  // 1, 2, …; every restart is a new attempt
+  Epoch epoch = 0;
+  std::vector<Member> members;  // by rank
+  Time created{};
+  bool directed = false;  // members have been told to run: the gang was complete
+};
+
+// Ledger categories. Every instant of every machine's billed life is in exactly one.
+enum class Use : std::uint8_t { useful, redone, saving, restoring, starting, waiting };
+constexpr std::size_t kUseCount = 6;
+struct Ledger {
+  std::array<Duration, kUseCount> time{};
+  std::array<Money, kUseCount> cost{};
+  Duration queued{};                 // job time with no machine at all: costs nothing
+  Money on_demand_cost{};            // what the same machine time would have cost on demand
+  std::uint32_t reclaims_noticed = 0;
+  std::uint32_t reclaims_unnoticed = 0;
+};
+
+struct Job {
+  JobId id;
+  JobRequest request;
+  JobPhase phase = JobPhase::queued;
+  StopReason stop = StopReason::none;
+  Time submitted{};
+  Time phase_since{};
+  Duration ran{};                      // over all attempts, for max_run
+  std::uint32_t attempts = 0;          // made so far
+  std::uint32_t failures = 0;          // non-zero exits forgiven so far
+  Epoch epoch = 0;                     // of the latest attempt
+  std::optional<std::int32_t> exit_code;
+  std::string reason;                  // one sentence for people: why it is in this phase
+  std::unique_ptr<Attempt> current;    // null while queued
+  std::unique_ptr<Attempt> next;       // being assembled while `current` saves (replacement sought at the notice)
+  std::unique_ptr<Ledger> ledger;      // null until it had a machine
+  std::uint64_t last_version = 0;      // newest committed checkpoint over all attempts
+};
+
+enum class MachinePhase : std::uint8_t {
+  requested,  // a launch is intended or in flight: LaunchMachine is re-issued until answered
+  booting,    // the provider says it exists; its agent has not been heard of
+  idle,       // agent connected, no work
+  assigned,   // belongs to an attempt
+  releasing,  // an end is intended or in flight: TerminateMachine is re-issued until MachineGone
+  gone,       // terminal
+};
+
+struct Machine {
+  MachineId id;
+  std::string pool;
+  std::string type;
+  Market market = Market::spot;
+  PricePerHour price;            // now
+  PricePerHour on_demand_price;  // of the same type
+  MachinePhase phase = MachinePhase::requested;
+  JobId job;                     // owner attempt's job, or none
+  Epoch epoch = 0;               // of the attempt it belongs to
+  std::int32_t rank = 0;
+  std::string holder;            // held open by a person; empty: not held
+  std::string provider_ref;
+  std::string address;           // how peers reach it
+  Time requested{};
+  Time billed_from{};            // zero until the provider says it exists
+  Time span_begin{};             // start of the ledger span now open
+  Use use = Use::starting;       // of that span
+  Time lease_until{};            // renewed by heartbeats; not persisted at each one
+  bool unreachable = false;      // lease expired, the provider says it lives: left alone
+  std::optional<Time> notice_deadline;
+  std::uint32_t launch_failures = 0;
+};
+
+// Where machines come from.
+struct MachineType {
+  std::string name;
+  Resources resources;
+  PricePerHour on_demand_price;
+  PricePerHour spot_price;
+};
+struct Pool {
+  std::string name;
+  std::string provider;             // "local", …
+  std::vector<MachineType> types;   // in order of preference
+  std::int32_t max_machines = 0;    // zero: no limit
+  bool spot = true;                 // offers spot
+  bool on_demand = true;
+  bool paused = false;
+  std::string provider_config;      // opaque to the engine: the provider's own section, JSON
+  // memory of failures: not tried before `retry_at`
+  std::uint32_t consecutive_failures = 0;
+  Time retry_at{};
+};
+struct Queue {
+  std::string name;
+  std::int32_t priority = 0;        // higher first
+  std::vector<std::string> pools;   // in order
+  bool paused = false;
+};
+
+// What an agent should be doing now: level-triggered, derived from state, so that telling it twice is harmless.
+struct Directive {
+  enum class Kind : std::uint8_t { idle, run, stop, shutdown };
+  Kind kind = Kind::idle;
+  JobId job;
+  std::uint32_t attempt = 0;
+  Epoch epoch = 0;
+  std::int32_t rank = 0;
+  std::vector<std::string> peers;   // addresses by rank
+  StopReason stop = StopReason::none;
+  Duration grace{};
+  bool operator==(const Directive&) const = default;
+};
+
+std::string_view toString(SpotPreference value);
+std::string_view toString(Market value);
+std::string_view toString(JobPhase value);
+std::string_view toString(StopReason value);
+std::string_view toString(MemberPhase value);
+std::string_view toString(MemberResult::Kind value);
+std::string_view toString(MachinePhase value);
+std::string_view toString(Use value);
+// Inverse of toString for persisted and wire values; nullopt if unknown.
+template <class Enum>
+std::optional<Enum> fromString(std::string_view text);
+
+}  // namespace buoy::engine

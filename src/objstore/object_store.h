@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+
+namespace buoy::objstore {
+
+struct ObjectInfo {
+  std::string key;
+  std::uint64_t size = 0;
+  Time modified{};
+};
+
+// Durable objects by key: '/'-separated UTF-8, no empty, "." or ".." component, at most 1,024 bytes (checked here,
+// so that no key escapes its store). Threads: any, unless an implementation says otherwise.
+// A put is all or nothing and durable when it returns; readers see the old object, the new one, or none.
+class ObjectStore {
+ public:
+  virtual ~ObjectStore() = default;
+  virtual std::string uri() const = 0;
+  virtual Status put(const std::string& key, std::string_view content) = 0;
+  virtual Status putIfAbsent(const std::string& key, std::string_view content) = 0;  // already_exists
+  // Content of an open regular file from offset 0. Copies by reflink or in the kernel where it can. If `sha256` is
+  // given it receives the hex digest of what was stored. If the file shrinks or grows meanwhile: failed_precondition.
+  virtual Status putFile(const std::string& key, int fd, std::uint64_t size, std::string* sha256) = 0;
+  virtual Result<std::string> get(const std::string& key, std::uint64_t limit = 1ull << 30) = 0;  // not_found
+  // Into a new or truncated file descriptor; verifies against `sha256` unless empty (data_loss).
+  virtual Status getFile(const std::string& key, int fd, std::string_view sha256) = 0;
+  virtual Result<ObjectInfo> head(const std::string& key) = 0;  // not_found
+  // Keys that begin with `prefix`, in byte order, after `after`, at most `limit`.
+  virtual Result<std::vector<ObjectInfo>> list(const std::string& prefix, const std::string& after, int limit) = 0;
+  virtual Status remove(const std::string& key) = 0;  // missing is success
+};
+
+Status validateKey(std::string_view key);
+// "file:///absolute/dir" (created on first put). Other schemes: invalid_argument naming what is supported.
+Result<std::unique_ptr<ObjectStore>> openStore(const std::string& uri);
+
+// Content-addressed blobs under "blobs/": the sources that jobs run. put is a no-op when the hash is there.
+std::string blobKey(std::string_view sha256);
+std::string sha256Hex(std::string_view content);
+
+}  // namespace buoy::objstore
