@@ -1,0 +1,81 @@
+# The front door. `make demo` and `make test` install what they need (Debian's packages), build, and run.
+PREFIX ?= /usr/local
+DESTDIR ?=
+JOBS ?= $(shell nproc)
+# Debian's interpreter: the packages that scripts/install_packages.sh installs are for this one.
+PYTHON ?= /usr/bin/python3
+
+.PHONY: all build demo test unit-test tsan-test e2e-test check bench install uninstall format tidy clean packages help
+
+all: build
+
+help:
+	@echo 'make            build build/release/bin/buoy and buoy-agent'
+	@echo 'make demo       a real training job loses its machine four times and finishes bit for bit as if it had not'
+	@echo 'make test       everything that CI runs: checks, unit tests with sanitizers, end-to-end tests'
+	@echo 'make bench      measure; figures are kept in docs/benchmarks.md'
+	@echo 'make install    PREFIX=/usr/local'
+	@echo 'make format     clang-format; make tidy: clang-tidy; make clean'
+
+packages:
+	@scripts/install_packages.sh build
+
+build: packages
+	@mkdir -p build
+	@cmake --preset release >build/.configure.log 2>&1 || { cat build/.configure.log; exit 1; }
+	@cmake --build --preset release -j $(JOBS)
+
+demo: build
+	@scripts/install_packages.sh demo
+	@$(PYTHON) scripts/demo.py
+
+test: build
+	@scripts/install_packages.sh test demo
+	@$(MAKE) --no-print-directory check unit-test tsan-test e2e-test
+	@echo 'make test: everything passed'
+
+check:
+	@$(PYTHON) scripts/check_includes.py
+	@scripts/check_format.sh
+
+unit-test:
+	@cmake --preset dev >build/.configure.log 2>&1 || { cat build/.configure.log; exit 1; }
+	@cmake --build --preset dev -j $(JOBS)
+	@ctest --preset dev -j $(JOBS)
+
+# ThreadSanitizer for the modules that have threads.
+tsan-test:
+	@cmake --preset tsan >build/.configure.log 2>&1 || { cat build/.configure.log; exit 1; }
+	@cmake --build --preset tsan -j $(JOBS) --target net_test store_test control_test agent_test cloud_test
+	@ctest --preset tsan -R '^(net|store|control|agent|cloud)$$'
+
+e2e-test: build
+	@$(PYTHON) -m pytest -q tests/e2e
+
+bench: build
+	@scripts/install_packages.sh bench demo
+	@$(PYTHON) bench/run.py
+
+install: build
+	install -D -m 755 build/release/bin/buoy $(DESTDIR)$(PREFIX)/bin/buoy
+	install -D -m 755 build/release/bin/buoy-agent $(DESTDIR)$(PREFIX)/bin/buoy-agent
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	build/release/bin/buoy completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/buoy
+	build/release/bin/buoy completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_buoy
+	build/release/bin/buoy completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/buoy.fish
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/buoy $(DESTDIR)$(PREFIX)/bin/buoy-agent \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/buoy $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_buoy \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/buoy.fish
+
+format:
+	git ls-files '*.cc' '*.h' | xargs clang-format-14 -i
+
+tidy:
+	@scripts/install_packages.sh test
+	@cmake --preset tidy >/dev/null
+	@cmake --build --preset tidy -j $(JOBS)
+
+clean:
+	rm -rf build

@@ -1,0 +1,37 @@
+#!/bin/sh
+# Installs the Debian packages that a task needs; asks for root only if one is missing.
+#   install_packages.sh build|demo|test|bench …
+set -eu
+build="build-essential cmake ninja-build ccache mold pkg-config libboost-dev libcli11-dev libexpected-dev libfmt-dev \
+  libgtest-dev libgmock-dev librapidcheck-dev libre2-dev libspdlog-dev libsqlite3-dev libssl-dev libyaml-cpp-dev \
+  nlohmann-json3-dev libbenchmark-dev"
+demo="python3 python3-torch python3-sklearn libopenblas0-pthread"
+test="git python3 python3-pytest clang-format-14 clang-tidy-14"
+bench="python3 hyperfine"
+
+missing=
+for group in "$@"; do
+  case $group in
+    build) packages=$build ;;
+    demo) packages=$demo ;;
+    test) packages=$test ;;
+    bench) packages=$bench ;;
+    *) echo "install_packages.sh: no such group: $group" >&2; exit 2 ;;
+  esac
+  for package in $packages; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+  done
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+  as_root=sudo
+  command -v sudo >/dev/null || { echo "These packages are missing; as root run: apt-get install$missing" >&2; exit 1; }
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+{ $as_root apt-get update && $as_root apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1 ||
+  { cat "$log" >&2; echo "install_packages.sh: apt-get failed" >&2; exit 1; }
