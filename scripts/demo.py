@@ -1,0 +1,144 @@
+"""A real PyTorch job on a market that takes its machine four times, and the proof that nothing was lost.
+
+What happens: the digits example (examples/digits) runs as a Buoy job on local machines. The market of its pool takes
+the first machine with a notice, the second by SIGKILL without a word, the third with a notice, and the fourth while
+the control plane itself lies dead of SIGKILL. Beside it the same script runs once without any of that. At the end the
+two models are compared bit by bit.
+"""
+import os
+import pathlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = ROOT / "build/release/bin"
+EXAMPLE = ROOT / "examples/digits"
+WORK = ROOT / "build/demo"
+
+CONFIG = """\
+pools:
+  - name: local
+    provider: local
+    max_machines: 4
+    types:
+      - {name: small, cpus: 1, memory: 2GiB, price: 1.00, spot_price: 0.30}
+    market:
+      script:                        # the k-th machine lives this long; after the fourth the market is calm
+        - {after: 7s, notice: 5s}    # with a notice
+        - {after: 8s}                # SIGKILL, no notice
+        - {after: 7s, notice: 5s}    # with a notice
+        - {after: 9s}                # SIGKILL, while the control plane is dead too
+queues:
+  - {name: default, pools: [local]}
+"""
+
+
+def say(text):
+    bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
+    print(f"\n{bold}{text}{plain}", flush=True)
+
+
+def find_python():
+    """An interpreter that has torch and sklearn: the first python3 on the PATH need not be Debian's."""
+    for candidate in (os.environ.get("PYTHON"), "/usr/bin/python3", shutil.which("python3")):
+        if candidate and subprocess.run([candidate, "-c", "import torch, sklearn"], capture_output=True).returncode == 0:
+            return candidate
+    sys.exit("demo: no python3 with torch and sklearn was found; install python3-torch and python3-sklearn")
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class ControlPlaneKiller(threading.Thread):
+    """Kills the control plane under the fourth machine, waits until the market has taken that machine, starts it again."""
+
+    def __init__(self, buoy, state):
+        super().__init__(daemon=True)
+        self.buoy, self.state, self.done = buoy, state, False
+
+    def run(self):
+        machine = self.wait_for(lambda: self.running_machine("m4"))
+        host = int((self.state / "machines/m4/host.pid").read_text().split()[0])
+        server = json.loads(self.buoy("server", "status", "--json").stdout)["pid"]
+        say(f"── kill -9 {server}: the control plane is gone; the job on {machine} goes on without it ──")
+        os.kill(server, signal.SIGKILL)
+        self.wait_for(lambda: not alive(host))
+        say(f"── the market took {machine} while nobody was looking; starting the control plane again ──")
+        self.buoy("server", "start")
+        self.done = True
+
+    def running_machine(self, name):
+        listing = self.buoy("ps", "--json").stdout
+        jobs = json.loads(listing)["jobs"] if listing else []
+        running = [job for job in jobs if job["phase"] == "running" and name in job.get("machines", [])]
+        return name if running else None
+
+    @staticmethod
+    def wait_for(condition, limit=110):
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            if value := condition():
+                return value
+            time.sleep(0.1)
+        raise TimeoutError("demo: what was waited for did not happen")
+
+
+def main():
+    python = find_python()
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    # A Unix socket's path must be short, so the state is in the temporary directory.
+    state = pathlib.Path(tempfile.mkdtemp(prefix="buoy-demo-"))
+    config = WORK / "config.yaml"
+    config.write_text(CONFIG)
+    environment = dict(os.environ, BUOY_STATE_DIR=str(state), BUOY_CONFIG=str(config))
+    environment.pop("BUOY_SERVER", None)
+
+    def buoy(*arguments, **options):
+        return subprocess.run([BIN / "buoy", *arguments], env=environment, text=True,
+                              **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
+
+    say("An uninterrupted run of the same script goes on beside the job, for comparison.")
+    reference = subprocess.Popen(
+        [python, EXAMPLE / "train.py", "--epochs", "30", "--checkpoints", WORK / "reference", "--model", WORK / "reference.pt"],
+        stdout=subprocess.DEVNULL)
+    try:
+        started = buoy("server", "start")
+        if started.returncode != 0:
+            sys.exit(started.stderr)
+        say("$ buoy run examples/digits/buoy.yaml")
+        killer = ControlPlaneKiller(buoy, state)
+        killer.start()
+        job = buoy("run", EXAMPLE / "buoy.yaml", "--env", f"PYTHON={python}", stdout=None, stderr=None)
+        if job.returncode != 0:
+            sys.exit(f"demo: the job ended with {job.returncode}")
+        killer.join(10)
+        finished = json.loads(buoy("ps", "--all", "--json").stdout)["jobs"][0]
+        reclaims = finished["ledger"]["reclaims_noticed"], finished["ledger"]["reclaims_unnoticed"]
+        if not killer.done or reclaims[0] < 2 or reclaims[1] < 2:
+            sys.exit(f"demo: the market took too few machines (noticed, unnoticed: {reclaims}); this machine is too fast or too slow")
+        buoy("download", finished["id"], WORK / "job")
+        if reference.wait(120) != 0:
+            sys.exit("demo: the uninterrupted run failed")
+        say("The proof: the weights of the job that lost four machines, and those of the run that lost none")
+        sys.stdout.flush()
+        subprocess.run([python, EXAMPLE / "compare.py", "reference.pt", "job/model.pt"], cwd=WORK, check=True)
+    finally:
+        reference.kill()
+        buoy("server", "stop")
+        shutil.rmtree(state, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
