@@ -22,6 +22,8 @@ struct PlacementRequest {
 struct PoolView {
   const Pool* pool = nullptr;
   std::int32_t free = 0;      // machines that still fit under max_machines
+  std::int32_t idle_spot = 0, idle_on_demand = 0;  // up, unused, large enough: taken before anything is launched
+  bool trial_spot = false, trial_on_demand = false;  // after failures: one launch is under way, no second until it answers
 };
 struct Placement {
   const Pool* pool = nullptr;       // null: nothing possible now
@@ -42,6 +44,8 @@ struct Settings {
   Duration boot_timeout{600'000'000};    // a machine whose agent never connects is given up
   Duration idle_timeout{0};              // an idle machine nobody waits for is released after this
   Duration launch_backoff_min{1'000'000}, launch_backoff_max{300'000'000};  // per pool, doubling
+  Duration gang_hold{60'000'000};        // how long machines that are up wait for a rank that cannot be had
+  Duration verify_timeout{10'000'000};   // how long a gang's failure waits for word of the other machines
   Duration stop_margin{30'000'000};      // beyond the grace, before a machine that does not report done is ended
 };
 
@@ -71,7 +75,8 @@ class State {
   void restore(Machine machine);
   void setNextIds(std::uint64_t next_job, std::uint64_t next_machine);
 
-  // The earliest instant at which a Tick would do something; nullopt: none.
+  // No later than the earliest instant at which a Tick would do something (it may be early: a renewed lease is
+  // looked at when the old one would have ended); nullopt: none.
   std::optional<Time> nextDeadline() const;
 
   struct Impl;
@@ -96,6 +101,10 @@ void step(State& state, const Event& event, Time now, const Settings& settings, 
 // After a restart: grants every known machine a fresh lease and appends every action that the state still intends
 // (launches and terminations not answered, directives), each idempotent.
 void resume(State& state, Time now, const Settings& settings, const PlacementPolicy& policy, Outcome& out);
+
+// What would be decided for this waiting job at `now`, with every option and why it is rejected; nothing is changed.
+// nullopt: the job is unknown or is not waiting for machines.
+std::optional<Placement> explain(const State& state, JobId job, Time now, const PlacementPolicy& policy);
 
 // What the agent of this machine should be doing now; idle for unknown machines is wrong: they get shutdown.
 Directive directiveFor(const State& state, MachineId machine);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -74,8 +75,15 @@ struct MemberResult {
   std::string detail;
 };
 
+// Running time whose use is not known yet: a commit makes it useful, a loss makes it redone.
+struct HeldTime {
+  Time begin{}, end{};
+  PricePerHour price, on_demand_price;
+  bool operator==(const HeldTime&) const = default;
+};
+
 struct Member {
-  MachineId machine;
+  MachineId machine;                    // none: the rank is vacant, a machine for it is being sought
   MemberPhase phase = MemberPhase::assigned;
   Time phase_since{};
   std::optional<MemberResult> result;
@@ -83,6 +91,9 @@ struct Member {
   Time running_since{};                 // zero until it ran
   Time accounted_until{};               // running time before this is already in the ledger
   StopReason stop = StopReason::none;   // told to stop, and why
+  Time stop_since{};                    // when it was told; with stop only
+  bool verified = false;                // while the attempt verifies a failure: its machine has answered
+  std::vector<HeldTime> held;           // closed pieces of running time, oldest first, not yet in the ledger
 };
 
 struct Attempt {
@@ -91,6 +102,10 @@ struct Attempt {
   std::vector<Member> members;  // by rank
   Time created{};
   bool directed = false;  // members have been told to run: the gang was complete
+  bool interrupted = false;  // a machine was lost or noticed: what its members report is neither success nor failure
+  bool failed = false;       // a member's failure counts: every other machine was verified to live
+  Time verify_until{};       // a member failed, the peers' machines are being asked; zero: no
+  Time vacant_since{};       // a rank has no machine and none can be had in the pool; zero: no
 };
 
 // Ledger categories. Every instant of every machine's billed life is in exactly one.
@@ -100,7 +115,9 @@ struct Ledger {
   std::array<Duration, kUseCount> time{};
   std::array<Money, kUseCount> cost{};
   Duration queued{};                 // job time with no machine at all: costs nothing
-  Money on_demand_cost{};            // what the same machine time would have cost on demand
+  // What the same work would have cost on demand, where nothing is reclaimed: on-demand price × (useful time + the
+  // starting time of the first attempt).
+  Money on_demand_cost{};
   std::uint32_t reclaims_noticed = 0;
   std::uint32_t reclaims_unnoticed = 0;
 };
@@ -112,7 +129,8 @@ struct Job {
   StopReason stop = StopReason::none;
   Time submitted{};
   Time phase_since{};
-  Duration ran{};                      // over all attempts, for max_run
+  Time waiting_since{};                // since when it has no attempt at all; zero: it has one, or is finished
+  Duration ran{};                      // time in phase running over all attempts (without a running phase that is now open)
   std::uint32_t attempts = 0;          // made so far
   std::uint32_t failures = 0;          // non-zero exits forgiven so far
   Epoch epoch = 0;                     // of the latest attempt
@@ -123,6 +141,8 @@ struct Job {
   std::unique_ptr<Ledger> ledger;      // null until it had a machine
   std::uint64_t last_version = 0;      // newest committed checkpoint over all attempts
 };
+// A deep copy (Job itself is move-only because of its attempts).
+Job clone(const Job& job);
 
 enum class MachinePhase : std::uint8_t {
   requested,  // a launch is intended or in flight: LaunchMachine is re-issued until answered
@@ -141,6 +161,7 @@ struct Machine {
   PricePerHour price;            // now
   PricePerHour on_demand_price;  // of the same type
   MachinePhase phase = MachinePhase::requested;
+  Time phase_since{};
   JobId job;                     // owner attempt's job, or none
   Epoch epoch = 0;               // of the attempt it belongs to
   std::int32_t rank = 0;
@@ -176,6 +197,9 @@ struct Pool {
   // memory of failures: not tried before `retry_at`
   std::uint32_t consecutive_failures = 0;
   Time retry_at{};
+  // the same for spot launches that failed for want of capacity or by price; on-demand may go on meanwhile
+  std::uint32_t spot_failures = 0;
+  Time spot_retry_at{};
 };
 struct Queue {
   std::string name;

@@ -1,0 +1,116 @@
+#include "engine/types.h"
+
+#include <span>
+#include <utility>
+
+namespace buoy::engine {
+namespace {
+
+template <class Enum>
+using Names = std::span<const std::pair<Enum, std::string_view>>;
+
+// The names are persisted and on the wire: never change one, only add.
+constexpr std::pair<SpotPreference, std::string_view> kSpotPreferences[] = {
+    {SpotPreference::prefer, "prefer"}, {SpotPreference::only, "only"}, {SpotPreference::never, "never"}};
+constexpr std::pair<Market, std::string_view> kMarkets[] = {{Market::spot, "spot"},
+                                                            {Market::on_demand, "on_demand"}};
+constexpr std::pair<JobPhase, std::string_view> kJobPhases[] = {
+    {JobPhase::queued, "queued"},         {JobPhase::starting, "starting"},
+    {JobPhase::running, "running"},       {JobPhase::recovering, "recovering"},
+    {JobPhase::stopping, "stopping"},     {JobPhase::succeeded, "succeeded"},
+    {JobPhase::failed, "failed"},         {JobPhase::cancelled, "cancelled"},
+    {JobPhase::timed_out, "timed_out"}};
+constexpr std::pair<StopReason, std::string_view> kStopReasons[] = {
+    {StopReason::none, "none"},           {StopReason::cancelled, "cancelled"},
+    {StopReason::max_run, "max_run"},     {StopReason::max_wait, "max_wait"},
+    {StopReason::peer_lost, "peer_lost"}, {StopReason::peer_failed, "peer_failed"},
+    {StopReason::notice, "notice"}};
+constexpr std::pair<MemberPhase, std::string_view> kMemberPhases[] = {
+    {MemberPhase::assigned, "assigned"},   {MemberPhase::preparing, "preparing"},
+    {MemberPhase::restoring, "restoring"}, {MemberPhase::running, "running"},
+    {MemberPhase::saving, "saving"},       {MemberPhase::done, "done"}};
+constexpr std::pair<MemberResult::Kind, std::string_view> kResultKinds[] = {
+    {MemberResult::Kind::exited, "exited"},
+    {MemberResult::Kind::stopped, "stopped"},
+    {MemberResult::Kind::setup_failed, "setup_failed"},
+    {MemberResult::Kind::machine_lost, "machine_lost"},
+    {MemberResult::Kind::fenced, "fenced"}};
+constexpr std::pair<MachinePhase, std::string_view> kMachinePhases[] = {
+    {MachinePhase::requested, "requested"}, {MachinePhase::booting, "booting"},
+    {MachinePhase::idle, "idle"},           {MachinePhase::assigned, "assigned"},
+    {MachinePhase::releasing, "releasing"}, {MachinePhase::gone, "gone"}};
+constexpr std::pair<Use, std::string_view> kUses[] = {
+    {Use::useful, "useful"},       {Use::redone, "redone"},     {Use::saving, "saving"},
+    {Use::restoring, "restoring"}, {Use::starting, "starting"}, {Use::waiting, "waiting"}};
+
+Names<SpotPreference> namesOf(SpotPreference) { return kSpotPreferences; }
+Names<Market> namesOf(Market) { return kMarkets; }
+Names<JobPhase> namesOf(JobPhase) { return kJobPhases; }
+Names<StopReason> namesOf(StopReason) { return kStopReasons; }
+Names<MemberPhase> namesOf(MemberPhase) { return kMemberPhases; }
+Names<MemberResult::Kind> namesOf(MemberResult::Kind) { return kResultKinds; }
+Names<MachinePhase> namesOf(MachinePhase) { return kMachinePhases; }
+Names<Use> namesOf(Use) { return kUses; }
+
+template <class Enum>
+std::string_view nameOf(Enum value) {
+  for (const auto& [known, name] : namesOf(value)) {
+    if (known == value) return name;
+  }
+  return "?";
+}
+
+std::unique_ptr<Attempt> copy(const std::unique_ptr<Attempt>& attempt) {
+  return attempt ? std::make_unique<Attempt>(*attempt) : nullptr;
+}
+
+}  // namespace
+
+std::string_view toString(SpotPreference value) { return nameOf(value); }
+std::string_view toString(Market value) { return nameOf(value); }
+std::string_view toString(JobPhase value) { return nameOf(value); }
+std::string_view toString(StopReason value) { return nameOf(value); }
+std::string_view toString(MemberPhase value) { return nameOf(value); }
+std::string_view toString(MemberResult::Kind value) { return nameOf(value); }
+std::string_view toString(MachinePhase value) { return nameOf(value); }
+std::string_view toString(Use value) { return nameOf(value); }
+
+template <class Enum>
+std::optional<Enum> fromString(std::string_view text) {
+  for (const auto& [value, name] : namesOf(Enum{})) {
+    if (name == text) return value;
+  }
+  return std::nullopt;
+}
+template std::optional<SpotPreference> fromString<SpotPreference>(std::string_view);
+template std::optional<Market> fromString<Market>(std::string_view);
+template std::optional<JobPhase> fromString<JobPhase>(std::string_view);
+template std::optional<StopReason> fromString<StopReason>(std::string_view);
+template std::optional<MemberPhase> fromString<MemberPhase>(std::string_view);
+template std::optional<MemberResult::Kind> fromString<MemberResult::Kind>(std::string_view);
+template std::optional<MachinePhase> fromString<MachinePhase>(std::string_view);
+template std::optional<Use> fromString<Use>(std::string_view);
+
+Job clone(const Job& job) {
+  Job result;
+  result.id = job.id;
+  result.request = job.request;
+  result.phase = job.phase;
+  result.stop = job.stop;
+  result.submitted = job.submitted;
+  result.phase_since = job.phase_since;
+  result.waiting_since = job.waiting_since;
+  result.ran = job.ran;
+  result.attempts = job.attempts;
+  result.failures = job.failures;
+  result.epoch = job.epoch;
+  result.exit_code = job.exit_code;
+  result.reason = job.reason;
+  result.current = copy(job.current);
+  result.next = copy(job.next);
+  result.ledger = job.ledger ? std::make_unique<Ledger>(*job.ledger) : nullptr;
+  result.last_version = job.last_version;
+  return result;
+}
+
+}  // namespace buoy::engine
