@@ -6,6 +6,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
 option(BUOY_WERROR "Warnings are errors" OFF)
+option(BUOY_TESTS "Build the unit tests and fuzzers" ON)
 set(BUOY_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
 
 find_program(CCACHE_PROGRAM ccache)
