@@ -11,8 +11,8 @@
 
 namespace buoy::store {
 
-// What only the store keeps of a job: the specification as submitted (JSON, api/job_spec.h) and the request id that
-// makes a repeated submit harmless.
+// What only the store keeps of a job: the specification as submitted (JSON, api/job_spec.h) and the request
+// id that makes a repeated submit harmless.
 struct JobDocument {
   JobId job;
   std::string spec;
@@ -21,17 +21,40 @@ struct JobDocument {
 
 struct JobRow {
   JobId id;
-  std::string record;  // JSON of the job's engine record, including its ledger; the keys are in docs/formats/state.md
+  std::string
+      record;  // JSON of the job's engine record, for store/codec.h's decodeJob; docs/formats/state.md
   std::string spec;
 };
-struct MachineRow { MachineId id; std::string record; };
-struct RecordRow { std::int64_t seq = 0; engine::Record record; };
-struct MetricPoint { JobId job; std::uint32_t attempt = 0; std::string name; Time at{}; double value = 0; };
+struct MachineRow {
+  MachineId id;
+  std::string record;  // for decodeMachine
+};
+struct RecordRow {
+  std::int64_t seq = 0;
+  engine::Record record;
+};
+// A point is told apart by job, attempt, machine and seq: what is committed twice is kept once.
+struct MetricPoint {
+  JobId job;
+  std::uint32_t attempt = 0;
+  MachineId machine;
+  std::uint64_t seq = 0;
+  std::string name;
+  Time at{};
+  double value = 0;
+};
+// A record that an agent told, its `number`-th of the assignment (record.job, epoch, record.machine); the
+// same number again is not kept again.
+struct AgentRecord {
+  engine::Record record;
+  Epoch epoch = 0;
+  std::uint64_t number = 0;
+};
 
 struct JobQuery {
-  std::optional<bool> finished;          // nullopt: both
-  std::string name;                      // exact; empty: any
-  JobId before;                          // ids below this; none: from the newest
+  std::optional<bool> finished;  // nullopt: both
+  std::string name;              // exact; empty: any
+  JobId before;                  // ids below this; none: from the newest
   int limit = 100;
 };
 
@@ -40,9 +63,17 @@ struct Batch {
   const engine::Changes* changes = nullptr;
   std::vector<JobDocument> documents;
   std::vector<MetricPoint> metrics;
+  std::vector<AgentRecord> agent_records;
+  bool empty() const {
+    return changes->empty() && documents.empty() && metrics.empty() && agent_records.empty();
+  }
 };
 
-// Durable state. Writes come from one thread; reads may come from any thread and never wait for the writer.
+// Durable state. commit and load come from one thread at a time; everything else may come from any thread.
+// Reads see the last commit and never wait for the writer.
+//
+// Errors of writes: resource_exhausted (retryable) when the storage is full; the same commit may be tried
+// again.
 class Store {
  public:
   virtual ~Store() = default;
@@ -53,22 +84,31 @@ class Store {
   virtual Status load(engine::State& state) = 0;
 
   virtual Result<std::optional<JobId>> findRequest(const std::string& request_id) = 0;
-  virtual Result<JobRow> job(JobId id) = 0;                                       // not_found
-  virtual Result<std::string> jobSpec(JobId id) = 0;
-  virtual Result<std::vector<JobRow>> jobs(const JobQuery& query) = 0;            // newest first, without specs
-  virtual Result<std::int64_t> countJobs(bool finished) = 0;                      // kept as a counter: O(1)
-  virtual Result<std::vector<MachineRow>> machines(bool include_gone, int limit) = 0;
-  virtual Result<MachineRow> machine(MachineId id) = 0;
-  virtual Result<std::vector<RecordRow>> records(JobId job, MachineId machine, std::int64_t after_seq, int limit) = 0;
-  virtual Result<std::vector<engine::Span>> spans(JobId job) = 0;
+  virtual Result<JobRow> job(JobId id) = 0;                                    // not_found
+  virtual Result<std::string> jobSpec(JobId id) = 0;                           // not_found
+  virtual Result<std::vector<JobRow>> jobs(const JobQuery& query) = 0;         // newest first, without specs
+  virtual Result<std::int64_t> countJobs(bool finished) = 0;                   // kept as a counter: O(log n)
+  virtual Result<std::int64_t> countUnfinished(const std::string& queue) = 0;  // likewise
+  virtual Result<std::vector<MachineRow>> machines(bool include_gone, int limit) = 0;  // newest first
+  virtual Result<MachineRow> machine(MachineId id) = 0;                                // not_found
+  virtual Result<std::vector<engine::Pool>> pools() = 0;                               // by name
+  virtual Result<std::vector<engine::Queue>> queues() = 0;                             // by name
+  // In the order of `seq`, behind `after_seq`. `job` or `machine` none: of any.
+  virtual Result<std::vector<RecordRow>> records(JobId job, MachineId machine, std::int64_t after_seq,
+                                                 int limit) = 0;
+  virtual Result<std::vector<engine::Span>> spans(JobId job) = 0;  // by begin
+  // The newest `limit` points, oldest first.
   virtual Result<std::vector<MetricPoint>> metrics(JobId job, int limit) = 0;
-  // Small named values of the control plane: cluster id, token hashes, configuration. Durable when put returns.
+  // Small named values of the control plane: cluster id, token hashes, configuration. Durable when put
+  // returns.
   virtual Result<std::optional<std::string>> value(const std::string& key) = 0;
   virtual Status putValue(const std::string& key, const std::string& value) = 0;
+  // The latest instant that was ever written: a clock must not start before it.
+  virtual Result<Time> latestTime() = 0;
 };
 
-// SQLite in WAL mode at `path` (created, migrated; 0600). Takes the lock file beside it: a second server on the same
-// state directory gets failed_precondition with the holder's process id.
+// SQLite in WAL mode at `path` (created, migrated; 0600). Takes the lock file beside it (`path`.lock): a
+// second server on the same state directory gets failed_precondition with the holder's process id.
 Result<std::unique_ptr<Store>> openSqliteStore(const std::string& path);
 
 }  // namespace buoy::store

@@ -1,0 +1,200 @@
+#pragma once
+
+#include <type_traits>
+
+#include "engine/events.h"
+#include "engine/types.h"
+
+// The one list of what is kept of each of the engine's values, used by the encoder and the decoder alike. The
+// structured bindings make a field that was added to a type and not listed here a compile error.
+// A visitor has field(name, value): always written, and sparse(name, value): left out when zero, false or
+// empty, which is right only where that is also the field's default.
+namespace buoy::store {
+
+template <class T, class U>
+concept Is = std::is_same_v<std::remove_const_t<T>, U>;
+
+template <class V>
+void describe(V& v, Is<engine::Resources> auto& x) {
+  auto& [milli_cpus, gpus, memory] = x;
+  v.field("milli_cpus", milli_cpus);
+  v.sparse("gpus", gpus);
+  v.sparse("memory", memory);
+}
+
+template <class V>
+void describe(V& v, Is<engine::JobRequest> auto& x) {
+  auto& [name, queue, pools, machines, resources, spot, priority, retry_failures, max_run, max_wait,
+         stop_grace] = x;
+  v.field("name", name);
+  v.field("queue", queue);
+  v.sparse("pools", pools);
+  v.field("machines", machines);
+  v.field("resources", resources);
+  v.field("spot", spot);
+  v.sparse("priority", priority);
+  v.sparse("retry_failures", retry_failures);
+  v.sparse("max_run", max_run);
+  v.sparse("max_wait", max_wait);
+  v.field("stop_grace", stop_grace);
+}
+
+template <class V>
+void describe(V& v, Is<engine::MemberResult> auto& x) {
+  auto& [kind, exit_code, detail] = x;
+  v.field("kind", kind);
+  v.sparse("exit_code", exit_code);
+  v.sparse("detail", detail);
+}
+
+template <class V>
+void describe(V& v, Is<engine::HeldTime> auto& x) {
+  auto& [begin, end, price, on_demand_price] = x;
+  v.field("begin", begin);
+  v.field("end", end);
+  v.field("price", price);
+  v.field("on_demand_price", on_demand_price);
+}
+
+template <class V>
+void describe(V& v, Is<engine::Member> auto& x) {
+  auto& [machine, phase, phase_since, result, committed_version, running_since, accounted_until, stop,
+         stop_since, verified, held] = x;
+  v.sparse("machine", machine);
+  v.field("phase", phase);
+  v.field("phase_since", phase_since);
+  v.sparse("result", result);
+  v.sparse("committed_version", committed_version);
+  v.sparse("running_since", running_since);
+  v.sparse("accounted_until", accounted_until);
+  v.field("stop", stop);
+  v.sparse("stop_since", stop_since);
+  v.sparse("verified", verified);
+  v.sparse("held", held);
+}
+
+template <class V>
+void describe(V& v, Is<engine::Attempt> auto& x) {
+  auto& [number, epoch, members, created, directed, interrupted, failed, verify_until, vacant_since] = x;
+  v.field("number", number);
+  v.field("epoch", epoch);
+  v.field("members", members);
+  v.field("created", created);
+  v.sparse("directed", directed);
+  v.sparse("interrupted", interrupted);
+  v.sparse("failed", failed);
+  v.sparse("verify_until", verify_until);
+  v.sparse("vacant_since", vacant_since);
+}
+
+template <class V>
+void describe(V& v, Is<engine::Ledger> auto& x) {
+  auto& [time, cost, queued, on_demand_cost, reclaims_noticed, reclaims_unnoticed] = x;
+  v.field("time", time);
+  v.field("cost", cost);
+  v.sparse("queued", queued);
+  v.sparse("on_demand_cost", on_demand_cost);
+  v.sparse("reclaims_noticed", reclaims_noticed);
+  v.sparse("reclaims_unnoticed", reclaims_unnoticed);
+}
+
+template <class V>
+void describe(V& v, Is<engine::Job> auto& x) {
+  auto& [id, request, phase, stop, submitted, phase_since, waiting_since, ran, attempts, failures, epoch,
+         exit_code, reason, current, next, ledger, last_version] = x;
+  v.field("id", id);
+  v.field("request", request);
+  v.field("phase", phase);
+  v.field("stop", stop);
+  v.field("submitted", submitted);
+  v.field("phase_since", phase_since);
+  v.sparse("waiting_since", waiting_since);
+  v.sparse("ran", ran);
+  v.sparse("attempts", attempts);
+  v.sparse("failures", failures);
+  v.sparse("epoch", epoch);
+  v.sparse("exit_code", exit_code);
+  v.sparse("reason", reason);
+  v.sparse("current", current);
+  v.sparse("next", next);
+  v.sparse("ledger", ledger);
+  v.sparse("last_version", last_version);
+}
+
+template <class V>
+void describe(V& v, Is<engine::Machine> auto& x) {
+  auto& [id, pool, type, market, price, on_demand_price, phase, phase_since, job, epoch, rank, holder,
+         provider_ref, address, requested, billed_from, span_begin, use, lease_until, unreachable,
+         notice_deadline, launch_failures] = x;
+  v.field("id", id);
+  v.field("pool", pool);
+  v.field("type", type);
+  v.field("market", market);
+  v.field("price", price);
+  v.field("on_demand_price", on_demand_price);
+  v.field("phase", phase);
+  v.field("phase_since", phase_since);
+  v.sparse("job", job);
+  v.sparse("epoch", epoch);
+  v.sparse("rank", rank);
+  v.sparse("holder", holder);
+  v.sparse("provider_ref", provider_ref);
+  v.sparse("address", address);
+  v.field("requested", requested);
+  v.sparse("billed_from", billed_from);
+  v.sparse("span_begin", span_begin);
+  v.field("use", use);
+  v.sparse("lease_until", lease_until);
+  v.sparse("unreachable", unreachable);
+  v.sparse("notice_deadline", notice_deadline);
+  v.sparse("launch_failures", launch_failures);
+}
+
+template <class V>
+void describe(V& v, Is<engine::MachineType> auto& x) {
+  auto& [name, resources, on_demand_price, spot_price] = x;
+  v.field("name", name);
+  v.field("resources", resources);
+  v.field("on_demand_price", on_demand_price);
+  v.field("spot_price", spot_price);
+}
+
+template <class V>
+void describe(V& v, Is<engine::Pool> auto& x) {
+  auto& [name, provider, types, max_machines, spot, on_demand, paused, provider_config, consecutive_failures,
+         retry_at, spot_failures, spot_retry_at] = x;
+  v.field("name", name);
+  v.field("provider", provider);
+  v.field("types", types);
+  v.sparse("max_machines", max_machines);
+  v.field("spot", spot);
+  v.field("on_demand", on_demand);
+  v.sparse("paused", paused);
+  v.sparse("provider_config", provider_config);
+  v.sparse("consecutive_failures", consecutive_failures);
+  v.sparse("retry_at", retry_at);
+  v.sparse("spot_failures", spot_failures);
+  v.sparse("spot_retry_at", spot_retry_at);
+}
+
+template <class V>
+void describe(V& v, Is<engine::Queue> auto& x) {
+  auto& [name, priority, pools, paused] = x;
+  v.field("name", name);
+  v.sparse("priority", priority);
+  v.sparse("pools", pools);
+  v.sparse("paused", paused);
+}
+
+template <class V>
+void describe(V& v, Is<engine::Record::Candidate> auto& x) {
+  auto& [pool, type, market, price, score, rejected] = x;
+  v.field("pool", pool);
+  v.field("type", type);
+  v.field("market", market);
+  v.field("price", price);
+  v.field("score", score);
+  v.sparse("rejected", rejected);
+}
+
+}  // namespace buoy::store
