@@ -1,0 +1,83 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/synchronized.h"
+#include "base/units.h"
+
+namespace buoy::control {
+
+// One attempt's log of one rank.
+struct LogStream {
+  std::uint32_t attempt = 0;
+  std::uint32_t rank = 0;
+  auto operator<=>(const LogStream&) const = default;
+};
+
+struct LogLine {
+  LogStream stream;
+  Time at{};
+  bool standard_error = false;
+  bool complete = true;  // false: the piece had no newline at its end
+  std::string text;
+};
+
+// How far somebody has read, over all streams of a job. As text "1.0=500;2.0=100": attempt.rank=bytes.
+class LogCursor {
+ public:
+  static Result<LogCursor> parse(std::string_view text);
+  std::string toString() const;
+  std::map<LogStream, std::uint64_t> offsets;
+};
+
+// The logs of all jobs, as framed by the agents (docs/formats/log.md): <directory>/j42/<attempt>.<rank>.log.
+// A file's size is what has been acknowledged, so that an append that is repeated after a lost answer, a
+// reconnect or a restart neither loses nor doubles a byte. Threads: any.
+class LogStore {
+ public:
+  explicit LogStore(std::string directory);
+
+  // Appends `bytes` if the stream's size is `offset`. Returns the size after it; when `offset` was not the
+  // size nothing is written and the present size is returned. resource_exhausted: the disk is full, nothing
+  // of it is kept.
+  Result<std::uint64_t> append(JobId job, LogStream stream, std::uint64_t offset, std::string_view bytes);
+
+  // The next lines after `cursor`, which is moved behind them: whole lines only, attempts in order, the ranks
+  // of an attempt merged by time; at most about `limit_bytes`. Empty: nothing new yet.
+  Result<std::vector<LogLine>> read(JobId job, LogCursor& cursor, std::uint64_t limit_bytes);
+
+  // A cursor before the last `lines` lines of the job (over all streams), found from the ends of the files.
+  Result<LogCursor> tail(JobId job, std::size_t lines);
+
+  // Calls `callback` after every append to this job's logs, until the returned handle is destroyed. The
+  // callback runs on the appending thread and must not block or call back into the store.
+  std::shared_ptr<void> watch(JobId job, std::function<void()> callback);
+
+ private:
+  std::string path(JobId job, LogStream stream) const;
+  Result<std::vector<LogStream>> streams(JobId job) const;
+  void notify(JobId job);
+
+  struct Watchers {
+    std::uint64_t next = 1;
+    std::map<JobId, std::map<std::uint64_t, std::shared_ptr<std::function<void()>>>> by_job;
+  };
+  std::string directory_;
+  // One lock a stream would let appends of different machines overlap; appends are short, so a few stripes
+  // do.
+  std::array<std::mutex, 16> append_locks_;
+  std::shared_ptr<Synchronized<Watchers>> watchers_;
+};
+
+}  // namespace buoy::control

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace buoy::control {
+
+// 32 random bytes, as hexadecimal.
+Result<std::string> makeSecret();
+// Only this is kept: SHA-256 of the secret, as hexadecimal. (A secret has 256 random bits, so no salt or
+// stretching is needed.)
+std::string hashSecret(std::string_view secret);
+// Takes the same time whatever the first difference is.
+bool secretMatches(std::string_view secret, std::string_view hash);
+
+// A machine's token is "m7.<secret>".
+struct MachineToken {
+  MachineId machine;
+  std::string_view secret;
+};
+std::optional<MachineToken> parseMachineToken(std::string_view token);
+
+// The token of "Authorization: Bearer TOKEN"; empty if there is none.
+std::string_view bearerToken(std::string_view authorization);
+
+}  // namespace buoy::control
