@@ -7,30 +7,34 @@
 #include "base/result.h"
 #include "engine/events.h"
 
-// What agent and control plane say to one another: HTTP and JSON, always opened by the agent (it may sit behind NAT).
+// What agent and control plane say to one another: HTTP and JSON, always opened by the agent (it may sit
+// behind NAT).
 //   POST /v1/agent/hello       Hello → DirectiveMessage
 //   GET  /v1/agent/directive?seen=GENERATION&wait=SECONDS → DirectiveMessage (204 when nothing newer by then)
 //   POST /v1/agent/report      ReportMessage → {"generation": N}; also the heartbeat
-//   POST /v1/agent/logs?job=j1&attempt=1&rank=0&offset=N   body: framed log bytes (docs/formats/log.md) → {"size": N};
+//   POST /v1/agent/logs?job=j1&attempt=1&rank=0&offset=N   body: framed log bytes (docs/formats/log.md) →
+//   {"size": N};
 //                              409 {"size": N} when offset is not the size the server has: go on from there
 // Every request carries "Authorization: Bearer <machine token>"; the token is "m7.<secret>".
-// 401/403: the control plane does not know this machine: end the job's process after a last save and shut down.
+// 401/403: the control plane does not know this machine: end the job's process after a last save and shut
+// down.
 namespace buoy::api {
 
 // Given to the agent by the provider as a file (0600): --config FILE.
 struct AgentConfig {
-  std::string cluster;        // id of the control plane's state, part of every store prefix
+  std::string cluster;  // id of the control plane's state, part of every store prefix
   MachineId machine;
-  std::string server;         // net::parseEndpoint
+  std::string server;  // net::parseEndpoint
   std::string token;
   std::string server_fingerprint;
-  std::string store;          // uri
-  std::string directory;      // the machine's own directory: work, inputs, logs, checkpoints live under it
-  std::string notice_file;    // the local provider's stand-in for a metadata service: appears with {"deadline": RFC 3339}
-  std::string address;        // how peers reach this machine
+  std::string store;        // uri
+  std::string directory;    // the machine's own directory: work, inputs, logs, checkpoints live under it
+  std::string notice_file;  // the local provider's stand-in for a metadata service: appears with {"deadline":
+                            // RFC 3339}
+  std::string address;      // how peers reach this machine
   Duration heartbeat = std::chrono::seconds{5};
   Duration orphan_after = std::chrono::minutes{30};  // without any answer: last save, then shut down
-  Duration notice{};          // the pool's usual notice, for BUOY_NOTICE_SECONDS; zero: none
+  Duration notice{};  // the pool's usual notice, for BUOY_NOTICE_SECONDS; zero: none
 };
 std::string toJson(const AgentConfig& config);
 Result<AgentConfig> parseAgentConfig(std::string_view json);
@@ -46,8 +50,8 @@ Result<Hello> parseHello(std::string_view json);
 struct DirectiveMessage {
   std::uint64_t generation = 0;
   engine::Directive directive;
-  std::string spec;           // api::toJson(JobSpec), with Kind::run only
-  std::string store_prefix;   // "<cluster>/j42": checkpoints/ and outputs/ are below it
+  std::string spec;          // api::toJson(JobSpec), with Kind::run only
+  std::string store_prefix;  // "<cluster>/j42": checkpoints/ and outputs/ are below it
 };
 std::string toJson(const DirectiveMessage& message);
 Result<DirectiveMessage> parseDirectiveMessage(std::string_view json);
@@ -55,17 +59,26 @@ Result<DirectiveMessage> parseDirectiveMessage(std::string_view json);
 // engine::AgentReport with ages instead of instants: the two clocks need not agree.
 struct ReportMessage {
   MachineId machine;
-  JobId job;                 // none: only a heartbeat
+  JobId job;  // none: only a heartbeat
   Epoch epoch = 0;
-  struct PhaseChange { engine::MemberPhase phase; Duration age; };
+  struct PhaseChange {
+    engine::MemberPhase phase;
+    Duration age;
+  };
   std::vector<PhaseChange> phases;
   std::uint64_t committed_version = 0;
   Duration committed_covers_age{};
   std::optional<engine::MemberResult> result;
-  std::optional<Duration> notice_in;     // a notice was seen; the deadline is this far away
-  struct Metric { std::string name; double value = 0; Duration age; std::uint64_t seq = 0; };
-  std::vector<Metric> metrics;           // since the last acknowledged report; seq makes repeats harmless
-  std::vector<std::string> events;       // sentences for the job's history: "restored version 7 (1.0 MiB) in 12 ms"; first has number events_from
+  std::optional<Duration> notice_in;  // a notice was seen; the deadline is this far away
+  struct Metric {
+    std::string name;
+    double value = 0;
+    Duration age;
+    std::uint64_t seq = 0;
+  };
+  std::vector<Metric> metrics;      // since the last acknowledged report; seq makes repeats harmless
+  std::vector<std::string> events;  // sentences for the job's history: "restored version 7 (1.0 MiB) in 12
+                                    // ms"; first has number events_from
   std::uint64_t events_from = 0;
 };
 std::string toJson(const ReportMessage& message);

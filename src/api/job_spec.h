@@ -1,9 +1,9 @@
 #pragma once
 
 #include <map>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -13,16 +13,18 @@
 namespace buoy::api {
 
 struct CheckpointSpec {
-  std::string dir = "checkpoints";  // relative to the working directory, or absolute inside the machine's directory
+  std::string dir = "checkpoints";  // relative to the working directory, never out of it
   int keep = 3;
-  std::string signal = "SIGTERM";   // sent to the process group at a notice or stop
-  Duration settle = std::chrono::milliseconds{200};  // quiet time after the last complete file before a commit
+  std::string signal = "SIGTERM";  // sent to the process group at a notice or stop
+  Duration settle =
+      std::chrono::milliseconds{200};  // quiet time after the last complete file before a commit
+  bool operator==(const CheckpointSpec&) const = default;
 };
 
 // A job as a person writes it: buoy.yaml, flags or the API's JSON, all with the same keys and rules.
 struct JobSpec {
   std::string name;
-  std::string run;                              // given to /bin/sh -c
+  std::string run;  // given to /bin/sh -c
   std::string queue = "default";
   int machines = 1;
   engine::Resources resources;
@@ -30,41 +32,72 @@ struct JobSpec {
   engine::SpotPreference spot = engine::SpotPreference::prefer;
   int priority = 0;
   std::optional<CheckpointSpec> checkpoint;
-  std::map<std::string, std::string> inputs;    // name → absolute path on the control plane's host
-  std::vector<std::string> outputs;             // relative paths or globs in the working directory
-  std::map<std::string, std::string> metrics;   // name → RE2 pattern with one group
+  std::map<std::string, std::string> inputs;   // name → absolute path on the control plane's host
+  std::vector<std::string> outputs;            // relative paths or globs in the working directory
+  std::map<std::string, std::string> metrics;  // name → RE2 pattern with one group
   Duration max_run{}, max_wait{};
   int retry_failures = 0;
   Duration stop_grace = std::chrono::seconds{30};
   std::map<std::string, std::string> env;
-  std::string source;                           // sha256 of a SourceManifest blob; empty: none
+  std::string source;  // sha256 of a SourceManifest blob; empty: none
+  bool operator==(const JobSpec&) const = default;
 };
 
 // The files that a job starts with, uploaded as blobs; itself stored as a blob.
-struct SourceFile { std::string path; std::uint32_t mode = 0644; std::uint64_t size = 0; std::string sha256; };
-struct SourceManifest { std::vector<SourceFile> files; };
+struct SourceFile {
+  std::string path;
+  std::uint32_t mode = 0644;
+  std::uint64_t size = 0;
+  std::string sha256;
+  bool operator==(const SourceFile&) const = default;
+};
+struct SourceManifest {
+  std::vector<SourceFile> files;
+  bool operator==(const SourceManifest&) const = default;
+};
 
 // A mistake in an input, where it stands.
 struct Problem {
-  std::string file;      // empty: flags or the API
-  int line = 0, column = 0;  // 1-based; 0 unknown
-  std::string field;     // "checkpoint.keep"
-  std::string message;   // what is wrong and what to do
-  std::string toString() const;  // "buoy.yaml:7: checkpoint.keep: must be at least 1, not 0"
+  std::string file;              // empty: flags or the API
+  int line = 0, column = 0;      // 1-based; 0 unknown
+  std::string field;             // "checkpoint.keep"
+  std::string message;           // what is wrong and what to do
+  std::string toString() const;  // "buoy.yaml:7:9: checkpoint.keep: must be at least 1, not 0"
 };
 template <class T>
 using Parsed = tl::expected<T, std::vector<Problem>>;
 
-// YAML text (limits: 1 MiB, depth 32, 10,000 nodes after aliases; invalid UTF-8 refused). `file` is for messages.
-// Unknown keys are errors, with the nearest known key suggested. Relative inputs are kept as written.
-Parsed<JobSpec> parseJobYaml(std::string_view text, const std::string& file);
+// YAML text (limits: 1 MiB, depth 32, 10,000 nodes after aliases; invalid UTF-8 refused). `file` is for
+// messages. Unknown keys are errors, with the nearest known key suggested. Relative inputs are kept as
+// written. Every mistake is reported, not only the first. Without `name` the job is called
+// jobNameFrom(default_name), which is an error when empty.
+Parsed<JobSpec> parseJobYaml(std::string_view text, const std::string& file,
+                             std::string_view default_name = {});
+// `problem` with the place of its field in this YAML text (or of the nearest thing around it): for mistakes
+// that are found after parsing, such as a pool that the server does not know.
+Problem locate(std::string_view text, const std::string& file, Problem problem);
 // The API's JSON; same keys, same rules. Needs `run` and `name`.
 Parsed<JobSpec> parseJobJson(std::string_view text);
-// Rules that do not depend on where it came from: ranges, names, regular expressions, environment size (1 MiB) …
+// Rules that do not depend on where it came from: ranges, names, regular expressions, environment size (1
+// MiB) … Problems come without file and line. Both parsers apply it.
 std::vector<Problem> validate(const JobSpec& spec);
+// Valid as JobSpec::name whatever `text` is (a directory's or script's name, say), unless nothing of it can
+// be used: then empty.
+std::string jobNameFrom(std::string_view text);
+// Is this a name for a job, queue or pool: 1 to 100 of letters, digits, '.', '_', '-', beginning with a
+// letter or digit?
+bool isName(std::string_view text);
+// "SIGTERM" → 15; nullopt for anything but the signals that a job may be sent (spelt with SIG).
+std::optional<int> signalNumber(std::string_view name);
+// A path below the directory it is meant for: relative, no component "..", "." or empty (a leading "./" and a
+// trailing "/" are fine), valid UTF-8 without NUL, at most 4096 bytes.
+bool isRelativePath(std::string_view path);
+bool isSha256(std::string_view text);  // 64 lower-case hexadecimal digits
+// Canonical: parseJobJson of it gives an equal JobSpec back.
 std::string toJson(const JobSpec& spec);
 engine::JobRequest toRequest(const JobSpec& spec);
 
+// Paths are relative, without "..", each once and none below another; at most 100,000 files.
 std::string toJson(const SourceManifest& manifest);
 Result<SourceManifest> parseSourceManifest(std::string_view json);
 

@@ -252,10 +252,9 @@ struct ReclaimRequest {
 std::string toJson(const ReclaimRequest& request);
 Result<ReclaimRequest> parseReclaimRequest(std::string_view json);
 
-// POST /v1/blobs/missing: {"hashes": […]} → {"missing": […]}; each 64 lower-case hexadecimal digits.
+// POST /v1/blobs/missing: {"hashes": […]} → {"missing": […]}; each isSha256.
 std::string hashesToJson(std::string_view key, std::span<const std::string> hashes);
 Result<std::vector<std::string>> parseHashes(std::string_view key, std::string_view json);
-bool isSha256(std::string_view text);
 
 // ---- from the engine's values
 

@@ -1,0 +1,206 @@
+#include "api/agent_protocol.h"
+
+#include "api/message_codec.h"
+
+namespace buoy::api {
+namespace {
+
+constexpr std::size_t kMostPeers = 10'000;
+
+std::string_view wordFor(engine::Directive::Kind kind) {
+  switch (kind) {
+    case engine::Directive::Kind::idle:
+      return "idle";
+    case engine::Directive::Kind::run:
+      return "run";
+    case engine::Directive::Kind::stop:
+      return "stop";
+    case engine::Directive::Kind::shutdown:
+      return "shutdown";
+  }
+  return "idle";
+}
+
+void readKind(MapReader& reader, engine::Directive::Kind& out) {
+  using Kind = engine::Directive::Kind;
+  std::string text;
+  if (!reader.get("kind", text)) return;
+  for (const Kind kind : {Kind::idle, Kind::run, Kind::stop, Kind::shutdown}) {
+    if (text != wordFor(kind)) continue;
+    out = kind;
+    return;
+  }
+  reader.wrong("kind", inQuotes(text) + " is not known here");
+}
+
+void writeDirective(JsonWriter& writer, const engine::Directive& directive) {
+  writer.beginObject().field("kind", wordFor(directive.kind)).field("job", directive.job);
+  writer.field("attempt", directive.attempt).field("epoch", directive.epoch).field("rank", directive.rank);
+  writeTexts(writer, "peers", directive.peers);
+  writer.field("stop", toString(directive.stop)).field("grace", directive.grace).endObject();
+}
+
+engine::Directive readDirective(MapReader& reader) {
+  engine::Directive directive;
+  readKind(reader, directive.kind);
+  reader.get("job", directive.job);
+  reader.get("attempt", directive.attempt);
+  reader.get("epoch", directive.epoch);
+  reader.get("rank", directive.rank);
+  if (reader.get("peers", directive.peers) && directive.peers.size() > kMostPeers) {
+    reader.wrong("peers", "has more than 10,000 entries");
+  }
+  reader.word("stop", directive.stop);
+  reader.seconds("grace", directive.grace);
+  reader.require("kind");
+  return directive;
+}
+
+void writeResult(JsonWriter& writer, const engine::MemberResult& result) {
+  writer.beginObject().field("kind", toString(result.kind));
+  writer.field("exit_code", result.exit_code).field("detail", result.detail).endObject();
+}
+
+engine::MemberResult readResult(MapReader& reader) {
+  engine::MemberResult result;
+  reader.word("kind", result.kind);
+  reader.get("exit_code", result.exit_code);
+  reader.get("detail", result.detail);
+  reader.require("kind");
+  return result;
+}
+
+ReportMessage readReport(MapReader& reader) {
+  ReportMessage message;
+  reader.get("machine", message.machine);
+  reader.get("job", message.job);
+  reader.get("epoch", message.epoch);
+  readList(reader, "phases", [&](MapReader& item) {
+    ReportMessage::PhaseChange change{engine::MemberPhase::assigned, {}};
+    item.word("phase", change.phase);
+    item.seconds("age", change.age);
+    item.require("phase");
+    message.phases.push_back(change);
+  });
+  reader.get("committed_version", message.committed_version);
+  reader.seconds("committed_covers_age", message.committed_covers_age);
+  readChild(reader, "result", [&](MapReader& child) { message.result = readResult(child); });
+  reader.seconds("notice_in", message.notice_in);
+  readList(reader, "metrics", [&](MapReader& item) {
+    ReportMessage::Metric& metric = message.metrics.emplace_back();
+    item.get("name", metric.name);
+    item.get("value", metric.value);
+    item.seconds("age", metric.age);
+    item.get("seq", metric.seq);
+    item.require("name");
+  });
+  reader.get("events", message.events);
+  reader.get("events_from", message.events_from);
+  reader.require("machine");
+  return message;
+}
+
+}  // namespace
+
+std::string toJson(const AgentConfig& config) {
+  return writeObject([&](JsonWriter& writer) {
+    writer.field("cluster", config.cluster).field("machine", config.machine).field("server", config.server);
+    writer.field("token", config.token).field("server_fingerprint", config.server_fingerprint);
+    writer.field("store", config.store).field("directory", config.directory);
+    writer.field("notice_file", config.notice_file).field("address", config.address);
+    writer.field("heartbeat", config.heartbeat).field("orphan_after", config.orphan_after);
+    writer.field("notice", config.notice);
+  });
+}
+
+Result<AgentConfig> parseAgentConfig(std::string_view json) {
+  return parseObject(json, [](MapReader& reader) {
+    AgentConfig config;
+    reader.get("cluster", config.cluster);
+    reader.get("machine", config.machine);
+    reader.get("server", config.server);
+    reader.get("token", config.token);
+    reader.get("server_fingerprint", config.server_fingerprint);
+    reader.get("store", config.store);
+    reader.get("directory", config.directory);
+    reader.get("notice_file", config.notice_file);
+    reader.get("address", config.address);
+    reader.seconds("heartbeat", config.heartbeat);
+    reader.seconds("orphan_after", config.orphan_after);
+    reader.seconds("notice", config.notice);
+    for (const char* key : {"cluster", "machine", "server", "token", "store", "directory"})
+      reader.require(key);
+    if (config.heartbeat <= Duration{}) reader.wrong("heartbeat", "must be more than 0");
+    return config;
+  });
+}
+
+std::string toJson(const Hello& hello) {
+  return writeObject([&](JsonWriter& writer) {
+    writer.field("machine", hello.machine).field("version", hello.version).field("address", hello.address);
+  });
+}
+
+Result<Hello> parseHello(std::string_view json) {
+  return parseObject(json, [](MapReader& reader) {
+    Hello hello;
+    reader.get("machine", hello.machine);
+    reader.get("version", hello.version);
+    reader.get("address", hello.address);
+    reader.require("machine");
+    return hello;
+  });
+}
+
+std::string toJson(const DirectiveMessage& message) {
+  return writeObject([&](JsonWriter& writer) {
+    writer.field("generation", message.generation).key("directive");
+    writeDirective(writer, message.directive);
+    // Inside a string: the agent keeps it as it is, and the message stays shallow.
+    writer.field("spec", message.spec).field("store_prefix", message.store_prefix);
+  });
+}
+
+Result<DirectiveMessage> parseDirectiveMessage(std::string_view json) {
+  return parseObject(json, [](MapReader& reader) {
+    DirectiveMessage message;
+    reader.get("generation", message.generation);
+    readChild(reader, "directive", [&](MapReader& child) { message.directive = readDirective(child); });
+    reader.get("spec", message.spec);
+    reader.get("store_prefix", message.store_prefix);
+    reader.require("directive");
+    return message;
+  });
+}
+
+std::string toJson(const ReportMessage& message) {
+  return writeObject([&](JsonWriter& writer) {
+    writer.field("machine", message.machine).field("job", message.job).field("epoch", message.epoch);
+    writer.key("phases").beginArray();
+    for (const ReportMessage::PhaseChange& change : message.phases) {
+      writer.beginObject().field("phase", toString(change.phase)).field("age", change.age).endObject();
+    }
+    writer.endArray();
+    writer.field("committed_version", message.committed_version);
+    writer.field("committed_covers_age", message.committed_covers_age);
+    if (message.result) {
+      writer.key("result");
+      writeResult(writer, *message.result);
+    }
+    if (message.notice_in) writer.field("notice_in", *message.notice_in);
+    writer.key("metrics").beginArray();
+    for (const ReportMessage::Metric& metric : message.metrics) {
+      writer.beginObject().field("name", metric.name).field("value", metric.value);
+      writer.field("age", metric.age).field("seq", metric.seq).endObject();
+    }
+    writer.endArray();
+    writeTexts(writer, "events", message.events);
+    writer.field("events_from", message.events_from);
+  });
+}
+
+Result<ReportMessage> parseReportMessage(std::string_view json) {
+  return parseObject(json, readReport);
+}
+
+}  // namespace buoy::api

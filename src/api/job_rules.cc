@@ -1,0 +1,322 @@
+// What a job's specification may say, wherever it came from: validate() and the names and paths it is made
+// of.
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <set>
+
+#include "api/job_spec.h"
+#include "api/node.h"
+#include "base/strings.h"
+
+namespace buoy::api {
+namespace {
+
+constexpr int kMostMachines = 10'000;
+constexpr int kMostMilliCpus = 4'096'000;
+constexpr int kMostGpus = 1'024;
+constexpr ByteCount kMostMemory{std::uint64_t{1} << 50};
+constexpr ByteCount kLeastMemory{std::uint64_t{1} << 20};
+// Linux refuses to start a program with a longer argument or environment string (MAX_ARG_STRLEN), so say so
+// now.
+constexpr std::size_t kLongestString = 131'071;
+constexpr std::size_t kLongestEnvironment = std::size_t{1} << 20;
+constexpr std::size_t kMostEnvironment = 4'000;
+constexpr std::size_t kMostOutputs = 1'000;
+constexpr std::size_t kMostNamed = 100;  // inputs, metrics, pools
+constexpr std::size_t kLongestPath = 4'096;
+constexpr std::size_t kLongestPattern = 1'000;
+constexpr std::int64_t kMostPatternMemory = 1 << 20;
+
+bool isLetter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+bool isDigit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool isNameChar(char c) {
+  return isLetter(c) || isDigit(c) || c == '.' || c == '_' || c == '-';
+}
+
+// A word that a shell takes as a variable's name.
+bool isVariable(std::string_view text) {
+  if (text.empty() || text.size() > 200 || isDigit(text.front())) return false;
+  return std::all_of(text.begin(), text.end(), [](char c) { return isLetter(c) || isDigit(c) || c == '_'; });
+}
+
+bool isText(std::string_view text) {
+  return isValidUtf8(text) && text.find('\0') == std::string_view::npos;
+}
+
+constexpr std::string_view kNameRule =
+    "must be 1 to 100 letters, digits, '.', '_' or '-', beginning with a letter or digit, not ";
+
+class Validator {
+ public:
+  explicit Validator(const JobSpec& spec) : spec_(spec) {}
+
+  std::vector<Problem> run() {
+    identity();
+    size();
+    times();
+    checkpoint();
+    inputsAndOutputs();
+    metrics();
+    environment();
+    return std::move(problems_);
+  }
+
+ private:
+  void add(std::string field, std::string message) {
+    problems_.push_back(Problem{{}, 0, 0, std::move(field), std::move(message)});
+  }
+
+  void range(const char* field, std::int64_t value, std::int64_t least, std::int64_t most) {
+    if (value < least) {
+      add(field, "must be at least " + std::to_string(least) + ", not " + std::to_string(value));
+    } else if (value > most) {
+      add(field, "must be at most " + std::to_string(most) + ", not " + std::to_string(value));
+    }
+  }
+
+  void duration(const char* field, Duration value, Duration most) {
+    if (value < Duration{}) {
+      add(field, "must not be negative");
+    } else if (value > most) {
+      add(field, "must be at most " + formatDuration(most) + ", not " + formatDuration(value));
+    }
+  }
+
+  void count(const char* field, std::size_t count, std::size_t most) {
+    if (count > most)
+      add(field,
+          "has " + std::to_string(count) + " entries: at most " + std::to_string(most) + " are allowed");
+  }
+
+  void identity() {
+    if (spec_.name.empty()) {
+      add("name", "is required: give the job a name");
+    } else if (!isName(spec_.name)) {
+      add("name", strCat({kNameRule, inQuotes(spec_.name)}));
+    } else if (JobId::parse(spec_.name)) {
+      add("name", inQuotes(spec_.name) + " reads like a job's id: choose another name");
+    }
+    if (trim(spec_.run).empty()) {
+      add("run", "is required: the command that the job runs, for example 'python3 train.py'");
+    } else if (!isText(spec_.run)) {
+      add("run", "must be valid UTF-8 without NUL bytes");
+    } else if (spec_.run.size() > kLongestString) {
+      add("run", "is longer than Linux takes (128 KiB): put it into a script");
+    }
+    if (!isName(spec_.queue)) add("queue", strCat({kNameRule, inQuotes(spec_.queue)}));
+    count("pools", spec_.pools.size(), kMostNamed);
+    for (std::size_t i = 0; i < spec_.pools.size(); ++i) {
+      const std::string field = "pools[" + std::to_string(i) + "]";
+      if (!isName(spec_.pools[i])) {
+        add(field, strCat({kNameRule, inQuotes(spec_.pools[i])}));
+      } else if (std::find(spec_.pools.begin(), spec_.pools.begin() + static_cast<std::ptrdiff_t>(i),
+                           spec_.pools[i]) != spec_.pools.begin() + static_cast<std::ptrdiff_t>(i)) {
+        add(field, inQuotes(spec_.pools[i]) + " is named twice");
+      }
+    }
+    if (!spec_.source.empty() && !isSha256(spec_.source)) {
+      add("source",
+          "must be the SHA-256 of an uploaded manifest (64 lower-case hexadecimal digits); buoy sets it");
+    }
+  }
+
+  void size() {
+    range("machines", spec_.machines, 1, kMostMachines);
+    range("priority", spec_.priority, -1'000'000, 1'000'000);
+    range("retry.failures", spec_.retry_failures, 0, 1'000);
+    const engine::Resources& resources = spec_.resources;
+    if (resources.milli_cpus < 1) add("resources.cpus", "must be more than 0");
+    if (resources.milli_cpus > kMostMilliCpus)
+      add("resources.cpus", "must be at most " + std::to_string(kMostMilliCpus / 1000));
+    range("resources.gpus", resources.gpus, 0, kMostGpus);
+    if (resources.memory > kMostMemory) {
+      add("resources.memory",
+          "must be at most " + formatByteCount(kMostMemory) + ", not " + formatByteCount(resources.memory));
+    } else if (resources.memory < kLeastMemory && resources.memory != ByteCount{}) {
+      add("resources.memory", "must be at least 1 MiB (or 0 for no limit), not " +
+                                  formatByteCount(resources.memory) + ": is a unit missing, as in 1GiB?");
+    }
+  }
+
+  void times() {
+    constexpr Duration kLongest = std::chrono::days{3650};
+    duration("max_run", spec_.max_run, kLongest);
+    duration("max_wait", spec_.max_wait, kLongest);
+    duration("stop_grace", spec_.stop_grace, std::chrono::days{1});
+    if (spec_.max_run > Duration{} && spec_.max_wait > Duration{} && spec_.max_wait < spec_.max_run) {
+      add("max_wait", "is waiting and running together, so it must be at least max_run (" +
+                          formatDuration(spec_.max_run) + "), not " + formatDuration(spec_.max_wait));
+    }
+  }
+
+  void checkpoint() {
+    if (!spec_.checkpoint) return;
+    const CheckpointSpec& checkpoint = *spec_.checkpoint;
+    path("checkpoint.dir", checkpoint.dir);
+    range("checkpoint.keep", checkpoint.keep, 1, 1'000);
+    duration("checkpoint.settle", checkpoint.settle, std::chrono::hours{1});
+    if (checkpoint.signal == "SIGKILL" || checkpoint.signal == "SIGSTOP") {
+      add("checkpoint.signal",
+          checkpoint.signal + " cannot be caught, so the job could not save; SIGTERM is usual");
+    } else if (!signalNumber(checkpoint.signal)) {
+      add("checkpoint.signal",
+          inQuotes(checkpoint.signal) +
+              " is no signal that a job can be sent; use SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, "
+              "SIGUSR2, SIGALRM or SIGCONT");
+    }
+  }
+
+  void path(const std::string& field, const std::string& value) {
+    if (isRelativePath(value)) return;
+    if (value.starts_with('/')) {
+      add(field, "must be relative to the job's working directory, not " + inQuotes(value));
+    } else {
+      add(field, "must be a path below the job's working directory, without '..', not " + inQuotes(value));
+    }
+  }
+
+  void inputsAndOutputs() {
+    count("inputs", spec_.inputs.size(), kMostNamed);
+    std::set<std::string> variables;
+    for (const auto& [name, source] : spec_.inputs) {
+      const std::string field = "inputs." + name;
+      std::string variable = name;
+      std::transform(variable.begin(), variable.end(), variable.begin(),
+                     [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+      if (!isVariable(name) || name.size() > 64) {
+        add(field,
+            "an input's name becomes a variable (BUOY_INPUT_…): use at most 64 letters, digits and '_', "
+            "not " +
+                inQuotes(name));
+      } else if (!variables.insert(variable).second) {
+        add(field, "another input differs only in case, and both would be $BUOY_INPUT_" + variable);
+      }
+      if (source.empty()) {
+        add(field, "is empty: name the file or directory");
+      } else if (!isText(source) || source.size() > kLongestPath) {
+        add(field, "must be a path of at most 4096 bytes, in valid UTF-8");
+      }
+    }
+    count("outputs", spec_.outputs.size(), kMostOutputs);
+    for (std::size_t i = 0; i < std::min(spec_.outputs.size(), kMostOutputs); ++i) {
+      path("outputs[" + std::to_string(i) + "]", spec_.outputs[i]);
+    }
+  }
+
+  void metrics() {
+    count("metrics", spec_.metrics.size(), kMostNamed);
+    if (spec_.metrics.size() > kMostNamed) return;
+    for (const auto& [name, pattern] : spec_.metrics) {
+      const std::string field = "metrics." + name;
+      if (!isName(name)) add(field, strCat({kNameRule, inQuotes(name)}));
+      if (pattern.size() > kLongestPattern) {
+        add(field, "is longer than " + std::to_string(kLongestPattern) + " bytes");
+        continue;
+      }
+      // RE2 compiles to an automaton: no pattern it takes can backtrack, whatever the log says.
+      RE2::Options options;
+      options.set_log_errors(false);
+      options.set_max_mem(kMostPatternMemory);
+      const RE2 expression(pattern, options);
+      if (!expression.ok()) {
+        add(field,
+            "is no regular expression: " + expression.error() +
+                " (RE2 syntax, which always matches in linear time: no look-around, no back-references)");
+      } else if (expression.NumberOfCapturingGroups() != 1) {
+        add(field, "needs exactly one group ( ) around the number, not " +
+                       std::to_string(expression.NumberOfCapturingGroups()) +
+                       "; write (?: ) for groups that only group");
+      }
+    }
+  }
+
+  void environment() {
+    count("env", spec_.env.size(), kMostEnvironment);
+    std::size_t total = 0;
+    for (const auto& [key, value] : spec_.env) {
+      total += key.size() + value.size() + 2;
+      const std::string field = "env." + (key.size() <= 200 ? key : inQuotes(key));
+      if (!isVariable(key)) {
+        add(field, "a variable's name is letters, digits and '_', not " + inQuotes(key));
+      } else if (key.starts_with("BUOY_")) {
+        add(field, "names that begin with BUOY_ are Buoy's own: choose another");
+      }
+      if (!isText(value)) {
+        add(field, "must be valid UTF-8 without NUL bytes");
+      } else if (key.size() + value.size() + 1 > kLongestString) {
+        add(field, "is longer than Linux takes (128 KiB): put it into a file");
+      }
+    }
+    if (total > kLongestEnvironment) {
+      add("env", "takes " + formatByteCount(ByteCount{total}) +
+                     " together: at most 1.0 MiB is allowed, put the rest into a file");
+    }
+  }
+
+  const JobSpec& spec_;
+  std::vector<Problem> problems_;
+};
+
+struct Signal {
+  std::string_view name;
+  int number;
+};
+constexpr std::array<Signal, 8> kSignals{{{"SIGTERM", SIGTERM},
+                                          {"SIGINT", SIGINT},
+                                          {"SIGHUP", SIGHUP},
+                                          {"SIGQUIT", SIGQUIT},
+                                          {"SIGUSR1", SIGUSR1},
+                                          {"SIGUSR2", SIGUSR2},
+                                          {"SIGALRM", SIGALRM},
+                                          {"SIGCONT", SIGCONT}}};
+
+}  // namespace
+
+std::vector<Problem> validate(const JobSpec& spec) {
+  return Validator(spec).run();
+}
+
+bool isName(std::string_view text) {
+  if (text.empty() || text.size() > 100 || !(isLetter(text.front()) || isDigit(text.front()))) return false;
+  return std::all_of(text.begin(), text.end(), isNameChar);
+}
+
+std::string jobNameFrom(std::string_view text) {
+  std::string name;
+  for (const char c : text.substr(0, 100)) name += isNameChar(c) ? c : '-';
+  while (!name.empty() && !isLetter(name.front()) && !isDigit(name.front())) name.erase(0, 1);
+  while (name.ends_with('-')) name.pop_back();
+  if (JobId::parse(name)) name = "job-" + name;
+  return name.substr(0, 100);
+}
+
+std::optional<int> signalNumber(std::string_view name) {
+  for (const Signal& signal : kSignals) {
+    if (signal.name == name) return signal.number;
+  }
+  return std::nullopt;
+}
+
+bool isRelativePath(std::string_view path) {
+  if (path.empty() || path.size() > kLongestPath || !isText(path)) return false;
+  if (path.starts_with("./")) path.remove_prefix(2);
+  if (path.ends_with('/')) path.remove_suffix(1);
+  for (const std::string_view part : split(path, '/')) {
+    if (part.empty() || part == "." || part == ".." || part.size() > 255) return false;
+  }
+  return true;
+}
+
+bool isSha256(std::string_view text) {
+  return text.size() == 64 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return isDigit(c) || (c >= 'a' && c <= 'f'); });
+}
+
+}  // namespace buoy::api

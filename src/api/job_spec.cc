@@ -1,0 +1,278 @@
+#include "api/job_spec.h"
+
+#include <unordered_set>
+
+#include "api/json_writer.h"
+#include "api/node.h"
+#include "api/reader.h"
+#include "api/spec_codec.h"
+#include "base/strings.h"
+
+namespace buoy::api {
+namespace {
+
+constexpr std::size_t kMostSourceFiles = 100'000;
+
+// "term", "USR1" → "SIGTERM", "SIGUSR1"; validate() judges what comes out.
+std::string canonicalSignal(std::string_view text) {
+  std::string name(trim(text).substr(0, 64));
+  for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return name.starts_with("SIG") ? name : "SIG" + name;
+}
+
+void readCheckpoint(MapReader& job, JobSpec& spec) {
+  const Node* node = job.find("checkpoint");
+  if (node == nullptr) return;
+  CheckpointSpec checkpoint;
+  if (const std::string* dir = scalarText(*node)) {
+    checkpoint.dir = *dir;  // the short form: checkpoint: DIR
+    spec.checkpoint = std::move(checkpoint);
+    return;
+  }
+  MapReader reader(job.problems(), *node, "checkpoint");
+  reader.get("dir", checkpoint.dir);
+  reader.get("keep", checkpoint.keep);
+  if (std::string signal; reader.get("signal", signal)) checkpoint.signal = canonicalSignal(signal);
+  reader.get("settle", checkpoint.settle);
+  reader.refuseUnknown();
+  spec.checkpoint = std::move(checkpoint);
+}
+
+void readRetry(MapReader& job, JobSpec& spec) {
+  const Node* node = job.find("retry");
+  if (node == nullptr) return;
+  MapReader reader(job.problems(), *node, "retry");
+  reader.get("failures", spec.retry_failures);
+  reader.refuseUnknown();
+}
+
+// Every key of a job, whatever it is written in. The order is that of toJson, which makes reading it back
+// quick.
+JobSpec readFields(Problems& problems, const Node& root, const std::string& path) {
+  JobSpec spec;
+  MapReader reader(problems, root, path);
+  reader.get("name", spec.name);
+  reader.get("run", spec.run);
+  reader.get("queue", spec.queue);
+  reader.get("machines", spec.machines);
+  readResources(reader, spec.resources);
+  reader.get("pools", spec.pools);
+  readSpot(reader, spec.spot);
+  reader.get("priority", spec.priority);
+  readCheckpoint(reader, spec);
+  reader.get("inputs", spec.inputs);
+  reader.get("outputs", spec.outputs);
+  reader.get("metrics", spec.metrics);
+  reader.get("max_run", spec.max_run);
+  reader.get("max_wait", spec.max_wait);
+  readRetry(reader, spec);
+  reader.get("stop_grace", spec.stop_grace);
+  reader.get("env", spec.env);
+  reader.get("source", spec.source);
+  reader.refuseUnknown();
+  return spec;
+}
+
+// The mark of a field, or of the nearest thing around it that is written down.
+Mark markOf(const Node& root, std::string_view field) {
+  for (;;) {
+    if (const Node* node = findByPath(root, field)) return field.empty() ? root.mark : node->mark;
+    const auto cut = field.find_last_of(".[");
+    if (cut == std::string_view::npos) return root.mark;
+    field = field.substr(0, cut);
+  }
+}
+
+}  // namespace
+
+JobSpec readJob(Problems& problems, const Node& root, const std::string& path,
+                std::string_view default_name) {
+  JobSpec spec = readFields(problems, root, path);
+  if (root.kind != Node::Kind::map) return spec;
+  if (spec.name.empty() && root.find("name") == nullptr) spec.name = jobNameFrom(default_name);
+  for (Problem& problem : validate(spec)) {
+    const std::string field = path.empty() ? problem.field : strCat({path, ".", problem.field});
+    if (!problems.has(field)) problems.add(markOf(root, problem.field), field, std::move(problem.message));
+  }
+  return spec;
+}
+
+void readResources(MapReader& parent, engine::Resources& resources) {
+  const Node* node = parent.find("resources");
+  if (node == nullptr) return;
+  MapReader reader(parent.problems(), *node, parent.pathOf("resources"));
+  readResourceFields(reader, resources);
+  reader.refuseUnknown();
+}
+
+void readResourceFields(MapReader& reader, engine::Resources& resources) {
+  reader.milli("cpus", resources.milli_cpus);
+  reader.get("memory", resources.memory);
+  reader.get("gpus", resources.gpus);
+}
+
+void readSpot(MapReader& reader, engine::SpotPreference& spot) {
+  using engine::SpotPreference;
+  reader.choice("spot", spot, {SpotPreference::prefer, SpotPreference::only, SpotPreference::never});
+}
+
+void writeResourceFields(JsonWriter& writer, const engine::Resources& resources) {
+  writer.key("cpus").decimal(resources.milli_cpus, 3);
+  writer.field("memory", resources.memory).field("gpus", resources.gpus);
+}
+
+void writeTexts(JsonWriter& writer, std::string_view key, const std::vector<std::string>& texts) {
+  writer.key(key).beginArray();
+  for (const std::string& text : texts) writer.value(text);
+  writer.endArray();
+}
+
+std::string Problem::toString() const {
+  std::string text;
+  if (!file.empty()) {
+    text = file;
+    if (line > 0) text += ":" + std::to_string(line);
+    if (line > 0 && column > 0) text += ":" + std::to_string(column);
+    text += ": ";
+  }
+  if (!field.empty()) text += field + ": ";
+  return text + message;
+}
+
+Parsed<JobSpec> parseJobYaml(std::string_view text, const std::string& file, std::string_view default_name) {
+  auto root = parseYamlTree(text, file);
+  if (!root) return tl::unexpected(std::move(root).error());
+  Problems problems(file);
+  JobSpec spec = readJob(problems, *root, {}, default_name);
+  if (!problems.empty()) return tl::unexpected(problems.take());
+  return spec;
+}
+
+Problem locate(std::string_view text, const std::string& file, Problem problem) {
+  problem.file = file;
+  if (const auto root = parseYamlTree(text, file)) {
+    const Mark mark = markOf(*root, problem.field);
+    problem.line = mark.line;
+    problem.column = mark.column;
+  }
+  return problem;
+}
+
+Parsed<JobSpec> parseJobJson(std::string_view text) {
+  auto root = parseJsonTree(text, kSpecJsonLimits);
+  if (!root) return tl::unexpected(std::move(root).error());
+  Problems problems{{}};
+  JobSpec spec = readJob(problems, *root, {}, {});
+  if (!problems.empty()) return tl::unexpected(problems.take());
+  return spec;
+}
+
+namespace {
+
+void writeTextMap(JsonWriter& writer, std::string_view key, const std::map<std::string, std::string>& texts) {
+  if (texts.empty()) return;
+  writer.key(key).beginObject();
+  for (const auto& [name, text] : texts) writer.field(name, text);
+  writer.endObject();
+}
+
+}  // namespace
+
+std::string toJson(const JobSpec& spec) {
+  std::string out;
+  JsonWriter writer(out);
+  writer.beginObject();
+  writer.field("name", spec.name)
+      .field("run", spec.run)
+      .field("queue", spec.queue)
+      .field("machines", spec.machines);
+  writer.key("resources").beginObject();
+  writeResourceFields(writer, spec.resources);
+  writer.endObject();
+  writeTexts(writer, "pools", spec.pools);
+  writer.field("spot", toString(spec.spot)).field("priority", spec.priority);
+  if (spec.checkpoint) {
+    writer.key("checkpoint").beginObject();
+    writer.field("dir", spec.checkpoint->dir).field("keep", spec.checkpoint->keep);
+    writer.field("signal", spec.checkpoint->signal).field("settle", spec.checkpoint->settle).endObject();
+  }
+  writeTextMap(writer, "inputs", spec.inputs);
+  writeTexts(writer, "outputs", spec.outputs);
+  writeTextMap(writer, "metrics", spec.metrics);
+  writer.field("max_run", spec.max_run).field("max_wait", spec.max_wait);
+  writer.key("retry").beginObject().field("failures", spec.retry_failures).endObject();
+  writer.field("stop_grace", spec.stop_grace);
+  writeTextMap(writer, "env", spec.env);
+  if (!spec.source.empty()) writer.field("source", spec.source);
+  writer.endObject();
+  return out;
+}
+
+engine::JobRequest toRequest(const JobSpec& spec) {
+  engine::JobRequest request;
+  request.name = spec.name;
+  request.queue = spec.queue;
+  request.pools = spec.pools;
+  request.machines = spec.machines;
+  request.resources = spec.resources;
+  request.spot = spec.spot;
+  request.priority = spec.priority;
+  request.retry_failures = spec.retry_failures;
+  request.max_run = spec.max_run;
+  request.max_wait = spec.max_wait;
+  request.stop_grace = spec.stop_grace;
+  return request;
+}
+
+std::string toJson(const SourceManifest& manifest) {
+  std::string out;
+  JsonWriter writer(out);
+  writer.beginObject().key("files").beginArray();
+  for (const SourceFile& file : manifest.files) {
+    writer.beginObject().field("path", file.path).field("mode", file.mode);
+    writer.field("size", file.size).field("sha256", file.sha256).endObject();
+  }
+  writer.endArray().endObject();
+  return out;
+}
+
+Result<SourceManifest> parseSourceManifest(std::string_view json) {
+  const auto bad = [](const std::string& message) {
+    return fail(ErrorCode::invalid_argument, "source manifest: " + message);
+  };
+  BUOY_TRY(const Node root, parseMessage(json));
+  Problems problems{{}};
+  MapReader reader(problems, root, {});
+  SourceManifest manifest;
+  if (const Node* files = reader.list("files")) {
+    if (files->items.size() > kMostSourceFiles) return bad("has more than 100,000 files");
+    for (const Node& item : files->items) {
+      MapReader entry(problems, item, "files");
+      SourceFile& file = manifest.files.emplace_back();
+      entry.get("path", file.path);
+      entry.get("mode", file.mode);
+      entry.get("size", file.size);
+      entry.get("sha256", file.sha256);
+    }
+  }
+  BUOY_TRY_VOID(firstProblem(problems));
+  std::unordered_set<std::string_view> files;
+  for (const SourceFile& file : manifest.files) {
+    if (!isRelativePath(file.path) || file.path.starts_with("./") || file.path.ends_with('/')) {
+      return bad("path " + inQuotes(file.path) + " is not below the source directory");
+    }
+    if (!isSha256(file.sha256))
+      return bad("sha256 of " + inQuotes(file.path) + " is not 64 hexadecimal digits");
+    if (file.mode > 07777) return bad("mode of " + inQuotes(file.path) + " is not that of a file");
+    if (!files.insert(file.path).second) return bad("path " + inQuotes(file.path) + " stands twice");
+  }
+  for (const SourceFile& file : manifest.files) {
+    const std::string_view path = file.path;
+    for (auto slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/', slash + 1)) {
+      if (files.contains(path.substr(0, slash))) return bad("path " + inQuotes(path) + " is below a file");
+    }
+  }
+  return manifest;
+}
+
+}  // namespace buoy::api
