@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,29 +20,57 @@ struct ObjectInfo {
   Time modified{};
 };
 
-// Durable objects by key: '/'-separated UTF-8, no empty, "." or ".." component, at most 1,024 bytes (checked here,
-// so that no key escapes its store). Threads: any, unless an implementation says otherwise.
-// A put is all or nothing and durable when it returns; readers see the old object, the new one, or none.
+// Objects named by their content, stored together so that one sync of a directory pays for all of them.
+// Nothing is visible before finish(), and what is not finished is discarded with the batch. Not thread-safe;
+// the store must outlive it.
+class ObjectBatch {
+ public:
+  struct Added {
+    std::string sha256;
+    bool fresh = false;  // false: this content was there already, or is in the batch already
+  };
+  virtual ~ObjectBatch() = default;
+  // Takes the content of an open regular file, from offset 0, under the key prefix + its SHA-256.
+  // failed_precondition: the file changed while it was read. cancelled: `stop` was requested.
+  virtual Result<Added> add(const std::string& prefix, int fd, std::uint64_t size, std::stop_token stop) = 0;
+  // Takes back what add() answered `fresh` for.
+  virtual void drop(const std::string& prefix, const Added& added) = 0;
+  // Everything added, and every equal object that was there before, is durable when it returns. Call it once.
+  virtual Status finish() = 0;
+};
+
+// Durable objects by key: '/'-separated UTF-8, no empty, "." or ".." component, at most 1,024 bytes (checked
+// here, so that no key escapes its store). Threads: any, unless an implementation says otherwise. A put is
+// all or nothing and durable when it returns; readers see the old object, the new one, or none.
 class ObjectStore {
  public:
   virtual ~ObjectStore() = default;
   virtual std::string uri() const = 0;
   virtual Status put(const std::string& key, std::string_view content) = 0;
-  virtual Status putIfAbsent(const std::string& key, std::string_view content) = 0;  // already_exists
-  // Content of an open regular file from offset 0. Copies by reflink or in the kernel where it can. If `sha256` is
-  // given it receives the hex digest of what was stored. If the file shrinks or grows meanwhile: failed_precondition.
+  // already_exists: somebody was first; what is there is durable. After any other error the object may be
+  // there.
+  virtual Status putIfAbsent(const std::string& key, std::string_view content) = 0;
+  // Content of an open regular file from offset 0. Copies by reflink or in the kernel where it can. If
+  // `sha256` is given it receives the hex digest of what was stored. If the file changes meanwhile:
+  // failed_precondition.
   virtual Status putFile(const std::string& key, int fd, std::uint64_t size, std::string* sha256) = 0;
-  virtual Result<std::string> get(const std::string& key, std::uint64_t limit = 1ull << 30) = 0;  // not_found
+  virtual Result<std::string> get(const std::string& key,
+                                  std::uint64_t limit = 1ull << 30) = 0;  // not_found, resource_exhausted
   // Into a new or truncated file descriptor; verifies against `sha256` unless empty (data_loss).
   virtual Status getFile(const std::string& key, int fd, std::string_view sha256) = 0;
   virtual Result<ObjectInfo> head(const std::string& key) = 0;  // not_found
   // Keys that begin with `prefix`, in byte order, after `after`, at most `limit`.
-  virtual Result<std::vector<ObjectInfo>> list(const std::string& prefix, const std::string& after, int limit) = 0;
-  virtual Status remove(const std::string& key) = 0;  // missing is success
+  virtual Result<std::vector<ObjectInfo>> list(const std::string& prefix, const std::string& after,
+                                               int limit) = 0;
+  // Missing is success. A power failure right after may bring the object back.
+  virtual Status remove(const std::string& key) = 0;
+  // Must not outlive the store. The default hashes the file first and then calls putFile.
+  virtual std::unique_ptr<ObjectBatch> newBatch();
 };
 
 Status validateKey(std::string_view key);
-// "file:///absolute/dir" (created on first put). Other schemes: invalid_argument naming what is supported.
+// "file:///absolute/dir" (taken as it stands, without %-escapes; created on first put). Other schemes:
+// invalid_argument naming what is supported.
 Result<std::unique_ptr<ObjectStore>> openStore(const std::string& uri);
 
 // Content-addressed blobs under "blobs/": the sources that jobs run. put is a no-op when the hash is there.

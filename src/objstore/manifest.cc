@@ -1,0 +1,330 @@
+#include "objstore/manifest.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <unordered_set>
+
+#include "base/strings.h"
+#include "objstore/object_store.h"
+#include "objstore/sha256.h"
+
+namespace buoy::objstore {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::string_view kFormat = "buoy-checkpoint";
+constexpr std::uint64_t kFormatVersion = 1;
+constexpr std::size_t kMaxPath = 4095;
+constexpr std::size_t kMaxFiles = 2'000'000;
+constexpr std::uint64_t kMaxSize = 1ull << 62;
+constexpr std::int64_t kMaxTime = 1ll << 60;  // microseconds
+constexpr std::uint64_t kMaxNumber = 1ull << 62;
+
+std::string_view toString(Slot::Kind kind) {
+  switch (kind) {
+    case Slot::Kind::commit:
+      return "commit";
+    case Slot::Kind::fence:
+      return "fence";
+    case Slot::Kind::removed:
+      return "removed";
+  }
+  return "";
+}
+
+std::string_view toString(CheckpointFile::Kind kind) {
+  switch (kind) {
+    case CheckpointFile::Kind::file:
+      return "file";
+    case CheckpointFile::Kind::directory:
+      return "directory";
+    case CheckpointFile::Kind::symlink:
+      return "symlink";
+  }
+  return "";
+}
+
+Json encodeFile(const CheckpointFile& file) {
+  Json json = {{"path", file.path},
+               {"type", toString(file.kind)},
+               {"modified_us", file.modified.time_since_epoch().count()}};
+  switch (file.kind) {
+    case CheckpointFile::Kind::file:
+      json["mode"] = file.mode;
+      json["size"] = file.size;
+      json["sha256"] = file.sha256;
+      json["stored_by"] = file.stored_by;
+      break;
+    case CheckpointFile::Kind::directory:
+      json["mode"] = file.mode;
+      break;
+    case CheckpointFile::Kind::symlink:
+      json["target"] = file.target;
+      break;
+  }
+  return json;
+}
+
+// Reads one JSON object; the first thing that is wrong is remembered and makes all later reads empty.
+class Reader {
+ public:
+  Reader(const Json& json, std::string place) : json_(json), place_(std::move(place)) {
+    if (!json_.is_object()) wrong("is no object");
+  }
+
+  std::uint64_t number(const char* key, std::uint64_t max) {
+    const Json* value = find(key);
+    if (value == nullptr) return 0;
+    if (!value->is_number_unsigned() || value->get<std::uint64_t>() > max) {
+      wrong(strCat({key, " is no number from 0 to ", std::to_string(max)}));
+      return 0;
+    }
+    return value->get<std::uint64_t>();
+  }
+
+  Time time(const char* key) {
+    const Json* value = find(key);
+    if (value == nullptr) return {};
+    const bool fits =
+        value->is_number_integer() &&
+        (!value->is_number_unsigned() || value->get<std::uint64_t>() <= std::uint64_t{kMaxTime}) &&
+        value->get<std::int64_t>() >= -kMaxTime;
+    if (!fits) {
+      wrong(strCat({key, " is no time"}));
+      return {};
+    }
+    return Time{Duration{value->get<std::int64_t>()}};
+  }
+
+  std::string text(const char* key) {
+    const Json* value = find(key);
+    if (value == nullptr) return {};
+    if (!value->is_string()) {
+      wrong(strCat({key, " is no string"}));
+      return {};
+    }
+    return value->get<std::string>();
+  }
+
+  void wrong(std::string_view what) {
+    if (!error_) error_ = strCat({place_, " ", what});
+  }
+  void take(const Status& status) {
+    if (!status) wrong(status.error().message);
+  }
+  Status status() const {
+    if (error_) return fail(ErrorCode::invalid_argument, *error_);
+    return {};
+  }
+  const Json* find(const char* key) {
+    if (error_) return nullptr;
+    const auto it = json_.find(key);
+    if (it != json_.end()) return &*it;
+    wrong(strCat({"has no ", key}));
+    return nullptr;
+  }
+
+ private:
+  const Json& json_;
+  std::string place_;
+  std::optional<std::string> error_;
+};
+
+Result<CheckpointFile> decodeFile(const Json& json, std::size_t index) {
+  Reader reader(json, "file " + std::to_string(index));
+  CheckpointFile file;
+  file.path = reader.text("path");
+  file.modified = reader.time("modified_us");
+  const std::string type = reader.text("type");
+  if (type == "file") {
+    file.kind = CheckpointFile::Kind::file;
+    file.mode = static_cast<std::uint32_t>(reader.number("mode", 0777));
+    file.size = reader.number("size", kMaxSize);
+    file.sha256 = reader.text("sha256");
+    file.stored_by = reader.number("stored_by", kMaxNumber);
+    if (!isSha256(file.sha256)) reader.wrong("has no SHA-256");
+  } else if (type == "directory") {
+    file.kind = CheckpointFile::Kind::directory;
+    file.mode = static_cast<std::uint32_t>(reader.number("mode", 0777));
+  } else if (type == "symlink") {
+    file.kind = CheckpointFile::Kind::symlink;
+    file.mode = 0777;
+    file.target = reader.text("target");
+    reader.take(validateLink(file.path, file.target));
+  } else {
+    reader.wrong("has an unknown type");
+  }
+  reader.take(validatePath(file.path));
+  BUOY_TRY_VOID(reader.status());
+  return file;
+}
+
+// In byte order, unique, and below directories only: what restore relies on to stay inside its directory.
+Status validateTree(const std::vector<CheckpointFile>& files) {
+  std::unordered_set<std::string_view> directories;
+  const std::string* previous = nullptr;
+  for (const CheckpointFile& file : files) {
+    const auto wrong = [&](std::string_view why) {
+      return fail(ErrorCode::invalid_argument, strCat({"\"", escaped(file.path), "\" ", why}));
+    };
+    if (previous != nullptr && !(*previous < file.path)) return wrong("is out of order or twice");
+    previous = &file.path;
+    const auto slash = file.path.rfind('/');
+    if (slash != std::string::npos && !directories.contains(std::string_view(file.path).substr(0, slash))) {
+      return wrong("is not in a directory of the manifest");
+    }
+    if (file.kind == CheckpointFile::Kind::directory) directories.insert(file.path);
+  }
+  return {};
+}
+
+Result<Slot> decodeJson(const Json& json) {
+  Reader reader(json, "slot");
+  Slot slot;
+  if (reader.text("format") != kFormat) reader.wrong("is not of the format buoy-checkpoint");
+  const std::uint64_t version = reader.number("format_version", kMaxNumber);
+  BUOY_TRY_VOID(reader.status());
+  if (version > kFormatVersion) {
+    return fail(ErrorCode::failed_precondition,
+                "written by a newer Buoy: format version " + std::to_string(version));
+  }
+  const std::string kind = reader.text("kind");
+  slot.kind = kind == "commit"    ? Slot::Kind::commit
+              : kind == "removed" ? Slot::Kind::removed
+                                  : Slot::Kind::fence;
+  if (kind != toString(slot.kind)) reader.wrong("has an unknown kind");
+  slot.manifest.version = reader.number("slot", kMaxNumber);
+  slot.manifest.epoch = reader.number("epoch", kMaxNumber);
+  slot.manifest.attempt = static_cast<std::uint32_t>(reader.number("attempt", UINT32_MAX));
+  slot.manifest.created = reader.time("created_us");
+  BUOY_TRY_VOID(reader.status());
+  if (slot.kind != Slot::Kind::commit) return slot;
+
+  const Json* files = reader.find("files");
+  if (files == nullptr || !files->is_array() || files->size() > kMaxFiles) {
+    return fail(ErrorCode::invalid_argument, "slot has no list of files");
+  }
+  slot.manifest.files.reserve(files->size());
+  for (const Json& entry : *files) {
+    BUOY_TRY(CheckpointFile file, decodeFile(entry, slot.manifest.files.size()));
+    slot.manifest.files.push_back(std::move(file));
+  }
+  BUOY_TRY_VOID(validateTree(slot.manifest.files));
+  return slot;
+}
+
+}  // namespace
+
+std::string encodeSlot(const Slot& slot) {
+  const Manifest& manifest = slot.manifest;
+  Json json = {{"format", kFormat},
+               {"format_version", kFormatVersion},
+               {"kind", toString(slot.kind)},
+               {"slot", manifest.version},
+               {"epoch", manifest.epoch},
+               {"attempt", manifest.attempt},
+               {"created_us", manifest.created.time_since_epoch().count()}};
+  if (slot.kind == Slot::Kind::commit) {
+    std::uint64_t count = 0;
+    std::uint64_t bytes = 0;
+    Json files = Json::array();
+    for (const CheckpointFile& file : manifest.files) {
+      files.push_back(encodeFile(file));
+      if (file.kind != CheckpointFile::Kind::file) continue;
+      ++count;
+      bytes += file.size;
+    }
+    json["files"] = std::move(files);
+    json["totals"] = {{"files", count}, {"bytes", bytes}};
+  }
+  std::string line = json.dump();
+  const std::string digest = sha256Hex(line);
+  return strCat({line, "\n", digest, "\n"});
+}
+
+Result<Slot> decodeSlot(std::string_view content) {
+  const auto end = content.find('\n');
+  if (end == std::string_view::npos) return fail(ErrorCode::data_loss, "the slot is torn: no second line");
+  const std::string_view line = content.substr(0, end);
+  if (content.substr(end) != strCat({"\n", sha256Hex(line), "\n"})) {
+    return fail(ErrorCode::data_loss, "the slot is damaged: its hash does not match");
+  }
+  const Json json = Json::parse(line, nullptr, false);
+  if (json.is_discarded()) return fail(ErrorCode::invalid_argument, "the slot is not JSON");
+  return decodeJson(json);
+}
+
+std::string escaped(std::string_view text) {
+  const bool utf8 = isValidUtf8(text);
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f || c == '\\' || c == '"' || (byte >= 0x80 && !utf8)) {
+      constexpr std::string_view kDigits = "0123456789abcdef";
+      out += "\\x";
+      out += kDigits[byte >> 4];
+      out += kDigits[byte & 15];
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+Status validatePath(std::string_view path) {
+  const auto wrong = [&](std::string_view why) {
+    return fail(ErrorCode::invalid_argument,
+                strCat({"the name \"", escaped(path.substr(0, 300)), "\" ", why}));
+  };
+  if (path.empty()) return wrong("is empty");
+  if (path.size() > kMaxPath) return wrong("is too long");
+  if (path.find('\0') != std::string_view::npos) return wrong("contains a zero byte");
+  if (!isValidUtf8(path)) return wrong("is not UTF-8");
+  for (const std::string_view part : split(path, '/')) {
+    if (part.empty() || part == "." || part == "..") return wrong("is not a plain relative path");
+  }
+  return {};
+}
+
+Status validateLink(std::string_view path, std::string_view target) {
+  const auto wrong = [&](std::string_view why) {
+    return fail(ErrorCode::invalid_argument, strCat({"the symbolic link \"", escaped(path), "\" to \"",
+                                                     escaped(target.substr(0, 300)), "\" ", why}));
+  };
+  if (target.empty() || target.size() > kMaxPath || target.find('\0') != std::string_view::npos) {
+    return wrong("has no valid target");
+  }
+  if (!isValidUtf8(target)) return wrong("is not UTF-8");
+  if (target[0] == '/') return wrong("is absolute: it must stay inside the checkpoint directory");
+  auto depth = std::count(path.begin(), path.end(), '/');
+  bool climbing = true;
+  for (const std::string_view part : split(target, '/')) {
+    if (part.empty() || part == ".") continue;
+    if (part != "..") {
+      climbing = false;
+      continue;
+    }
+    if (!climbing) return wrong("has \"..\" after a name: where that leads is not certain");
+    if (--depth < 0) return wrong("leads out of the checkpoint directory");
+  }
+  return {};
+}
+
+std::string fixedWidth(std::uint64_t number) {
+  std::string digits = std::to_string(number);
+  return std::string(20 - digits.size(), '0') + digits;
+}
+
+std::string slotKey(std::uint64_t slot) {
+  return "log/" + fixedWidth(slot);
+}
+std::string objectPrefix(Epoch stored_by) {
+  return "objects/" + fixedWidth(stored_by) + "/";
+}
+std::string objectKey(Epoch stored_by, std::string_view sha256) {
+  return strCat({objectPrefix(stored_by), sha256});
+}
+
+}  // namespace buoy::objstore

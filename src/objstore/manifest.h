@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "objstore/checkpoint.h"
+
+// The content of a slot of the checkpoint log, as docs/formats/checkpoint.md describes it: one line of JSON,
+// then one line with the SHA-256 of the first, so that a torn or a changed slot is recognised.
+namespace buoy::objstore {
+
+struct Slot {
+  enum class Kind : std::uint8_t {
+    commit,
+    fence,
+    removed,  // was a commit; keeps the number taken
+  };
+  Kind kind = Kind::fence;
+  Manifest manifest;  // `files` only of a commit
+};
+
+std::string encodeSlot(const Slot& slot);
+
+// Everything is checked, as the content may come from anywhere: after success the paths are relative, clean,
+// in byte order and unique, every parent is a directory of the manifest, and links stay inside. data_loss:
+// torn or changed; failed_precondition: a newer format; invalid_argument: whole, but not something that Buoy
+// wrote.
+Result<Slot> decodeSlot(std::string_view content);
+
+// A path that may stand in a manifest: relative, UTF-8, no empty, "." or ".." component, at most 4,095 bytes.
+// The message names it, escaped.
+Status validatePath(std::string_view path);
+
+// A link at `path` may stand in a manifest if it cannot lead out of the directory: its target is relative,
+// ".." stands only at its beginning, and not more often than the link is deep. (Later ".." could climb from
+// wherever another link leads.)
+Status validateLink(std::string_view path, std::string_view target);
+
+// Printable: other bytes as \xNN.
+std::string escaped(std::string_view text);
+
+// Below the checkpoints' prefix.
+std::string slotKey(std::uint64_t slot);
+std::string objectKey(Epoch stored_by, std::string_view sha256);
+std::string objectPrefix(Epoch stored_by);
+// 20 digits, so that byte order is the order of numbers.
+std::string fixedWidth(std::uint64_t number);
+
+}  // namespace buoy::objstore

@@ -1,0 +1,220 @@
+#include "objstore/reader.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <unordered_set>
+
+#include "objstore/manifest.h"
+#include "objstore/sha256.h"
+#include "os/beneath.h"
+#include "os/copy.h"
+
+namespace buoy::objstore {
+namespace {
+
+// Two looks at a directory that is being changed differ; after so many it is called restless.
+constexpr int kScans = 20;
+// Reading a file that changes meanwhile is the dear case.
+constexpr int kReads = 4;
+// File systems stamp changes with the time of the last tick: at most 10 ms ago.
+constexpr std::int64_t kTickNs = 12'000'000;
+// Nothing that changed so shortly before it was read is taken as known later, whatever the file system's
+// clock.
+constexpr std::int64_t kSettledNs = 2'000'000'000;
+
+std::int64_t wallClockNs() {
+  struct timespec now {};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
+// From now on a change gets another time stamp than the one that was seen.
+void waitForTick(std::int64_t latest_change_ns) {
+  const std::int64_t age = wallClockNs() - latest_change_ns;
+  if (age < -kTickNs || age >= kTickNs) return;
+  const struct timespec rest = {0, static_cast<long>(std::min(kTickNs, kTickNs - age))};
+  ::nanosleep(&rest, nullptr);
+}
+
+Result<FileIdentity> identityOf(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return failErrno(errno, "examine a file");
+  if (!S_ISREG(info.st_mode)) return FileIdentity{};
+  return FileIdentity::of(info);
+}
+
+Error restless(const std::string& what) {
+  return Error{ErrorCode::unavailable, "checkpoint: " + what + " does not hold still; nothing was saved",
+               true};
+}
+
+}  // namespace
+
+struct DirectoryReader::Round {
+  std::set<std::string> skip;
+  ObjectBatch& batch;
+  std::stop_token stop;
+  std::unordered_map<std::string, ObjectBatch::Added> added;  // by hash
+  std::unordered_map<std::string, std::uint64_t> sizes;       // of what was added
+  std::string changed;                                        // the file that changed while it was read
+};
+
+DirectoryReader::DirectoryReader(ObjectStore& store, std::string objects, Epoch epoch)
+    : store_(store), objects_(std::move(objects)), epoch_(epoch) {}
+
+void DirectoryReader::setLast(std::vector<CheckpointFile> files, bool live) {
+  last_.clear();
+  live_.clear();
+  std::unordered_map<std::string, Known> known;
+  for (CheckpointFile& file : files) {
+    if (file.kind != CheckpointFile::Kind::file) continue;
+    if (live) live_.emplace(file.sha256, file.stored_by);
+    if (auto node = known_.extract(file.path)) known.insert(std::move(node));
+    std::string path = file.path;
+    last_.emplace(std::move(path), std::move(file));
+  }
+  known_ = std::move(known);
+}
+
+std::optional<CheckpointFile> DirectoryReader::lastOf(const std::string& path) const {
+  const auto it = last_.find(path);
+  if (it == last_.end()) return std::nullopt;
+  // Not known to be there: it may have been removed as part of a damaged or an old version.
+  if (!live_.contains(it->second.sha256)) {
+    const auto head = store_.head(objects_ + objectKey(it->second.stored_by, it->second.sha256));
+    if (!head || head->size != it->second.size) return std::nullopt;
+  }
+  return it->second;
+}
+
+// The entry for this content, if it is in the store or the batch.
+std::optional<CheckpointFile> DirectoryReader::stored(const Round& round, const CheckpointFile& file,
+                                                      const std::string& sha256) const {
+  CheckpointFile entry = file;
+  entry.sha256 = sha256;
+  if (const auto it = live_.find(sha256); it != live_.end()) {
+    entry.stored_by = it->second;
+  } else if (round.added.contains(sha256)) {
+    entry.stored_by = epoch_;
+  } else {
+    return std::nullopt;
+  }
+  return entry;
+}
+
+void DirectoryReader::remember(const ScannedFile& scanned, int fd, std::int64_t began_ns,
+                               const std::string& sha256) {
+  const std::int64_t changed = std::max(scanned.identity.modified_ns, scanned.identity.changed_ns);
+  const bool certain = began_ns - changed >= kSettledNs && os::certainlyNotBeingWritten(fd);
+  known_[scanned.file.path] = Known{scanned.identity, sha256, serial_, certain};
+}
+
+// nullopt: changed since it was scanned.
+Result<std::optional<CheckpointFile>> DirectoryReader::readFile(Round& round, const Snapshot& snapshot,
+                                                                const ScannedFile& scanned) {
+  const CheckpointFile& file = scanned.file;
+  if (const auto it = known_.find(file.path); it != known_.end() && it->second.identity == scanned.identity &&
+                                              (it->second.certain || it->second.serial == serial_)) {
+    if (auto entry = stored(round, file, it->second.sha256)) return entry;
+  }
+  const std::int64_t began = wallClockNs();
+  const auto fd = os::openBeneath(snapshot.root.get(), file.path, O_RDONLY | O_NONBLOCK);
+  if (!fd && fd.error().code == ErrorCode::not_found) return std::nullopt;
+  if (!fd) return fail(fd.error());
+  BUOY_TRY(const FileIdentity before, identityOf(fd->get()));
+  if (before != scanned.identity) return std::nullopt;
+
+  std::string sha256;
+  // Same size and time as in the last version: probably the same, so look before copying.
+  const auto last = last_.find(file.path);
+  if (last != last_.end() && last->second.size == file.size && last->second.modified == file.modified) {
+    BUOY_TRY(HashedContent hashed, hashFile(fd->get(), file.size, round.stop));
+    if (live_.contains(hashed.sha256)) sha256 = std::move(hashed.sha256);
+  }
+  ObjectBatch::Added added;
+  if (sha256.empty()) {
+    auto result = round.batch.add(objects_ + objectPrefix(epoch_), fd->get(), file.size, round.stop);
+    if (!result && result.error().code == ErrorCode::failed_precondition) return std::nullopt;
+    if (!result) return fail(result.error());
+    added = std::move(*result);
+    sha256 = added.sha256;
+  }
+  BUOY_TRY(const FileIdentity after, identityOf(fd->get()));
+  if (after != scanned.identity) {
+    round.batch.drop(objects_ + objectPrefix(epoch_), added);
+    return std::nullopt;
+  }
+  if (!added.sha256.empty() && !round.added.contains(sha256)) {
+    round.sizes.emplace(sha256, file.size);
+    round.added.emplace(sha256, std::move(added));
+  }
+  remember(scanned, fd->get(), began, sha256);
+  return stored(round, file, sha256);
+}
+
+// One instant of the directory; nullopt if it changed meanwhile. Two equal scans: the names and states were
+// these between the end of the first and the beginning of the second. Every file is in that state when it is
+// opened and when it has been read: so the content is that of the same instant, also across files.
+Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::readOnce(Round& round,
+                                                                             const std::string& directory) {
+  BUOY_TRY(const Snapshot first, scanDirectory(directory, round.skip));
+  waitForTick(first.latest_change_ns);
+  BUOY_TRY(const Snapshot snapshot, scanDirectory(directory, round.skip));
+  if (!snapshot.sameState(first)) return std::nullopt;
+  std::vector<CheckpointFile> files;
+  files.reserve(snapshot.files.size());
+  for (const ScannedFile& scanned : snapshot.files) {
+    if (round.stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
+    if (scanned.skipped) {
+      if (auto last = lastOf(scanned.file.path)) files.push_back(std::move(*last));
+      continue;
+    }
+    if (scanned.file.kind != CheckpointFile::Kind::file) {
+      files.push_back(scanned.file);
+      continue;
+    }
+    auto file = readFile(round, snapshot, scanned);
+    if (!file) return fail(file.error().wrap("checkpoint: \"" + escaped(scanned.file.path) + "\""));
+    if (!*file) {
+      round.changed = scanned.file.path;
+      return std::nullopt;
+    }
+    files.push_back(std::move(**file));
+  }
+  return files;
+}
+
+Result<ReadVersion> DirectoryReader::read(const std::string& directory, const std::vector<std::string>& skip,
+                                          ObjectBatch& batch, std::stop_token stop) {
+  ++serial_;
+  Round round{{skip.begin(), skip.end()}, batch, stop, {}, {}, {}};
+  std::optional<std::vector<CheckpointFile>> files;
+  for (int scans = 0, reads = 0; !files; ++scans) {
+    if (stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
+    if (scans >= kScans) return fail(restless("the directory"));
+    if (reads >= kReads) return fail(restless("\"" + escaped(round.changed) + "\""));
+    round.changed.clear();
+    BUOY_TRY(files, readOnce(round, directory));
+    if (!round.changed.empty()) ++reads;
+  }
+  ReadVersion version;
+  version.files = std::move(*files);
+  std::unordered_set<std::string_view> named;
+  for (const CheckpointFile& file : version.files) named.insert(file.sha256);
+  for (const auto& [sha256, added] : round.added) {
+    if (!added.fresh) continue;
+    if (!named.contains(sha256)) {
+      batch.drop(objects_ + objectPrefix(epoch_), added);
+      continue;
+    }
+    ++version.new_files;
+    version.new_bytes += round.sizes[sha256];
+  }
+  return version;
+}
+
+}  // namespace buoy::objstore

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "objstore/checkpoint.h"
+#include "objstore/object_store.h"
+#include "objstore/snapshot.h"
+
+namespace buoy::objstore {
+
+// What a directory held at one instant, with all content in the store or in a batch for it.
+struct ReadVersion {
+  std::vector<CheckpointFile> files;           // by path
+  std::uint64_t new_files = 0, new_bytes = 0;  // not in the store before
+};
+
+// Reads a checkpoint directory into the store, and remembers between two times what need not be read again.
+// Not thread-safe.
+class DirectoryReader {
+ public:
+  // Objects go under `objects` + objectPrefix(epoch).
+  DirectoryReader(ObjectStore& store, std::string objects, Epoch epoch);
+
+  // The version that the directory was last brought to or read as. `live`: its objects are known to be whole
+  // and nobody removes them, so new versions may name them.
+  void setLast(std::vector<CheckpointFile> files, bool live);
+
+  // Errors as CheckpointRepository::commit says. `batch` is finished by the caller.
+  Result<ReadVersion> read(const std::string& directory, const std::vector<std::string>& skip,
+                           ObjectBatch& batch, std::stop_token stop);
+
+ private:
+  struct Known {
+    FileIdentity identity;
+    std::string sha256;
+    std::uint64_t serial = 0;  // the read() that learned it
+    bool certain = false;      // equal identity means equal content also in a later read()
+  };
+  struct Round;
+
+  Result<std::optional<std::vector<CheckpointFile>>> readOnce(Round& round, const std::string& directory);
+  Result<std::optional<CheckpointFile>> readFile(Round& round, const Snapshot& snapshot,
+                                                 const ScannedFile& scanned);
+  std::optional<CheckpointFile> lastOf(const std::string& path) const;
+  std::optional<CheckpointFile> stored(const Round& round, const CheckpointFile& file,
+                                       const std::string& sha256) const;
+  void remember(const ScannedFile& scanned, int fd, std::int64_t began_ns, const std::string& sha256);
+
+  ObjectStore& store_;
+  std::string objects_;
+  Epoch epoch_;
+  std::uint64_t serial_ = 0;
+  std::unordered_map<std::string, Known> known_;          // by path
+  std::unordered_map<std::string, CheckpointFile> last_;  // by path; files only
+  std::unordered_map<std::string, Epoch> live_;           // hash to the epoch that stored it
+};
+
+}  // namespace buoy::objstore

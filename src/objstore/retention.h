@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/result.h"
+#include "objstore/checkpoint.h"
+#include "objstore/slot_log.h"
+
+namespace buoy::objstore {
+
+struct RetentionRequest {
+  Epoch epoch = 0;  // ours
+  int keep = 1;
+  Duration grace{};
+  Time now{};
+  bool sweep = false;  // also look for objects that no version ever named
+};
+
+// What CheckpointRepository::retain promises. failed_precondition: a later epoch has begun; nothing was
+// removed.
+Status applyRetention(SlotLog& log, const RetentionRequest& request);
+
+}  // namespace buoy::objstore

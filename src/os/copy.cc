@@ -1,0 +1,129 @@
+#include "os/copy.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+namespace buoy::os {
+namespace {
+
+constexpr std::size_t kPiece = 512 * 1024;
+// Writeback is started this often, so that the sync at the end finds little left to do.
+constexpr std::uint64_t kWriteBehind = 16 * 1024 * 1024;
+
+bool allZero(std::string_view piece) {
+  return !piece.empty() && piece[0] == '\0' &&
+         std::memcmp(piece.data(), piece.data() + 1, piece.size() - 1) == 0;
+}
+
+Status writeAt(int fd, std::string_view piece, std::uint64_t offset) {
+  while (!piece.empty()) {
+    const ssize_t n = ::pwrite(fd, piece.data(), piece.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return failErrno(errno, "write");
+    piece.remove_prefix(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+  return {};
+}
+
+bool isSparse(int fd) {
+  struct stat info {};
+  return ::fstat(fd, &info) == 0 && info.st_blocks * 512 < info.st_size;
+}
+
+// nullopt-like: a negative result means that the kernel cannot copy between these two files.
+Result<std::int64_t> copyInKernel(int from, int to, std::uint64_t size) {
+  std::uint64_t done = 0;
+  while (done < size) {
+    const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(size - done, 1u << 30));
+    loff_t in = static_cast<loff_t>(done);
+    loff_t out = static_cast<loff_t>(done);
+    const ssize_t n = ::copy_file_range(from, &in, to, &out, want, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && done == 0 && errno != ENOSPC && errno != EDQUOT && errno != EIO) return -1;
+    if (n < 0) return failErrno(errno, "copy");
+    // Some kernels answer 0 for files of /proc and the like: let the plain copy decide.
+    if (n == 0) return done == 0 ? -1 : static_cast<std::int64_t>(done);
+    done += static_cast<std::uint64_t>(n);
+  }
+  return static_cast<std::int64_t>(done);
+}
+
+}  // namespace
+
+bool reflink(int from, int to) {
+  return ::ioctl(to, FICLONE, from) == 0;
+}
+
+Result<std::uint64_t> readPieces(int fd, std::uint64_t size, const PieceObserver& see) {
+  const std::size_t capacity = static_cast<std::size_t>(std::clamp<std::uint64_t>(size, 1, kPiece));
+  const auto buffer = std::make_unique_for_overwrite<char[]>(capacity);
+  if (size > kPiece) ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+  std::uint64_t done = 0;
+  while (done < size) {
+    const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(capacity, size - done));
+    const ssize_t n = ::pread(fd, buffer.get(), want, static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return failErrno(errno, "read");
+    if (n == 0) break;
+    if (!see(std::string_view(buffer.get(), static_cast<std::size_t>(n))))
+      return fail(ErrorCode::cancelled, "stopped");
+    done += static_cast<std::uint64_t>(n);
+  }
+  return done;
+}
+
+Result<std::uint64_t> copyContent(int from, int to, std::uint64_t size, const PieceObserver& see) {
+  if (!see) {
+    BUOY_TRY(const std::int64_t copied, copyInKernel(from, to, size));
+    if (copied >= 0) return static_cast<std::uint64_t>(copied);
+  }
+  const bool sparse = isSparse(from);
+  std::uint64_t offset = 0;
+  std::uint64_t behind = 0;
+  Status written;
+  auto read = readPieces(from, size, [&](std::string_view piece) {
+    if (see && !see(piece)) return false;
+    if (!sparse || !allZero(piece)) written = writeAt(to, piece, offset);
+    offset += piece.size();
+    if (offset - behind >= kWriteBehind) {
+      ::sync_file_range(to, static_cast<off_t>(behind), static_cast<off_t>(offset - behind),
+                        SYNC_FILE_RANGE_WRITE);
+      behind = offset;
+    }
+    return written.has_value();
+  });
+  if (!written) return fail(std::move(written).error());
+  if (!read) return read;
+  if (sparse && ::ftruncate(to, static_cast<off_t>(*read)) != 0) return failErrno(errno, "set the size");
+  return read;
+}
+
+bool certainlyNotBeingWritten(int fd) {
+  struct statfs info {};
+  if (::fstatfs(fd, &info) != 0) return false;
+  // Elsewhere (tmpfs, overlayfs, network) a store through a mapping may leave ctime alone, or a mapping may
+  // not count as a writer.
+  constexpr unsigned long kExt = 0xEF53, kXfs = 0x58465342, kBtrfs = 0x9123683E, kF2fs = 0xF2F52010;
+  const auto type = static_cast<unsigned long>(info.f_type) & 0xFFFFFFFFul;
+  if (type != kExt && type != kXfs && type != kBtrfs && type != kF2fs) return false;
+  // A read lease is granted only while no writer exists. It is given back at once; should somebody open the
+  // file for writing in between, the kernel holds that open back until then and sends us SIGURG, which is
+  // ignored by default (SIGIO, the usual signal, is not).
+  if (::fcntl(fd, F_SETSIG, SIGURG) != 0) return false;
+  if (::fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return false;
+  ::fcntl(fd, F_SETLEASE, F_UNLCK);
+  return true;
+}
+
+}  // namespace buoy::os
