@@ -4,7 +4,7 @@
 function(buoy_resolve out)
   set(resolved)
   foreach(dep IN LISTS ARGN)
-    if(dep MATCHES "::")
+    if(dep MATCHES "::" OR TARGET ${dep})
       list(APPEND resolved ${dep})
     else()
       list(APPEND resolved buoy_${dep})

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+
 #include "base/units.h"
 
 namespace buoy {
@@ -12,14 +14,16 @@ class Clock {
   virtual Time now() const = 0;
 };
 
+// Stands still until a test advances it.
 class FakeClock final : public Clock {
  public:
-  explicit FakeClock(Time start = Time{std::chrono::hours{24 * 365 * 50}}) : now_(start) {}
-  Time now() const override { return now_; }
-  void advance(Duration by) { now_ += by; }
+  explicit FakeClock(Time start = Time{std::chrono::hours{24 * 365 * 50}})
+      : now_(start.time_since_epoch().count()) {}
+  Time now() const override { return Time{Duration{now_.load()}}; }
+  void advance(Duration by) { now_ += by.count(); }
 
  private:
-  Time now_;
+  std::atomic<Duration::rep> now_;
 };
 
 }  // namespace buoy

@@ -26,13 +26,18 @@ struct Id {
     text.remove_prefix(prefix.size());
     Id id;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id.value);
-    if (error != std::errc{} || end != text.data() + text.size() || id.value == 0 || text[0] == '0') return std::nullopt;
+    if (error != std::errc{} || end != text.data() + text.size() || id.value == 0 || text[0] == '0')
+      return std::nullopt;
     return id;
   }
 };
 
-struct JobTag { static constexpr const char* kPrefix = "j"; };
-struct MachineTag { static constexpr const char* kPrefix = "m"; };
+struct JobTag {
+  static constexpr const char* kPrefix = "j";
+};
+struct MachineTag {
+  static constexpr const char* kPrefix = "m";
+};
 using JobId = Id<JobTag>;
 using MachineId = Id<MachineTag>;
 

@@ -9,18 +9,30 @@ namespace buoy {
 
 std::string_view toString(ErrorCode code) {
   switch (code) {
-    case ErrorCode::invalid_argument: return "invalid_argument";
-    case ErrorCode::not_found: return "not_found";
-    case ErrorCode::already_exists: return "already_exists";
-    case ErrorCode::failed_precondition: return "failed_precondition";
-    case ErrorCode::permission_denied: return "permission_denied";
-    case ErrorCode::unauthenticated: return "unauthenticated";
-    case ErrorCode::resource_exhausted: return "resource_exhausted";
-    case ErrorCode::unavailable: return "unavailable";
-    case ErrorCode::deadline_exceeded: return "deadline_exceeded";
-    case ErrorCode::data_loss: return "data_loss";
-    case ErrorCode::cancelled: return "cancelled";
-    case ErrorCode::internal: return "internal";
+    case ErrorCode::invalid_argument:
+      return "invalid_argument";
+    case ErrorCode::not_found:
+      return "not_found";
+    case ErrorCode::already_exists:
+      return "already_exists";
+    case ErrorCode::failed_precondition:
+      return "failed_precondition";
+    case ErrorCode::permission_denied:
+      return "permission_denied";
+    case ErrorCode::unauthenticated:
+      return "unauthenticated";
+    case ErrorCode::resource_exhausted:
+      return "resource_exhausted";
+    case ErrorCode::unavailable:
+      return "unavailable";
+    case ErrorCode::deadline_exceeded:
+      return "deadline_exceeded";
+    case ErrorCode::data_loss:
+      return "data_loss";
+    case ErrorCode::cancelled:
+      return "cancelled";
+    case ErrorCode::internal:
+      return "internal";
   }
   return "internal";
 }
@@ -34,28 +46,46 @@ tl::unexpected<Error> failErrno(int errno_value, std::string_view context) {
   bool retryable = false;
   switch (errno_value) {
     case ENOENT:
-    case ENOTDIR: code = ErrorCode::not_found; break;
+    case ENOTDIR:
+      code = ErrorCode::not_found;
+      break;
     case EEXIST:
-    case ENOTEMPTY: code = ErrorCode::already_exists; break;
+    case ENOTEMPTY:
+      code = ErrorCode::already_exists;
+      break;
     case EACCES:
     case EPERM:
-    case EROFS: code = ErrorCode::permission_denied; break;
+    case EROFS:
+      code = ErrorCode::permission_denied;
+      break;
     case EINVAL:
     case ENAMETOOLONG:
-    case ELOOP: code = ErrorCode::invalid_argument; break;
+    case ELOOP:
+      code = ErrorCode::invalid_argument;
+      break;
     case ENOSPC:
     case EDQUOT:
     case EMFILE:
     case ENFILE:
-    case ENOMEM: code = ErrorCode::resource_exhausted; retryable = true; break;
+    case ENOMEM:
+      code = ErrorCode::resource_exhausted;
+      retryable = true;
+      break;
     case ECONNREFUSED:
     case ECONNRESET:
     case EPIPE:
     case EAGAIN:
     case ENETUNREACH:
-    case EHOSTUNREACH: code = ErrorCode::unavailable; retryable = true; break;
-    case ETIMEDOUT: code = ErrorCode::deadline_exceeded; retryable = true; break;
-    default: break;
+    case EHOSTUNREACH:
+      code = ErrorCode::unavailable;
+      retryable = true;
+      break;
+    case ETIMEDOUT:
+      code = ErrorCode::deadline_exceeded;
+      retryable = true;
+      break;
+    default:
+      break;
   }
   return fail(code, std::string(context) + ": " + std::generic_category().message(errno_value), retryable);
 }

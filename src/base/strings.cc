@@ -82,6 +82,20 @@ bool isValidUtf8(std::string_view text) {
   return true;
 }
 
+std::string inQuotes(std::string_view text) {
+  constexpr std::size_t kLongest = 60;
+  std::string result = "'";
+  std::size_t size = text.size();
+  if (size > kLongest) {
+    size = kLongest;
+    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  }
+  for (const char c : text.substr(0, size)) {
+    result += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
+  }
+  return result + (size < text.size() ? "…'" : "'");
+}
+
 std::string toHex(std::span<const unsigned char> bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;

@@ -1,10 +1,13 @@
 #include "base/units.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <optional>
+
+#include "base/strings.h"
 
 namespace buoy {
 namespace {
@@ -20,10 +23,27 @@ constexpr Duration kLongestDuration = days{3650};
 
 // The number at the front of `text` (digits with an optional fraction), which is removed from it.
 std::optional<double> takeNumber(std::string_view& text) {
+  constexpr std::string_view kNumber = "0123456789.";
+  if (text.empty() || kNumber.find(text.front()) == std::string_view::npos)
+    return std::nullopt;  // "inf", "nan"
   double value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
   if (error != std::errc{}) return std::nullopt;
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return value;
+}
+
+// Exactly `count` digits and then `end` ('\0': nothing), which are removed from `text`.
+std::optional<unsigned> takeDigits(std::string_view& text, std::size_t count, char end) {
+  const std::size_t length = count + (end == '\0' ? 0 : 1);
+  if (text.size() < length || (end != '\0' && text[count] != end)) return std::nullopt;
+  unsigned value = 0;
+  for (const char c : text.substr(0, count)) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + static_cast<unsigned>(c - '0');
+  }
+  text.remove_prefix(length);
   return value;
 }
 
@@ -38,18 +58,18 @@ std::string format(const char* pattern, auto... values) {
 Result<Duration> parseDuration(std::string_view text) {
   const auto bad = [&](std::string_view why) {
     return fail(ErrorCode::invalid_argument,
-                "'" + std::string(text) + "' " + std::string(why) + " (write for example 90s, 2h30m, 250ms)");
+                strCat({inQuotes(text), " ", why, " (write for example 90s, 2h30m, 250ms)"}));
   };
   struct Unit {
     std::string_view name;
     Duration length;
   };
   static constexpr std::array<Unit, 6> kUnits{{{"us", microseconds{1}},
-                                                {"ms", milliseconds{1}},
-                                                {"s", seconds{1}},
-                                                {"m", minutes{1}},
-                                                {"h", hours{1}},
-                                                {"d", days{1}}}};
+                                               {"ms", milliseconds{1}},
+                                               {"s", seconds{1}},
+                                               {"m", minutes{1}},
+                                               {"h", hours{1}},
+                                               {"d", days{1}}}};
   std::string_view rest = text;
   if (rest.empty()) return bad("is not a duration");
   double total = 0;
@@ -57,23 +77,17 @@ Result<Duration> parseDuration(std::string_view text) {
     if (rest.front() == '-') return bad("is negative");
     const std::optional<double> number = takeNumber(rest);
     if (!number) return bad("is not a duration");
-    const bool bare = rest.empty() && number.has_value() && text.find_first_not_of("0123456789.") == std::string_view::npos;
-    Duration unit{};
-    std::size_t length = 0;
-    if (bare) {
-      unit = seconds{1};
-    } else {
-      for (const Unit& candidate : kUnits) {
-        if (rest.starts_with(candidate.name) && candidate.name.size() > length) {
-          unit = candidate.length;
-          length = candidate.name.size();
-        }
-      }
+    const bool bare = rest.empty() && text.find_first_not_of("0123456789.") == std::string_view::npos;
+    const std::string_view word = rest.substr(0, std::min(rest.find_first_of(" 0123456789.-"), rest.size()));
+    Duration unit = bare ? seconds{1} : Duration{};
+    for (const Unit& candidate : kUnits) {
+      if (candidate.name == word) unit = candidate.length;
     }
     if (unit == Duration{}) return bad("has no known unit: use us, ms, s, m, h or d");
-    rest.remove_prefix(length);
+    rest.remove_prefix(word.size());
     total += *number * static_cast<double>(unit.count());
     if (!(total <= static_cast<double>(kLongestDuration.count()))) return bad("is longer than ten years");
+    while (rest.starts_with(' ')) rest.remove_prefix(1);
   }
   return Duration{std::llround(total)};
 }
@@ -83,8 +97,10 @@ std::string formatDuration(Duration duration) {
   const Duration length = negative ? -duration : duration;
   const std::string sign = negative ? "-" : "";
   if (length < milliseconds{1}) return sign + std::to_string(length.count()) + "us";
-  if (length < seconds{1}) return sign + std::to_string(std::chrono::floor<milliseconds>(length).count()) + "ms";
-  if (length < minutes{1}) return sign + format("%.1fs", std::floor(static_cast<double>(length.count()) / 1e5) / 10);
+  if (length < seconds{1})
+    return sign + std::to_string(std::chrono::floor<milliseconds>(length).count()) + "ms";
+  if (length < minutes{1})
+    return sign + format("%.1fs", std::floor(static_cast<double>(length.count()) / 1e5) / 10);
   const auto whole = [](auto value) { return std::to_string(value.count()); };
   if (length < hours{1}) {
     const auto m = std::chrono::floor<minutes>(length);
@@ -102,25 +118,28 @@ std::string formatTime(Time time) {
   const auto day = std::chrono::floor<days>(time);
   const std::chrono::year_month_day date{day};
   const std::chrono::hh_mm_ss clock{std::chrono::floor<milliseconds>(time - day)};
-  return format("%04d-%02u-%02uT%02ld:%02ld:%02ld.%03ldZ", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                static_cast<unsigned>(date.day()), static_cast<long>(clock.hours().count()),
-                static_cast<long>(clock.minutes().count()), static_cast<long>(clock.seconds().count()),
-                static_cast<long>(clock.subseconds().count()));
+  return format("%04d-%02u-%02uT%02ld:%02ld:%02ld.%03ldZ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<long>(clock.hours().count()), static_cast<long>(clock.minutes().count()),
+                static_cast<long>(clock.seconds().count()), static_cast<long>(clock.subseconds().count()));
 }
 
 Result<Time> parseTime(std::string_view text) {
   const auto bad = [&] {
-    return fail(ErrorCode::invalid_argument, "'" + std::string(text) + "' is not a time like 2026-11-21T01:22:03Z");
+    return fail(ErrorCode::invalid_argument, inQuotes(text) + " is not a time like 2026-11-21T01:22:03Z");
   };
-  const std::string copy(text.substr(0, 64));
-  int year = 0;
-  unsigned month = 0, day = 0, hour = 0, minute = 0, second = 0;
-  int used = 0;
-  if (std::sscanf(copy.c_str(), "%4d-%2u-%2uT%2u:%2u:%2u%n", &year, &month, &day, &hour, &minute, &second, &used) != 6) return bad();
-  std::string_view rest = std::string_view(copy).substr(static_cast<std::size_t>(used));
+  std::string_view rest = text;
+  const auto year = takeDigits(rest, 4, '-');
+  const auto month = takeDigits(rest, 2, '-');
+  const auto day = takeDigits(rest, 2, 'T');
+  const auto hour = takeDigits(rest, 2, ':');
+  const auto minute = takeDigits(rest, 2, ':');
+  const auto second = takeDigits(rest, 2, '\0');
+  if (!year || !month || !day || !hour || !minute || !second) return bad();
   std::int64_t micros = 0;
   if (rest.starts_with('.')) {
     rest.remove_prefix(1);
+    if (rest.empty() || rest.front() == 'Z') return bad();
     std::int64_t scale = 100'000;
     while (!rest.empty() && rest.front() >= '0' && rest.front() <= '9') {
       micros += (rest.front() - '0') * scale;
@@ -128,15 +147,18 @@ Result<Time> parseTime(std::string_view text) {
       rest.remove_prefix(1);
     }
   }
-  const std::chrono::year_month_day date{std::chrono::year{year}, std::chrono::month{month}, std::chrono::day{day}};
-  if (rest != "Z" || !date.ok() || hour > 23 || minute > 59 || second > 60 || text.size() > 64) return bad();
-  return Time{std::chrono::sys_days{date}.time_since_epoch() + hours{hour} + minutes{minute} + seconds{second} + microseconds{micros}};
+  const std::chrono::year_month_day date{std::chrono::year{static_cast<int>(*year)},
+                                         std::chrono::month{*month}, std::chrono::day{*day}};
+  // 60 is a leap second: the same instant as the second after it.
+  if (rest != "Z" || !date.ok() || *hour > 23 || *minute > 59 || *second > 60) return bad();
+  return Time{std::chrono::sys_days{date}.time_since_epoch() + hours{*hour} + minutes{*minute} +
+              seconds{*second} + microseconds{micros}};
 }
 
 Result<ByteCount> parseByteCount(std::string_view text) {
   const auto bad = [&](std::string_view why) {
     return fail(ErrorCode::invalid_argument,
-                "'" + std::string(text) + "' " + std::string(why) + " (write for example 512MiB, 1GiB, 4096)");
+                strCat({inQuotes(text), " ", why, " (write for example 512MiB, 1GiB, 4096)"}));
   };
   std::string_view rest = text;
   if (rest.starts_with('-')) return bad("is negative");
@@ -149,7 +171,8 @@ Result<ByteCount> parseByteCount(std::string_view text) {
     const char letter = rest.front() == 'k' ? 'K' : rest.front();
     const auto power = kPrefixes.find(letter);
     const std::string_view suffix = rest.substr(1);
-    if (power == std::string_view::npos) return bad("has no known unit: use KiB, MiB, GiB, TiB, or kB, MB, GB, TB");
+    if (power == std::string_view::npos)
+      return bad("has no known unit: use KiB, MiB, GiB, TiB, or kB, MB, GB, TB");
     if (suffix == "iB" || suffix == "i") {
       scale = std::pow(1024.0, static_cast<double>(power + 1));
     } else if (suffix == "B" || suffix.empty()) {
@@ -167,7 +190,7 @@ std::string formatByteCount(ByteCount bytes) {
   static constexpr std::array<const char*, 7> kUnits{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   double value = static_cast<double>(bytes.value);
   std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < kUnits.size()) {
+  while (value >= (unit == 0 ? 1024 : 1023.95) && unit + 1 < kUnits.size()) {
     value /= 1024;
     ++unit;
   }
@@ -184,7 +207,8 @@ Money cost(PricePerHour price, Duration duration) {
 std::string formatMoney(Money money) {
   const double usd = static_cast<double>(money.nano_usd) / 1e9;
   const char* sign = usd < 0 ? "-" : "";
-  return std::fabs(usd) < 1 && money.nano_usd != 0 ? format("%s$%.4f", sign, std::fabs(usd)) : format("%s$%.2f", sign, std::fabs(usd));
+  return std::fabs(usd) < 0.99995 && money.nano_usd != 0 ? format("%s$%.4f", sign, std::fabs(usd))
+                                                         : format("%s$%.2f", sign, std::fabs(usd));
 }
 
 Result<PricePerHour> priceFromUsd(double usd_per_hour) {

@@ -13,7 +13,8 @@ namespace buoy {
 using Duration = std::chrono::microseconds;
 using Time = std::chrono::sys_time<Duration>;  // UTC
 
-// "90s", "2h30m", "1d", "250ms"; a bare number is seconds. Negative and absurd (> 10 years) values are errors.
+// "90s", "2h30m", "2h 30m", "1d", "250ms"; a bare number is seconds. Negative and absurd (> 10 years) values
+// are errors.
 Result<Duration> parseDuration(std::string_view text);
 // Two largest units, for people: "2h 30m", "1.4s", "250ms".
 std::string formatDuration(Duration duration);
@@ -33,7 +34,10 @@ std::string formatByteCount(ByteCount bytes);  // "1.5 GiB"
 struct Money {
   std::int64_t nano_usd = 0;
   auto operator<=>(const Money&) const = default;
-  Money& operator+=(Money other) { nano_usd += other.nano_usd; return *this; }
+  Money& operator+=(Money other) {
+    nano_usd += other.nano_usd;
+    return *this;
+  }
 };
 struct PricePerHour {
   std::int64_t nano_usd = 0;
