@@ -14,19 +14,21 @@ namespace buoy::engine {
 
 // Where the next machine should come from: the seam between the engine and src/schedule.
 struct PlacementRequest {
-  const Job* job = nullptr;   // null for a machine that a person opens
+  const Job* job = nullptr;  // null for a machine that a person opens
   Resources resources;
   SpotPreference spot = SpotPreference::prefer;
-  std::int32_t count = 1;     // machines wanted, all or none
+  std::int32_t count = 1;  // machines wanted, all or none
 };
 struct PoolView {
   const Pool* pool = nullptr;
-  std::int32_t free = 0;      // machines that still fit under max_machines
-  std::int32_t idle_spot = 0, idle_on_demand = 0;  // up, unused, large enough: taken before anything is launched
-  bool trial_spot = false, trial_on_demand = false;  // after failures: one launch is under way, no second until it answers
+  std::int32_t free = 0;  // machines that still fit under max_machines
+  std::int32_t idle_spot = 0,
+               idle_on_demand = 0;  // up, unused, large enough: taken before anything is launched
+  bool trial_spot = false,
+       trial_on_demand = false;  // after failures: one launch is under way, no second until it answers
 };
 struct Placement {
-  const Pool* pool = nullptr;       // null: nothing possible now
+  const Pool* pool = nullptr;  // null: nothing possible now
   const MachineType* type = nullptr;
   Market market = Market::spot;
   std::vector<Record::Candidate> candidates;  // every option, in order of preference, with reasons
@@ -35,18 +37,19 @@ class PlacementPolicy {
  public:
   virtual ~PlacementPolicy() = default;
   // Pure. `pools` in the order of preference of the job or its queue.
-  virtual Placement place(const PlacementRequest& request, std::span<const PoolView> pools, Time now) const = 0;
+  virtual Placement place(const PlacementRequest& request, std::span<const PoolView> pools,
+                          Time now) const = 0;
 };
 
 struct Settings {
-  Duration lease{15'000'000};            // heartbeats renew it; agents beat at a third of it
-  Duration query_every{15'000'000};      // how often the provider is asked about an unreachable machine
-  Duration boot_timeout{600'000'000};    // a machine whose agent never connects is given up
-  Duration idle_timeout{0};              // an idle machine nobody waits for is released after this
+  Duration lease{15'000'000};          // heartbeats renew it; agents beat at a third of it
+  Duration query_every{15'000'000};    // how often the provider is asked about an unreachable machine
+  Duration boot_timeout{600'000'000};  // a machine whose agent never connects is given up
+  Duration idle_timeout{0};            // an idle machine nobody waits for is released after this
   Duration launch_backoff_min{1'000'000}, launch_backoff_max{300'000'000};  // per pool, doubling
-  Duration gang_hold{60'000'000};        // how long machines that are up wait for a rank that cannot be had
-  Duration verify_timeout{10'000'000};   // how long a gang's failure waits for word of the other machines
-  Duration stop_margin{30'000'000};      // beyond the grace, before a machine that does not report done is ended
+  Duration gang_hold{60'000'000};       // how long machines that are up wait for a rank that cannot be had
+  Duration verify_timeout{10'000'000};  // how long a gang's failure waits for word of the other machines
+  Duration stop_margin{30'000'000};  // beyond the grace, before a machine that does not report done is ended
 };
 
 // The whole state: unfinished jobs and machines that are not gone, with the indices that keep every operation
@@ -58,7 +61,7 @@ class State {
   State(State&&) noexcept;
   State& operator=(State&&) noexcept;
 
-  const Job* job(JobId id) const;          // null when unknown or forgotten
+  const Job* job(JobId id) const;  // null when unknown or forgotten
   const Machine* machine(MachineId id) const;
   const Pool* pool(const std::string& name) const;
   const Queue* queue(const std::string& name) const;
@@ -67,16 +70,16 @@ class State {
   void forEachJob(const std::function<void(const Job&)>& visit) const;
   void forEachMachine(const std::function<void(const Machine&)>& visit) const;
 
-  // Recovery: put back what the store kept, in any order, before the first step. Ids continue after the highest
-  // ever used, which the store knows (finished jobs are not put back).
+  // Recovery: put back what the store kept, in any order, before the first step. Ids continue after the
+  // highest ever used, which the store knows (finished jobs are not put back).
   void restore(Pool pool);
   void restore(Queue queue);
   void restore(Job job);
   void restore(Machine machine);
   void setNextIds(std::uint64_t next_job, std::uint64_t next_machine);
 
-  // No later than the earliest instant at which a Tick would do something (it may be early: a renewed lease is
-  // looked at when the old one would have ended); nullopt: none.
+  // No later than the earliest instant at which a Tick would do something (it may be early: a renewed lease
+  // is looked at when the old one would have ended); nullopt: none.
   std::optional<Time> nextDeadline() const;
 
   struct Impl;
@@ -94,16 +97,17 @@ struct Outcome {
   void clear();
 };
 
-// The one function that decides. Pure: everything it knows is in its arguments, all it does is in `state` and `out`
-// (which it appends to, so that one group commit can collect many steps). `now` never goes back.
-void step(State& state, const Event& event, Time now, const Settings& settings, const PlacementPolicy& policy, Outcome& out);
+// The one function that decides. Pure: everything it knows is in its arguments, all it does is in `state` and
+// `out` (which it appends to, so that one group commit can collect many steps). `now` never goes back.
+void step(State& state, const Event& event, Time now, const Settings& settings, const PlacementPolicy& policy,
+          Outcome& out);
 
-// After a restart: grants every known machine a fresh lease and appends every action that the state still intends
-// (launches and terminations not answered, directives), each idempotent.
+// After a restart: grants every known machine a fresh lease and appends every action that the state still
+// intends (launches and terminations not answered, directives), each idempotent.
 void resume(State& state, Time now, const Settings& settings, const PlacementPolicy& policy, Outcome& out);
 
-// What would be decided for this waiting job at `now`, with every option and why it is rejected; nothing is changed.
-// nullopt: the job is unknown or is not waiting for machines.
+// What would be decided for this waiting job at `now`, with every option and why it is rejected; nothing is
+// changed. nullopt: the job is unknown or is not waiting for machines.
 std::optional<Placement> explain(const State& state, JobId job, Time now, const PlacementPolicy& policy);
 
 // What the agent of this machine should be doing now; idle for unknown machines is wrong: they get shutdown.

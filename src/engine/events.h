@@ -7,67 +7,136 @@
 
 #include "engine/types.h"
 
-// What can happen to the engine (Event), what it wants done (Action), and what of its state must be made durable
-// before any action is carried out (Changes). Everything is a value.
+// What can happen to the engine (Event), what it wants done (Action), and what of its state must be made
+// durable before any action is carried out (Changes). Everything is a value.
 namespace buoy::engine {
 
 // ---- from people
-struct SubmitJob { JobRequest request; };  // already validated (api/)
-struct CancelJob { JobId job; };
-struct ReclaimMachine { MachineId machine; Duration notice{}; };  // injected; zero: without notice
-struct OpenMachine { std::string pool; Market market = Market::spot; Resources resources; std::string holder; };
-struct CloseMachine { MachineId machine; };
-struct PutPool { Pool pool; };
-struct PutQueue { Queue queue; };
+struct SubmitJob {
+  JobRequest request;
+};  // already validated (api/)
+struct CancelJob {
+  JobId job;
+};
+struct ReclaimMachine {
+  MachineId machine;
+  Duration notice{};
+};  // injected; zero: without notice
+struct OpenMachine {
+  std::string pool;
+  Market market = Market::spot;
+  Resources resources;
+  std::string holder;
+};
+struct CloseMachine {
+  MachineId machine;
+};
+struct PutPool {
+  Pool pool;
+};
+struct PutQueue {
+  Queue queue;
+};
 // ---- from providers
-struct LaunchSucceeded { MachineId machine; std::string provider_ref; std::string address; };
+struct LaunchSucceeded {
+  MachineId machine;
+  std::string provider_ref;
+  std::string address;
+};
 enum class LaunchError : std::uint8_t { capacity, quota, throttled, price, invalid, other };
-struct LaunchFailed { MachineId machine; LaunchError error = LaunchError::other; std::string message; };
+struct LaunchFailed {
+  MachineId machine;
+  LaunchError error = LaunchError::other;
+  std::string message;
+};
 enum class GoneReason : std::uint8_t { reclaimed, terminated, vanished };
-struct MachineGone { MachineId machine; GoneReason reason = GoneReason::vanished; std::string detail; };
-struct MachineAlive { MachineId machine; };  // the provider's answer to QueryMachine
-struct PriceChanged { std::string pool; std::string type; PricePerHour spot_price; };
+struct MachineGone {
+  MachineId machine;
+  GoneReason reason = GoneReason::vanished;
+  std::string detail;
+};
+struct MachineAlive {
+  MachineId machine;
+};  // the provider's answer to QueryMachine
+struct PriceChanged {
+  std::string pool;
+  std::string type;
+  PricePerHour spot_price;
+};
 // ---- from agents
-struct AgentConnected { MachineId machine; std::string address; };
-struct LeaseRenewed { MachineId machine; };
-struct NoticeReceived { MachineId machine; Time deadline; };
-// Cumulative for one assignment, so that a lost report is repaired by the next: applying it twice changes nothing.
+struct AgentConnected {
+  MachineId machine;
+  std::string address;
+};
+struct LeaseRenewed {
+  MachineId machine;
+};
+struct NoticeReceived {
+  MachineId machine;
+  Time deadline;
+};
+// Cumulative for one assignment, so that a lost report is repaired by the next: applying it twice changes
+// nothing.
 struct AgentReport {
   MachineId machine;
   JobId job;
   Epoch epoch = 0;
-  struct PhaseChange { MemberPhase phase; Time at; };
-  std::vector<PhaseChange> phases;      // in order, without `assigned`
+  struct PhaseChange {
+    MemberPhase phase;
+    Time at;
+  };
+  std::vector<PhaseChange> phases;  // in order, without `assigned`
   std::uint64_t committed_version = 0;
-  Time committed_covers{};              // work done before this instant is in that version
-  std::optional<MemberResult> result;   // with phase done
+  Time committed_covers{};             // work done before this instant is in that version
+  std::optional<MemberResult> result;  // with phase done
 };
 // ---- from the clock
 struct Tick {};
 
 using Event = std::variant<SubmitJob, CancelJob, ReclaimMachine, OpenMachine, CloseMachine, PutPool, PutQueue,
-                           LaunchSucceeded, LaunchFailed, MachineGone, MachineAlive, PriceChanged, AgentConnected,
-                           LeaseRenewed, NoticeReceived, AgentReport, Tick>;
+                           LaunchSucceeded, LaunchFailed, MachineGone, MachineAlive, PriceChanged,
+                           AgentConnected, LeaseRenewed, NoticeReceived, AgentReport, Tick>;
 
 // ---- actions: each idempotent by its machine id
-struct LaunchMachine { MachineId machine; };         // details are in the state's Machine
-struct TerminateMachine { MachineId machine; };
-struct QueryMachine { MachineId machine; };          // is it alive? answered by MachineAlive or MachineGone
-struct RequestReclaim { MachineId machine; Duration notice{}; };  // pass an injected reclaim to the provider
-struct DirectAgent { MachineId machine; Directive directive; };
+struct LaunchMachine {
+  MachineId machine;
+};  // details are in the state's Machine
+struct TerminateMachine {
+  MachineId machine;
+};
+struct QueryMachine {
+  MachineId machine;
+};  // is it alive? answered by MachineAlive or MachineGone
+struct RequestReclaim {
+  MachineId machine;
+  Duration notice{};
+};  // pass an injected reclaim to the provider
+struct DirectAgent {
+  MachineId machine;
+  Directive directive;
+};
 using Action = std::variant<LaunchMachine, TerminateMachine, QueryMachine, RequestReclaim, DirectAgent>;
 
 // ---- what must be durable
-// One line of a job's or machine's history; `detail` is one sentence for people. `buoy why` and the timeline read these.
+// One line of a job's or machine's history; `detail` is one sentence for people. `buoy why` and the timeline
+// read these.
 struct Record {
   Time at{};
-  JobId job;          // none: about a machine, pool or queue only
+  JobId job;  // none: about a machine, pool or queue only
   MachineId machine;
   std::uint32_t attempt = 0;
-  std::string kind;   // stable: "submitted", "placed", "launch_failed", "notice", "lost", "restored", "committed", "finished", …
+  std::string kind;  // stable: "submitted", "placed", "launch_failed", "notice", "lost", "restored",
+                     // "committed", "finished", …
   std::string detail;
-  struct Candidate { std::string pool, type; Market market; PricePerHour price; double score; std::string rejected; };
-  std::vector<Candidate> candidates;  // of a placement decision: rejected empty = possible; the first possible was chosen
+  struct Candidate {
+    std::string pool, type;
+    Market market;
+    PricePerHour price;
+    double score;
+    std::string rejected;
+  };
+  std::vector<Candidate>
+      candidates;  // of a placement decision: rejected empty = possible; the first possible was chosen
 };
 // A closed piece of a machine's billed life. Spans of one machine touch and never overlap.
 struct Span {
@@ -79,13 +148,14 @@ struct Span {
   PricePerHour price, on_demand_price;
 };
 struct Changes {
-  std::vector<JobId> jobs;          // upsert these (look them up in the state); each at most once
+  std::vector<JobId> jobs;  // upsert these (look them up in the state); each at most once
   std::vector<MachineId> machines;
   std::vector<std::string> pools, queues;
   std::vector<Record> records;
   std::vector<Span> spans;
   bool empty() const {
-    return jobs.empty() && machines.empty() && pools.empty() && queues.empty() && records.empty() && spans.empty();
+    return jobs.empty() && machines.empty() && pools.empty() && queues.empty() && records.empty() &&
+           spans.empty();
   }
 };
 

@@ -15,10 +15,10 @@ constexpr std::pair<SpotPreference, std::string_view> kSpotPreferences[] = {
 constexpr std::pair<Market, std::string_view> kMarkets[] = {{Market::spot, "spot"},
                                                             {Market::on_demand, "on_demand"}};
 constexpr std::pair<JobPhase, std::string_view> kJobPhases[] = {
-    {JobPhase::queued, "queued"},         {JobPhase::starting, "starting"},
-    {JobPhase::running, "running"},       {JobPhase::recovering, "recovering"},
-    {JobPhase::stopping, "stopping"},     {JobPhase::succeeded, "succeeded"},
-    {JobPhase::failed, "failed"},         {JobPhase::cancelled, "cancelled"},
+    {JobPhase::queued, "queued"},      {JobPhase::starting, "starting"},
+    {JobPhase::running, "running"},    {JobPhase::recovering, "recovering"},
+    {JobPhase::stopping, "stopping"},  {JobPhase::succeeded, "succeeded"},
+    {JobPhase::failed, "failed"},      {JobPhase::cancelled, "cancelled"},
     {JobPhase::timed_out, "timed_out"}};
 constexpr std::pair<StopReason, std::string_view> kStopReasons[] = {
     {StopReason::none, "none"},           {StopReason::cancelled, "cancelled"},
@@ -43,14 +43,30 @@ constexpr std::pair<Use, std::string_view> kUses[] = {
     {Use::useful, "useful"},       {Use::redone, "redone"},     {Use::saving, "saving"},
     {Use::restoring, "restoring"}, {Use::starting, "starting"}, {Use::waiting, "waiting"}};
 
-Names<SpotPreference> namesOf(SpotPreference) { return kSpotPreferences; }
-Names<Market> namesOf(Market) { return kMarkets; }
-Names<JobPhase> namesOf(JobPhase) { return kJobPhases; }
-Names<StopReason> namesOf(StopReason) { return kStopReasons; }
-Names<MemberPhase> namesOf(MemberPhase) { return kMemberPhases; }
-Names<MemberResult::Kind> namesOf(MemberResult::Kind) { return kResultKinds; }
-Names<MachinePhase> namesOf(MachinePhase) { return kMachinePhases; }
-Names<Use> namesOf(Use) { return kUses; }
+Names<SpotPreference> namesOf(SpotPreference) {
+  return kSpotPreferences;
+}
+Names<Market> namesOf(Market) {
+  return kMarkets;
+}
+Names<JobPhase> namesOf(JobPhase) {
+  return kJobPhases;
+}
+Names<StopReason> namesOf(StopReason) {
+  return kStopReasons;
+}
+Names<MemberPhase> namesOf(MemberPhase) {
+  return kMemberPhases;
+}
+Names<MemberResult::Kind> namesOf(MemberResult::Kind) {
+  return kResultKinds;
+}
+Names<MachinePhase> namesOf(MachinePhase) {
+  return kMachinePhases;
+}
+Names<Use> namesOf(Use) {
+  return kUses;
+}
 
 template <class Enum>
 std::string_view nameOf(Enum value) {
@@ -66,14 +82,30 @@ std::unique_ptr<Attempt> copy(const std::unique_ptr<Attempt>& attempt) {
 
 }  // namespace
 
-std::string_view toString(SpotPreference value) { return nameOf(value); }
-std::string_view toString(Market value) { return nameOf(value); }
-std::string_view toString(JobPhase value) { return nameOf(value); }
-std::string_view toString(StopReason value) { return nameOf(value); }
-std::string_view toString(MemberPhase value) { return nameOf(value); }
-std::string_view toString(MemberResult::Kind value) { return nameOf(value); }
-std::string_view toString(MachinePhase value) { return nameOf(value); }
-std::string_view toString(Use value) { return nameOf(value); }
+std::string_view toString(SpotPreference value) {
+  return nameOf(value);
+}
+std::string_view toString(Market value) {
+  return nameOf(value);
+}
+std::string_view toString(JobPhase value) {
+  return nameOf(value);
+}
+std::string_view toString(StopReason value) {
+  return nameOf(value);
+}
+std::string_view toString(MemberPhase value) {
+  return nameOf(value);
+}
+std::string_view toString(MemberResult::Kind value) {
+  return nameOf(value);
+}
+std::string_view toString(MachinePhase value) {
+  return nameOf(value);
+}
+std::string_view toString(Use value) {
+  return nameOf(value);
+}
 
 template <class Enum>
 std::optional<Enum> fromString(std::string_view text) {

@@ -11,8 +11,9 @@
 #include "base/ids.h"
 #include "base/units.h"
 
-// The nouns of the engine. Plain values: no I/O, no clock, no threads. Full job specifications (command, env, …)
-// are not here: the store keeps them, the engine keeps only what decisions need, so that 100,000 queued jobs are cheap.
+// The nouns of the engine. Plain values: no I/O, no clock, no threads. Full job specifications (command, env,
+// …) are not here: the store keeps them, the engine keeps only what decisions need, so that 100,000 queued
+// jobs are cheap.
 namespace buoy::engine {
 
 enum class SpotPreference : std::uint8_t { prefer, only, never };
@@ -33,11 +34,11 @@ struct JobRequest {
   std::int32_t machines = 1;       // gang size
   Resources resources;
   SpotPreference spot = SpotPreference::prefer;
-  std::int32_t priority = 0;           // within the queue, higher first
-  std::int32_t retry_failures = 0;     // how many times the job's own non-zero exit is forgiven
-  Duration max_run{};                  // over all attempts, zero: none
-  Duration max_wait{};                 // waiting plus running from submit, zero: none
-  Duration stop_grace{30'000'000};     // from the stop signal to SIGKILL
+  std::int32_t priority = 0;        // within the queue, higher first
+  std::int32_t retry_failures = 0;  // how many times the job's own non-zero exit is forgiven
+  Duration max_run{};               // over all attempts, zero: none
+  Duration max_wait{};              // waiting plus running from submit, zero: none
+  Duration stop_grace{30'000'000};  // from the stop signal to SIGKILL
 };
 
 enum class JobPhase : std::uint8_t {
@@ -46,9 +47,14 @@ enum class JobPhase : std::uint8_t {
   running,     // every member's process runs
   recovering,  // lost its machine(s) or failed with retries left; the next attempt is being put together
   stopping,    // told to stop, saving
-  succeeded, failed, cancelled, timed_out,  // terminal
+  succeeded,
+  failed,
+  cancelled,
+  timed_out,  // terminal
 };
-constexpr bool isTerminal(JobPhase phase) { return phase >= JobPhase::succeeded; }
+constexpr bool isTerminal(JobPhase phase) {
+  return phase >= JobPhase::succeeded;
+}
 
 enum class StopReason : std::uint8_t { none, cancelled, max_run, max_wait, peer_lost, peer_failed, notice };
 
@@ -64,11 +70,13 @@ enum class MemberPhase : std::uint8_t {
 
 struct MemberResult {
   enum class Kind : std::uint8_t {
-    exited,       // by itself: exit_code counts
-    stopped,      // after a Directive::stop or after a notice's signal, whatever the code was
-    setup_failed, // the agent could not prepare or restore: `detail` says why; counts as a failure of the job
-    machine_lost, // the machine is unfit (its directory gone, disk full): not the job's fault, moves elsewhere
-    fenced,       // a later epoch exists; whatever it did is void
+    exited,        // by itself: exit_code counts
+    stopped,       // after a Directive::stop or after a notice's signal, whatever the code was
+    setup_failed,  // the agent could not prepare or restore: `detail` says why; counts as a failure of the
+                   // job
+    machine_lost,  // the machine is unfit (its directory gone, disk full): not the job's fault, moves
+                   // elsewhere
+    fenced,        // a later epoch exists; whatever it did is void
   };
   Kind kind = Kind::exited;
   std::int32_t exit_code = 0;  // 128 + N for signal N
@@ -83,7 +91,7 @@ struct HeldTime {
 };
 
 struct Member {
-  MachineId machine;                    // none: the rank is vacant, a machine for it is being sought
+  MachineId machine;  // none: the rank is vacant, a machine for it is being sought
   MemberPhase phase = MemberPhase::assigned;
   Time phase_since{};
   std::optional<MemberResult> result;
@@ -102,10 +110,11 @@ struct Attempt {
   std::vector<Member> members;  // by rank
   Time created{};
   bool directed = false;  // members have been told to run: the gang was complete
-  bool interrupted = false;  // a machine was lost or noticed: what its members report is neither success nor failure
-  bool failed = false;       // a member's failure counts: every other machine was verified to live
-  Time verify_until{};       // a member failed, the peers' machines are being asked; zero: no
-  Time vacant_since{};       // a rank has no machine and none can be had in the pool; zero: no
+  bool interrupted =
+      false;  // a machine was lost or noticed: what its members report is neither success nor failure
+  bool failed = false;  // a member's failure counts: every other machine was verified to live
+  Time verify_until{};  // a member failed, the peers' machines are being asked; zero: no
+  Time vacant_since{};  // a rank has no machine and none can be had in the pool; zero: no
 };
 
 // Ledger categories. Every instant of every machine's billed life is in exactly one.
@@ -114,9 +123,9 @@ constexpr std::size_t kUseCount = 6;
 struct Ledger {
   std::array<Duration, kUseCount> time{};
   std::array<Money, kUseCount> cost{};
-  Duration queued{};                 // job time with no machine at all: costs nothing
-  // What the same work would have cost on demand, where nothing is reclaimed: on-demand price × (useful time + the
-  // starting time of the first attempt).
+  Duration queued{};  // job time with no machine at all: costs nothing
+  // What the same work would have cost on demand, where nothing is reclaimed: on-demand price × (useful time
+  // + the starting time of the first attempt).
   Money on_demand_cost{};
   std::uint32_t reclaims_noticed = 0;
   std::uint32_t reclaims_unnoticed = 0;
@@ -129,17 +138,17 @@ struct Job {
   StopReason stop = StopReason::none;
   Time submitted{};
   Time phase_since{};
-  Time waiting_since{};                // since when it has no attempt at all; zero: it has one, or is finished
-  Duration ran{};                      // time in phase running over all attempts (without a running phase that is now open)
-  std::uint32_t attempts = 0;          // made so far
-  std::uint32_t failures = 0;          // non-zero exits forgiven so far
-  Epoch epoch = 0;                     // of the latest attempt
+  Time waiting_since{};  // since when it has no attempt at all; zero: it has one, or is finished
+  Duration ran{};        // time in phase running over all attempts (without a running phase that is now open)
+  std::uint32_t attempts = 0;  // made so far
+  std::uint32_t failures = 0;  // non-zero exits forgiven so far
+  Epoch epoch = 0;             // of the latest attempt
   std::optional<std::int32_t> exit_code;
-  std::string reason;                  // one sentence for people: why it is in this phase
-  std::unique_ptr<Attempt> current;    // null while queued
-  std::unique_ptr<Attempt> next;       // being assembled while `current` saves (replacement sought at the notice)
-  std::unique_ptr<Ledger> ledger;      // null until it had a machine
-  std::uint64_t last_version = 0;      // newest committed checkpoint over all attempts
+  std::string reason;                // one sentence for people: why it is in this phase
+  std::unique_ptr<Attempt> current;  // null while queued
+  std::unique_ptr<Attempt> next;   // being assembled while `current` saves (replacement sought at the notice)
+  std::unique_ptr<Ledger> ledger;  // null until it had a machine
+  std::uint64_t last_version = 0;  // newest committed checkpoint over all attempts
 };
 // A deep copy (Job itself is move-only because of its attempts).
 Job clone(const Job& job);
@@ -162,18 +171,18 @@ struct Machine {
   PricePerHour on_demand_price;  // of the same type
   MachinePhase phase = MachinePhase::requested;
   Time phase_since{};
-  JobId job;                     // owner attempt's job, or none
-  Epoch epoch = 0;               // of the attempt it belongs to
+  JobId job;        // owner attempt's job, or none
+  Epoch epoch = 0;  // of the attempt it belongs to
   std::int32_t rank = 0;
-  std::string holder;            // held open by a person; empty: not held
+  std::string holder;  // held open by a person; empty: not held
   std::string provider_ref;
-  std::string address;           // how peers reach it
+  std::string address;  // how peers reach it
   Time requested{};
-  Time billed_from{};            // zero until the provider says it exists
-  Time span_begin{};             // start of the ledger span now open
-  Use use = Use::starting;       // of that span
-  Time lease_until{};            // renewed by heartbeats; not persisted at each one
-  bool unreachable = false;      // lease expired, the provider says it lives: left alone
+  Time billed_from{};        // zero until the provider says it exists
+  Time span_begin{};         // start of the ledger span now open
+  Use use = Use::starting;   // of that span
+  Time lease_until{};        // renewed by heartbeats; not persisted at each one
+  bool unreachable = false;  // lease expired, the provider says it lives: left alone
   std::optional<Time> notice_deadline;
   std::uint32_t launch_failures = 0;
 };
@@ -187,13 +196,13 @@ struct MachineType {
 };
 struct Pool {
   std::string name;
-  std::string provider;             // "local", …
-  std::vector<MachineType> types;   // in order of preference
-  std::int32_t max_machines = 0;    // zero: no limit
-  bool spot = true;                 // offers spot
+  std::string provider;            // "local", …
+  std::vector<MachineType> types;  // in order of preference
+  std::int32_t max_machines = 0;   // zero: no limit
+  bool spot = true;                // offers spot
   bool on_demand = true;
   bool paused = false;
-  std::string provider_config;      // opaque to the engine: the provider's own section, JSON
+  std::string provider_config;  // opaque to the engine: the provider's own section, JSON
   // memory of failures: not tried before `retry_at`
   std::uint32_t consecutive_failures = 0;
   Time retry_at{};
@@ -203,12 +212,13 @@ struct Pool {
 };
 struct Queue {
   std::string name;
-  std::int32_t priority = 0;        // higher first
-  std::vector<std::string> pools;   // in order
+  std::int32_t priority = 0;       // higher first
+  std::vector<std::string> pools;  // in order
   bool paused = false;
 };
 
-// What an agent should be doing now: level-triggered, derived from state, so that telling it twice is harmless.
+// What an agent should be doing now: level-triggered, derived from state, so that telling it twice is
+// harmless.
 struct Directive {
   enum class Kind : std::uint8_t { idle, run, stop, shutdown };
   Kind kind = Kind::idle;
@@ -216,7 +226,7 @@ struct Directive {
   std::uint32_t attempt = 0;
   Epoch epoch = 0;
   std::int32_t rank = 0;
-  std::vector<std::string> peers;   // addresses by rank
+  std::vector<std::string> peers;  // addresses by rank
   StopReason stop = StopReason::none;
   Duration grace{};
   bool operator==(const Directive&) const = default;

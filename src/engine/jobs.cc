@@ -1,0 +1,183 @@
+#include <algorithm>
+
+#include "base/strings.h"
+#include "engine/stepper.h"
+
+// The life of a job, seen from outside: submitted, stopped, finished.
+namespace buoy::engine {
+namespace {
+
+std::string describe(const JobRequest& request) {
+  const Resources& need = request.resources;
+  const std::string cpus = need.milli_cpus % 1000 == 0 ? std::to_string(need.milli_cpus / 1000)
+                                                       : std::to_string(need.milli_cpus) + "m";
+  return strCat({std::to_string(request.machines),
+                 request.machines == 1 ? " machine with " : " machines with ", cpus, " cpus",
+                 need.gpus > 0 ? ", " + std::to_string(need.gpus) + " gpus" : "",
+                 need.memory.value > 0 ? ", " + formatByteCount(need.memory) : ""});
+}
+
+}  // namespace
+
+void Stepper::on(const SubmitJob& event) {
+  const JobRequest& request = event.request;
+  if (request.machines < 1) return refuse(ErrorCode::invalid_argument, "a job needs at least one machine");
+  for (const std::string& name : request.pools) {
+    const auto found = s_.pools.find(name);
+    if (found == s_.pools.end() || !found->second.known) {
+      return refuse(ErrorCode::not_found, strCat({"no pool '", name, "'"}));
+    }
+  }
+  const auto queue = s_.queues.find(request.queue);
+  if (queue == s_.queues.end() || !queue->second.known) {
+    // The default queue needs no setting up.
+    if (request.queue != "default")
+      return refuse(ErrorCode::not_found, strCat({"no queue '", request.queue, "'"}));
+    QueueSlot& made = s_.queueSlot(request.queue);
+    made.known = true;
+    touch(made);
+  }
+  const JobId id{s_.next_job++};
+  JobSlot& slot = s_.jobs[id.value];
+  slot.timer.id = id.value;
+  Job& job = slot.job;
+  job.id = id;
+  job.request = request;
+  job.submitted = job.phase_since = job.waiting_since = now_;
+  job.reason = "waiting its turn";
+  touch(slot);
+  record("submitted", strCat({"submitted to queue ", request.queue, ": ", describe(request)}), job);
+  s_.enqueue(slot);
+  out_.reply.job = id;
+}
+
+void Stepper::on(const CancelJob& event) {
+  JobSlot* const slot = s_.findJob(event.job);
+  if (!slot) return refuse(ErrorCode::not_found, "no unfinished job " + event.job.toString());
+  const Job& job = slot->job;
+  if (isTerminal(job.phase)) {
+    return refuse(ErrorCode::failed_precondition,
+                  strCat({event.job.toString(), " has ", toString(job.phase)}));
+  }
+  out_.reply.job = event.job;
+  if (job.stop != StopReason::none) return;
+  stopJob(*slot, StopReason::cancelled, "cancelled");
+}
+
+void Stepper::enterPhase(JobSlot& slot, JobPhase phase, Time at, std::string reason) {
+  Job& job = slot.job;
+  if (job.phase != phase) {
+    at = std::clamp(at, job.phase_since, now_);
+    if (job.phase == JobPhase::running) job.ran += at - job.phase_since;
+    job.phase = phase;
+    job.phase_since = at;
+  }
+  job.reason = std::move(reason);
+  touch(slot);
+}
+
+// For good: by the user, or because a limit is reached. Machines that work are given the time to save.
+void Stepper::stopJob(JobSlot& slot, StopReason reason, std::string why) {
+  Job& job = slot.job;
+  job.stop = reason;
+  s_.dequeue(slot);
+  leaveVacant(slot);
+  touch(slot);
+  if (job.next) {
+    dismiss(slot, *job.next, job.current.get());
+    job.next.reset();
+    --job.attempts;
+  }
+  if (job.current && !job.current->directed) dissolve(slot);
+  if (!job.current)
+    return finish(slot, reason == StopReason::cancelled ? JobPhase::cancelled : JobPhase::timed_out, why);
+  record("stopping", strCat({why, ": the job is told to save and stop"}), job);
+  enterPhase(slot, JobPhase::stopping, now_, std::move(why));
+  job.current->verify_until = Time{};
+  stopPeers(slot, reason);
+  advance(slot);
+}
+
+void Stepper::finish(JobSlot& slot, JobPhase phase, std::string reason) {
+  Job& job = slot.job;
+  s_.dequeue(slot);
+  leaveVacant(slot);
+  if (job.waiting_since != Time{}) ledgerOf(job).queued += now_ - job.waiting_since;
+  job.waiting_since = Time{};
+  record("finished", strCat({toString(phase), ": ", reason}), job);
+  enterPhase(slot, phase, now_, std::move(reason));
+  if (job.next) dismiss(slot, *job.next, job.current.get());
+  if (job.current) dismiss(slot, *job.current, nullptr);
+  job.next.reset();
+  job.current.reset();
+  s_.timers.remove(slot.timer);
+}
+
+// ---- time
+
+// When a member that was told to stop is ended by force; nullopt: it was not told, or has ended, or is being
+// ended.
+std::optional<Time> Stepper::forcedEnd(const Member& member, const Job& job) const {
+  if (member.stop == StopReason::none || member.phase == MemberPhase::done) return std::nullopt;
+  const MachineSlot* const machine = s_.findMachine(member.machine);
+  if (!machine || machine->machine.phase != MachinePhase::assigned) return std::nullopt;
+  const auto& notice = machine->machine.notice_deadline;
+  const Time told = member.stop == StopReason::notice && notice ? std::max(*notice, member.stop_since)
+                                                                : member.stop_since + job.request.stop_grace;
+  return std::max(told, s_.resumed_at) + settings_.stop_margin;
+}
+
+std::optional<Time> Stepper::jobDeadline(const Job& job) const {
+  std::optional<Time> earliest;
+  const auto consider = [&](Time at) {
+    if (!earliest || at < *earliest) earliest = at;
+  };
+  if (isTerminal(job.phase)) return earliest;
+  if (job.stop == StopReason::none) {
+    if (job.request.max_wait > Duration{0}) consider(job.submitted + job.request.max_wait);
+    if (job.request.max_run > Duration{0} && job.phase == JobPhase::running) {
+      consider(job.phase_since + std::max(Duration{0}, job.request.max_run - job.ran));
+    }
+  }
+  if (const Attempt* const attempt = forming(job); attempt && attempt->vacant_since != Time{}) {
+    consider(attempt->vacant_since + settings_.gang_hold);
+  }
+  if (!job.current) return earliest;
+  if (job.current->verify_until != Time{}) consider(job.current->verify_until);
+  for (const Member& member : job.current->members) {
+    if (const auto at = forcedEnd(member, job)) consider(*at);
+  }
+  return earliest;
+}
+
+void Stepper::jobTimer(JobSlot& slot) {
+  Job& job = slot.job;
+  const JobRequest& request = job.request;
+  const auto due = [&](Time at) { return at <= now_; };
+  if (job.stop == StopReason::none) {
+    if (request.max_wait > Duration{0} && due(job.submitted + request.max_wait)) {
+      return stopJob(slot, StopReason::max_wait,
+                     strCat({"did not finish within max_wait (", formatDuration(request.max_wait), ")"}));
+    }
+    if (request.max_run > Duration{0} && job.phase == JobPhase::running &&
+        due(job.phase_since + std::max(Duration{0}, request.max_run - job.ran))) {
+      return stopJob(slot, StopReason::max_run,
+                     strCat({"ran for max_run (", formatDuration(request.max_run), ")"}));
+    }
+  }
+  if (const Attempt* const attempt = forming(job);
+      attempt && attempt->vacant_since != Time{} && due(attempt->vacant_since + settings_.gang_hold)) {
+    record("dissolved", "no machine for the missing rank could be had: the whole gang is placed anew", job);
+    dissolve(slot);
+    waitForPlacement(slot);
+  }
+  if (!job.current) return;
+  for (Member& member : job.current->members) {
+    const auto at = forcedEnd(member, job);
+    if (at && due(*at))
+      forceEnd(*s_.findMachine(member.machine), "its agent did not report the end of the job in time");
+  }
+  if (job.current->verify_until != Time{} && due(job.current->verify_until)) confirmFailure(slot);
+}
+
+}  // namespace buoy::engine

@@ -1,0 +1,251 @@
+#include "base/strings.h"
+#include "engine/stepper.h"
+
+// What providers and people say about machines and pools.
+namespace buoy::engine {
+
+// ---- from providers
+
+void Stepper::on(const LaunchSucceeded& event) {
+  MachineSlot* const slot = s_.findMachine(event.machine);
+  if (!slot || slot->machine.phase == MachinePhase::gone) {
+    // Given up while the launch was in flight: nothing may be left behind.
+    out_.actions.push_back(TerminateMachine{event.machine});
+    return refuse(ErrorCode::not_found, "no machine " + event.machine.toString());
+  }
+  Machine& machine = slot->machine;
+  if (machine.provider_ref.empty() && !event.provider_ref.empty()) {
+    machine.provider_ref = event.provider_ref;
+    touch(*slot);
+  }
+  if (machine.address.empty() && !event.address.empty()) {
+    machine.address = event.address;
+    touch(*slot);
+  }
+  if (machine.phase == MachinePhase::requested) {
+    noteLaunchSuccess(*slot->pool, machine.market);
+    startBilling(*slot);
+    enterPhase(*slot, MachinePhase::booting);
+  } else if (machine.phase == MachinePhase::releasing) {
+    startBilling(*slot);
+    out_.actions.push_back(TerminateMachine{machine.id});  // an earlier one may have come before the launch
+  }
+}
+
+void Stepper::on(const LaunchFailed& event) {
+  MachineSlot* const slot = s_.findMachine(event.machine);
+  if (!slot) return;
+  const Machine& machine = slot->machine;
+  if (machine.phase == MachinePhase::requested) {
+    launchFailed(*slot, event.error, event.message);
+  } else if (machine.phase == MachinePhase::releasing && machine.billed_from == Time{}) {
+    enterPhase(*slot, MachinePhase::gone);
+  }
+}
+
+void Stepper::on(const MachineGone& event) {
+  MachineSlot* const slot = s_.findMachine(event.machine);
+  if (!slot || slot->machine.phase == MachinePhase::gone) return;
+  Machine& machine = slot->machine;
+  if (machine.phase == MachinePhase::requested) {
+    return launchFailed(*slot, LaunchError::other, event.detail.empty() ? "it is gone" : event.detail);
+  }
+  const bool wanted = machine.phase == MachinePhase::releasing;
+  const std::string_view how = event.reason == GoneReason::reclaimed    ? "was reclaimed"
+                               : event.reason == GoneReason::terminated ? "was terminated"
+                                                                        : "has vanished";
+  const std::string detail = strCat({machine.id.toString(), wanted ? " is gone" : " ", wanted ? "" : how,
+                                     event.detail.empty() ? "" : ": ", event.detail});
+  record(wanted ? "gone" : "lost", detail, machine);
+  JobSlot* const job = s_.findJob(machine.job);
+  if (!wanted && job && !machine.notice_deadline && event.reason != GoneReason::terminated) {
+    ++ledgerOf(job->job).reclaims_unnoticed;
+    touch(*job);
+  }
+  if (machine.phase == MachinePhase::booting) {
+    noteLaunchFailure(*slot->pool, machine.market, LaunchError::other,
+                      "it was lost before its agent connected");
+  }
+  closeSpan(*slot, now_);
+  enterPhase(*slot, MachinePhase::gone);
+  loseMachine(*slot, detail);
+}
+
+void Stepper::on(const MachineAlive& event) {
+  MachineSlot* const slot = s_.findMachine(event.machine);
+  if (!slot || slot->machine.phase == MachinePhase::gone) {
+    out_.actions.push_back(TerminateMachine{event.machine});  // nobody's: it would be paid for and never used
+    return refuse(ErrorCode::not_found, "no machine " + event.machine.toString());
+  }
+  JobSlot* job = nullptr;
+  Member* const member = memberOf(*slot, &job);
+  if (!member || job->job.current->verify_until == Time{}) return;
+  member->verified = true;
+  touch(*job);
+  for (const Member& other : job->job.current->members) {
+    if (!other.verified) return;
+  }
+  confirmFailure(*job);
+}
+
+void Stepper::on(const PriceChanged& event) {
+  const auto found = s_.pools.find(event.pool);
+  if (found == s_.pools.end()) return;
+  PoolSlot& pool = found->second;
+  for (MachineType& type : pool.pool.types) {
+    if (type.name != event.type || type.spot_price == event.spot_price) continue;
+    type.spot_price = event.spot_price;
+    touch(pool);
+    setPrices(pool, type);
+    s_.wake(pool);
+  }
+}
+
+// ---- from agents, about their machine
+
+void Stepper::on(const AgentConnected& event) {
+  MachineSlot* const slot = s_.findMachine(event.machine);
+  if (!slot || slot->machine.phase == MachinePhase::gone) {
+    out_.actions.push_back(DirectAgent{event.machine, directiveOf(s_, nullptr)});
+    return refuse(ErrorCode::not_found, "no machine " + event.machine.toString());
+  }
+  Machine& machine = slot->machine;
+  if (!event.address.empty() && machine.address != event.address) {
+    machine.address = event.address;
+    touch(*slot);
+  }
+  redirect(*slot);
+  hear(*slot);
+}
+
+void Stepper::on(const LeaseRenewed& event) {
+  MachineSlot* const slot = s_.findMachine(event.machine);
+  if (!slot) return refuse(ErrorCode::not_found, "no machine " + event.machine.toString());
+  hear(*slot);
+}
+
+void Stepper::on(const NoticeReceived& event) {
+  MachineSlot* const slot = s_.findMachine(event.machine);
+  if (!slot || slot->machine.phase == MachinePhase::gone) return;
+  Machine& machine = slot->machine;
+  const bool first = !machine.notice_deadline;
+  if (!first && *machine.notice_deadline == event.deadline) return;
+  machine.notice_deadline = event.deadline;
+  touch(*slot);
+  if (!first) return redirect(*slot);
+  const Duration left = std::max(Duration{0}, event.deadline - now_);
+  record("notice", strCat({machine.id.toString(), " will be reclaimed in ", formatDuration(left)}), machine);
+  JobSlot* const job = s_.findJob(machine.job);
+  if (!job) {
+    if (machine.phase == MachinePhase::idle && machine.holder.empty())
+      release(*slot, "it is about to be reclaimed");
+    return;
+  }
+  ++ledgerOf(job->job).reclaims_noticed;
+  touch(*job);
+  Member* const member = memberOf(*slot);
+  if (member && member->phase != MemberPhase::done) {
+    noticeMember(*job, *slot, *member);
+  } else if (machine.phase != MachinePhase::releasing) {
+    release(*slot, "it is about to be reclaimed");
+    vacate(*job, machine.id);
+  }
+  advance(*job);
+}
+
+// ---- from people
+
+void Stepper::on(const ReclaimMachine& event) {
+  MachineSlot* const slot = s_.findMachine(event.machine);
+  if (!slot || slot->machine.phase == MachinePhase::gone) {
+    return refuse(ErrorCode::not_found, "no machine " + event.machine.toString());
+  }
+  const Machine& machine = slot->machine;
+  if (machine.phase == MachinePhase::requested || machine.phase == MachinePhase::releasing) {
+    return refuse(
+        ErrorCode::failed_precondition,
+        strCat({machine.id.toString(), " is ", toString(machine.phase), ": there is nothing to reclaim"}));
+  }
+  out_.actions.push_back(RequestReclaim{event.machine, event.notice});
+  record("reclaim_requested",
+         strCat({"a reclaim of ", machine.id.toString(), " was asked for, ",
+                 event.notice == Duration{0} ? "without notice"
+                                             : "with a notice of " + formatDuration(event.notice)}),
+         machine);
+}
+
+void Stepper::on(const OpenMachine& event) {
+  const auto found = s_.pools.find(event.pool);
+  if (found == s_.pools.end() || !found->second.known) {
+    return refuse(ErrorCode::not_found, strCat({"no pool '", event.pool, "'"}));
+  }
+  if (event.holder.empty())
+    return refuse(ErrorCode::invalid_argument, "a machine is held by somebody: no holder given");
+  PoolSlot& pool = found->second;
+  const PoolView view = viewOf(s_, pool, event.resources);
+  const PlacementRequest request{
+      .resources = event.resources,
+      .spot = event.market == Market::spot ? SpotPreference::only : SpotPreference::never};
+  Placement placement = policy_.place(request, {&view, 1}, now_);
+  if (!placement.pool) return refuse(ErrorCode::resource_exhausted, whyWaiting(placement));
+  MachineSlot* slot = takeIdle(pool, event.resources, placement.market);
+  const bool reused = slot != nullptr;
+  if (!slot) slot = &launch(pool, *placement.type, placement.market);
+  Machine& machine = slot->machine;
+  closeSpan(*slot, now_);
+  machine.holder = event.holder;
+  if (reused) pool.idle.erase(machine.id);
+  touch(*slot);
+  record("opened", strCat({machine.id.toString(), " is held open by ", event.holder}), machine).candidates =
+      std::move(placement.candidates);
+  out_.reply.machine = machine.id;
+}
+
+void Stepper::on(const CloseMachine& event) {
+  MachineSlot* const slot = s_.findMachine(event.machine);
+  if (!slot || slot->machine.phase == MachinePhase::gone) {
+    return refuse(ErrorCode::not_found, "no machine " + event.machine.toString());
+  }
+  if (slot->machine.phase == MachinePhase::releasing) return;
+  if (slot->machine.holder.empty()) {
+    return refuse(ErrorCode::failed_precondition, event.machine.toString() + " is not held open by anybody");
+  }
+  release(*slot, "closed by its holder");
+}
+
+void Stepper::on(const PutPool& event) {
+  if (event.pool.name.empty()) return refuse(ErrorCode::invalid_argument, "a pool needs a name");
+  PoolSlot& slot = s_.poolSlot(event.pool.name);
+  const bool made = !slot.known;
+  slot.pool = event.pool;
+  slot.known = true;
+  // Whoever changes a pool has done something about its failures: it is tried again at once.
+  slot.pool.consecutive_failures = slot.pool.spot_failures = 0;
+  slot.pool.retry_at = slot.pool.spot_retry_at = Time{};
+  for (const MachineType& type : slot.pool.types) setPrices(slot, type);
+  touch(slot);
+  if (made) s_.reopenAll();
+  s_.wake(slot);
+}
+
+void Stepper::on(const PutQueue& event) {
+  if (event.queue.name.empty()) return refuse(ErrorCode::invalid_argument, "a queue needs a name");
+  for (const std::string& name : event.queue.pools) {
+    const auto found = s_.pools.find(name);
+    if (found == s_.pools.end() || !found->second.known) {
+      return refuse(ErrorCode::not_found, strCat({"no pool '", name, "'"}));
+    }
+  }
+  for (PoolSlot* const pool : s_.pools_by_number) pool->vacant.clear();
+  QueueSlot& slot = s_.queueSlot(event.queue.name);
+  slot.queue = event.queue;
+  slot.known = true;
+  touch(slot);
+  s_.reopenAll();
+  // Ranks hold the queue's priority.
+  for (auto& [id, job] : s_.jobs) {
+    if (job.vacant_in) job.vacant_in->vacant.insert(s_.rankOf(job.job));
+  }
+}
+
+}  // namespace buoy::engine

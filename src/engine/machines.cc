@@ -1,0 +1,322 @@
+#include <algorithm>
+
+#include "base/strings.h"
+#include "engine/stepper.h"
+
+// The life of a machine: requested, booting, idle or assigned, releasing, gone.
+namespace buoy::engine {
+namespace {
+
+std::string describe(const Machine& machine) {
+  return strCat({machine.type, " (", machine.market == Market::spot ? "spot" : "on-demand", ", ",
+                 formatMoney(Money{machine.price.nano_usd}), "/h) from pool ", machine.pool});
+}
+
+std::string_view toText(LaunchError error) {
+  switch (error) {
+    case LaunchError::capacity:
+      return "no capacity";
+    case LaunchError::quota:
+      return "quota reached";
+    case LaunchError::throttled:
+      return "throttled";
+    case LaunchError::price:
+      return "price above the limit";
+    case LaunchError::invalid:
+      return "refused as invalid";
+    case LaunchError::other:
+      return "failed";
+  }
+  return "failed";
+}
+
+PricePerHour priceOf(const MachineType& type, Market market) {
+  return market == Market::spot ? type.spot_price : type.on_demand_price;
+}
+
+}  // namespace
+
+// ---- phases
+
+MachineSlot& Stepper::launch(PoolSlot& pool, const MachineType& type, Market market) {
+  const MachineId id{s_.next_machine++};
+  MachineSlot& slot = s_.machines[id.value];
+  slot.pool = &pool;
+  slot.timer.id = id.value;
+  slot.timer.kind = TimerKind::machine;
+  Machine& machine = slot.machine;
+  machine.id = id;
+  machine.pool = pool.pool.name;
+  machine.type = type.name;
+  machine.market = market;
+  machine.price = priceOf(type, market);
+  machine.on_demand_price = type.on_demand_price;
+  machine.requested = machine.phase_since = now_;
+  pool.machines.insert(id);
+  ++(market == Market::spot ? pool.requested_spot : pool.requested_on_demand);
+  out_.actions.push_back(LaunchMachine{id});
+  touch(slot);
+  return slot;
+}
+
+void Stepper::enterPhase(MachineSlot& slot, MachinePhase phase) {
+  Machine& machine = slot.machine;
+  PoolSlot& pool = *slot.pool;
+  if (machine.phase == MachinePhase::requested) {
+    --(machine.market == Market::spot ? pool.requested_spot : pool.requested_on_demand);
+    if (pool.pool.consecutive_failures + pool.pool.spot_failures > 0)
+      s_.wake(pool);  // the trial launch has answered
+  }
+  if (machine.phase == MachinePhase::idle) pool.idle.erase(machine.id);
+  machine.phase = phase;
+  machine.phase_since = now_;
+  if (phase == MachinePhase::idle && machine.holder.empty()) {
+    pool.idle.insert(machine.id);
+    s_.freed.push_back(machine.id);
+    s_.wake(pool);
+  }
+  if (phase == MachinePhase::releasing) slot.next_query = now_ + settings_.query_every;
+  if (phase == MachinePhase::gone) {
+    pool.machines.erase(machine.id);
+    s_.wake(pool);
+  }
+  touch(slot);
+}
+
+void Stepper::startBilling(MachineSlot& slot) {
+  Machine& machine = slot.machine;
+  if (machine.billed_from != Time{}) return;
+  machine.billed_from = machine.span_begin = now_;
+  machine.use = machine.phase == MachinePhase::releasing ? Use::waiting : Use::starting;
+  touch(slot);
+}
+
+void Stepper::connected(MachineSlot& slot) {
+  Machine& machine = slot.machine;
+  startBilling(slot);
+  if (machine.phase == MachinePhase::requested) noteLaunchSuccess(*slot.pool, machine.market);
+  record("machine_up",
+         strCat({machine.id.toString(), " is up after ", formatDuration(now_ - machine.requested), ": ",
+                 describe(machine)}),
+         machine);
+  turn(slot, Use::waiting, now_);
+  machine.lease_until = now_ + settings_.lease;
+  const bool owned = static_cast<bool>(machine.job);
+  enterPhase(slot, owned ? MachinePhase::assigned : MachinePhase::idle);
+  if (JobSlot* const job = owned ? s_.findJob(machine.job) : nullptr) advance(*job);
+}
+
+void Stepper::assign(MachineSlot& slot, const Job& job, Epoch epoch, std::int32_t rank) {
+  Machine& machine = slot.machine;
+  closeSpan(slot, now_);
+  machine.job = job.id;
+  machine.epoch = epoch;
+  machine.rank = rank;
+  if (machine.phase == MachinePhase::idle) enterPhase(slot, MachinePhase::assigned);
+  touch(slot);
+}
+
+namespace {
+
+void disown(Machine& machine) {
+  machine.job = JobId{};
+  machine.epoch = 0;
+  machine.rank = 0;
+}
+
+}  // namespace
+
+void Stepper::makeIdle(MachineSlot& slot) {
+  closeSpan(slot, now_);
+  slot.machine.use = Use::waiting;
+  disown(slot.machine);
+  enterPhase(slot, MachinePhase::idle);
+  redirect(slot);
+}
+
+void Stepper::release(MachineSlot& slot, std::string why) {
+  Machine& machine = slot.machine;
+  closeSpan(slot, now_);
+  machine.use = Use::waiting;
+  disown(machine);
+  machine.holder.clear();
+  enterPhase(slot, MachinePhase::releasing);
+  out_.actions.push_back(TerminateMachine{machine.id});
+  redirect(slot);
+  record("released", strCat({machine.id.toString(), " is released: ", why}), machine);
+}
+
+void Stepper::forceEnd(MachineSlot& slot, std::string why) {
+  enterPhase(slot, MachinePhase::releasing);
+  out_.actions.push_back(TerminateMachine{slot.machine.id});
+  redirect(slot);
+  record("forced_end", strCat({slot.machine.id.toString(), " is ended by force: ", why}), slot.machine);
+}
+
+void Stepper::giveBack(MachineSlot& slot) {
+  Machine& machine = slot.machine;
+  switch (machine.phase) {
+    case MachinePhase::requested:
+    case MachinePhase::booting:
+      return release(slot, "no longer needed");
+    case MachinePhase::idle:
+      return;
+    case MachinePhase::assigned:
+      if (machine.notice_deadline) return release(slot, "it is about to be reclaimed");
+      return makeIdle(slot);
+    case MachinePhase::releasing:
+    case MachinePhase::gone:
+      closeSpan(slot, now_);
+      machine.use = Use::waiting;
+      disown(machine);
+      touch(slot);
+      return;
+  }
+}
+
+void Stepper::hear(MachineSlot& slot) {
+  Machine& machine = slot.machine;
+  if (machine.phase == MachinePhase::requested || machine.phase == MachinePhase::booting)
+    return connected(slot);
+  if (!isUp(machine)) return;
+  machine.lease_until = now_ + settings_.lease;
+  if (!machine.unreachable) return;
+  machine.unreachable = false;
+  touch(slot);
+  record("reachable", strCat({machine.id.toString(), " is heard of again"}), machine);
+}
+
+// ---- launches
+
+void Stepper::noteLaunchFailure(PoolSlot& slot, Market market, LaunchError error,
+                                const std::string& message) {
+  Pool& pool = slot.pool;
+  const bool spot_only =
+      market == Market::spot && (error == LaunchError::capacity || error == LaunchError::price);
+  std::uint32_t& failures = spot_only ? pool.spot_failures : pool.consecutive_failures;
+  Time& retry_at = spot_only ? pool.spot_retry_at : pool.retry_at;
+  if (now_ < retry_at) return;  // one of many that were in flight: counted already
+  const std::uint32_t doublings = std::min<std::uint32_t>(failures, 20);
+  ++failures;
+  const Duration wait =
+      std::min(settings_.launch_backoff_max, Duration{settings_.launch_backoff_min.count() << doublings});
+  retry_at = now_ + wait;
+  touch(slot);
+  if (slot.timer.position < 0 || retry_at < slot.timer.at) s_.timers.set(slot.timer, retry_at);
+  record("pool_backoff", strCat({"pool ", pool.name, ": ", spot_only ? "spot launches fail" : "launches fail",
+                                 " (", toText(error), message.empty() ? "" : ": ", message, "); next try in ",
+                                 formatDuration(wait)}));
+}
+
+void Stepper::noteLaunchSuccess(PoolSlot& slot, Market market) {
+  Pool& pool = slot.pool;
+  const bool spot = market == Market::spot;
+  if (pool.consecutive_failures == 0 && (!spot || pool.spot_failures == 0)) return;
+  pool.consecutive_failures = 0;
+  pool.retry_at = Time{};
+  if (spot) {
+    pool.spot_failures = 0;
+    pool.spot_retry_at = Time{};
+  }
+  touch(slot);
+  s_.wake(slot);
+}
+
+void Stepper::launchFailed(MachineSlot& slot, LaunchError error, const std::string& message) {
+  Machine& machine = slot.machine;
+  ++machine.launch_failures;
+  record("launch_failed",
+         strCat({machine.id.toString(), ", ", describe(machine), ", could not be launched: ", toText(error),
+                 message.empty() ? "" : ": ", message}),
+         machine);
+  noteLaunchFailure(*slot.pool, machine.market, error, message);
+  enterPhase(slot, MachinePhase::gone);
+  loseMachine(slot, "could not be launched");
+}
+
+// The provider may have made it all the same, so it is ended, not forgotten.
+void Stepper::bootFailed(MachineSlot& slot) {
+  Machine& machine = slot.machine;
+  ++machine.launch_failures;
+  record(
+      "launch_failed",
+      strCat({machine.id.toString(), ": no agent connected within ", formatDuration(settings_.boot_timeout)}),
+      machine);
+  noteLaunchFailure(*slot.pool, machine.market, LaunchError::other, "no agent connected");
+  JobSlot* const job = s_.findJob(machine.job);
+  release(slot, "its agent never connected");
+  if (!job) return;
+  vacate(*job, machine.id);
+  advance(*job);
+}
+
+void Stepper::setPrices(PoolSlot& pool, const MachineType& type) {
+  for (const MachineId id : pool.machines) {
+    MachineSlot& slot = *s_.findMachine(id);
+    Machine& machine = slot.machine;
+    const PricePerHour price = priceOf(type, machine.market);
+    if (machine.type != type.name ||
+        (machine.price == price && machine.on_demand_price == type.on_demand_price))
+      continue;
+    closeSpan(slot, now_);
+    machine.price = price;
+    machine.on_demand_price = type.on_demand_price;
+    touch(slot);
+  }
+}
+
+// ---- time
+
+std::optional<Time> Stepper::machineDeadline(const Machine& machine, Time next_query) const {
+  const Time lease = machine.unreachable ? next_query : machine.lease_until;
+  switch (machine.phase) {
+    case MachinePhase::requested:
+    case MachinePhase::booting:
+      return std::max(machine.phase_since, s_.resumed_at) + settings_.boot_timeout;
+    case MachinePhase::idle:
+      return machine.holder.empty() ? std::min(lease, machine.phase_since + settings_.idle_timeout) : lease;
+    case MachinePhase::assigned:
+      return lease;
+    case MachinePhase::releasing:
+      return next_query;
+    case MachinePhase::gone:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+// Its deadline has come, or what was its deadline when the timer was set.
+void Stepper::machineTimer(MachineSlot& slot) {
+  Machine& machine = slot.machine;
+  if (const auto due = machineDeadline(machine, slot.next_query); !due || *due > now_) return;
+  switch (machine.phase) {
+    case MachinePhase::requested:
+    case MachinePhase::booting:
+      return bootFailed(slot);
+    case MachinePhase::idle:
+      if (machine.holder.empty() && now_ >= machine.phase_since + settings_.idle_timeout) {
+        return release(slot, "nobody needs it");
+      }
+      [[fallthrough]];
+    case MachinePhase::assigned:
+      if (!machine.unreachable) {
+        machine.unreachable = true;
+        record("unreachable",
+               strCat({machine.id.toString(),
+                       " has not been heard of; it is left alone while the provider says it lives"}),
+               machine);
+      }
+      out_.actions.push_back(QueryMachine{machine.id});
+      slot.next_query = now_ + settings_.query_every;
+      touch(slot);
+      return;
+    case MachinePhase::releasing:
+      out_.actions.push_back(TerminateMachine{machine.id});
+      slot.next_query = now_ + settings_.query_every;
+      return;
+    case MachinePhase::gone:
+      return;
+  }
+}
+
+}  // namespace buoy::engine

@@ -1,0 +1,231 @@
+#include <algorithm>
+#include <limits>
+
+#include "base/strings.h"
+#include "engine/stepper.h"
+
+// Which waiting job gets machines, and which. Buckets are examined in the order of their heads; one that
+// finds nothing is put aside until one of its pools is woken, so that a step costs what changed, not what
+// waits.
+namespace buoy::engine {
+namespace {
+
+std::int32_t freeIn(const PoolSlot& pool) {
+  if (pool.pool.max_machines <= 0) return std::numeric_limits<std::int32_t>::max();
+  return std::max(0, pool.pool.max_machines - static_cast<std::int32_t>(pool.machines.size()));
+}
+
+// Whether anything at all can be had of the pool: if not, none of its buckets needs to be asked.
+bool mayYield(const PoolSlot& pool, Time now) {
+  if (!pool.idle.empty()) return !pool.pool.paused;
+  return !pool.pool.paused && now >= pool.pool.retry_at && freeIn(pool) > 0;
+}
+
+const MachineType* typeOf(const Pool& pool, const std::string& name) {
+  for (const MachineType& type : pool.types) {
+    if (type.name == name) return &type;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+bool covers(const Resources& have, const Resources& need) {
+  return have.milli_cpus >= need.milli_cpus && have.gpus >= need.gpus && have.memory >= need.memory;
+}
+
+PoolView viewOf(const State::Impl& state, const PoolSlot& pool, const Resources& resources) {
+  PoolView view;
+  view.pool = &pool.pool;
+  view.free = freeIn(pool);
+  view.trial_spot = pool.pool.consecutive_failures + pool.pool.spot_failures > 0 && pool.requested_spot > 0;
+  view.trial_on_demand =
+      pool.pool.consecutive_failures > 0 && pool.requested_spot + pool.requested_on_demand > 0;
+  for (const MachineId id : pool.idle) {
+    const Machine& machine = state.findMachine(id)->machine;
+    const MachineType* const type = typeOf(pool.pool, machine.type);
+    if (!type || !covers(type->resources, resources) || machine.notice_deadline || machine.unreachable)
+      continue;
+    ++(machine.market == Market::spot ? view.idle_spot : view.idle_on_demand);
+  }
+  return view;
+}
+
+std::string whyWaiting(const Placement& placement) {
+  if (placement.candidates.empty()) return "waiting for a machine: there is no pool for it";
+  std::string result = "waiting for a machine: ";
+  const Record::Candidate* last = nullptr;
+  for (const Record::Candidate& candidate : placement.candidates) {
+    const bool same_pool = last && last->pool == candidate.pool;
+    if (same_pool && last->rejected == candidate.rejected) continue;
+    result +=
+        strCat({same_pool ? ", " : strCat({last ? "; " : "", candidate.pool, ": "}), candidate.rejected});
+    last = &candidate;
+  }
+  return result;
+}
+
+MachineSlot* Stepper::takeIdle(PoolSlot& pool, const Resources& resources, Market market) {
+  for (const MachineId id : pool.idle) {
+    MachineSlot& slot = *s_.findMachine(id);
+    const MachineType* const type = typeOf(pool.pool, slot.machine.type);
+    if (!type || !covers(type->resources, resources) || slot.machine.market != market) continue;
+    if (slot.machine.notice_deadline || slot.machine.unreachable) continue;
+    return &slot;
+  }
+  return nullptr;
+}
+
+// Machines for every vacant rank: idle ones first, the rest launched.
+void Stepper::fill(JobSlot& slot, Attempt& attempt, Placement placement) {
+  const Job& job = slot.job;
+  PoolSlot& pool = s_.poolSlot(placement.pool->name);
+  std::string names;
+  for (std::size_t rank = 0; rank < attempt.members.size(); ++rank) {
+    Member& member = attempt.members[rank];
+    if (member.machine) continue;
+    MachineSlot* machine = takeIdle(pool, job.request.resources, placement.market);
+    if (!machine) machine = &launch(pool, *placement.type, placement.market);
+    member.machine = machine->machine.id;
+    member.phase_since = now_;
+    assign(*machine, job, attempt.epoch, static_cast<std::int32_t>(rank));
+    names += (names.empty() ? "" : ", ") + member.machine.toString();
+  }
+  attempt.vacant_since = Time{};
+  touch(slot);
+  Record& made = record("placed",
+                        strCat({"placed on ", names, " in pool ", pool.pool.name, ": ", placement.type->name,
+                                ", ", placement.market == Market::spot ? "spot" : "on-demand"}),
+                        job);
+  made.attempt = attempt.number;
+  made.candidates = std::move(placement.candidates);
+  advance(slot);
+}
+
+void Stepper::startAttempt(JobSlot& slot, const Placement& placement) {
+  Job& job = slot.job;
+  s_.dequeue(slot);
+  auto attempt = std::make_unique<Attempt>();
+  attempt->number = ++job.attempts;
+  attempt->epoch = ++job.epoch;
+  attempt->created = now_;
+  attempt->members.resize(static_cast<std::size_t>(job.request.machines));
+  Attempt& made = *attempt;
+  if (job.current) {
+    job.next = std::move(attempt);
+  } else {
+    job.current = std::move(attempt);
+    Ledger& ledger = ledgerOf(job);
+    if (job.waiting_since != Time{}) ledger.queued += now_ - job.waiting_since;
+    job.waiting_since = Time{};
+    enterPhase(slot, made.number == 1 ? JobPhase::starting : JobPhase::recovering, now_,
+               "waiting for its machines");
+  }
+  fill(slot, made, placement);
+}
+
+// A full pool must not keep out a job for the sake of idle machines that the job cannot use.
+void Stepper::makeRoom(PoolSlot& pool, const JobRequest& request) {
+  if (pool.idle.empty() || freeIn(pool) > 0 || pool.pool.paused) return;
+  std::vector<MachineSlot*> useless;
+  for (const MachineId id : pool.idle) {
+    MachineSlot& slot = *s_.findMachine(id);
+    const MachineType* const type = typeOf(pool.pool, slot.machine.type);
+    const auto excluded = slot.machine.market == Market::spot ? SpotPreference::never : SpotPreference::only;
+    const bool usable = type && covers(type->resources, request.resources) && request.spot != excluded;
+    if (!usable) useless.push_back(&slot);
+  }
+  for (MachineSlot* const slot : useless) release(*slot, "a waiting job needs its place in the pool");
+}
+
+bool Stepper::examine(Bucket& bucket) {
+  JobSlot& slot = *s_.findJob(bucket.waiting.begin()->job);
+  const Job& job = slot.job;
+  const std::vector<PoolSlot*> pools = s_.poolsOf(job.request);
+  s_.views.clear();
+  for (const PoolSlot* const pool : pools) s_.views.push_back(viewOf(s_, *pool, job.request.resources));
+  const PlacementRequest request{.job = &job,
+                                 .resources = job.request.resources,
+                                 .spot = job.request.spot,
+                                 .count = job.request.machines};
+  Placement placement = policy_.place(request, s_.views, now_);
+  if (placement.pool) {
+    const bool more = bucket.waiting.size() > 1;
+    startAttempt(slot, placement);
+    if (more) s_.reopen(bucket);
+    return true;
+  }
+  s_.block(bucket, pools);
+  for (PoolSlot* const pool : pools) makeRoom(*pool, job.request);
+  std::string reason = whyWaiting(placement);
+  if (reason != job.reason) {
+    record("waiting", reason, job).candidates = std::move(placement.candidates);
+    slot.job.reason = std::move(reason);
+    touch(slot);
+  }
+  return false;
+}
+
+void Stepper::fillWoken() {
+  for (std::size_t i = 0; i < s_.woken.size(); ++i) {
+    PoolSlot& pool = *s_.woken[i];
+    for (auto it = pool.vacant.begin(); it != pool.vacant.end() && mayYield(pool, now_);) {
+      JobSlot& slot = *s_.findJob(it->job);
+      ++it;  // filling takes the job out of the set
+      fillVacancies(slot);
+    }
+  }
+}
+
+// The first that may now find something: open, or blocked by a pool that was woken.
+Bucket* Stepper::nextBucket() {
+  const Rank* best = s_.open.empty() ? nullptr : &*s_.open.begin();
+  for (PoolSlot* const pool : s_.woken) {
+    if (!mayYield(*pool, now_)) continue;
+    auto it = pool->cursor ? pool->blocked.upper_bound(*pool->cursor) : pool->blocked.begin();
+    while (it != pool->blocked.end() && it->bucket->failed_pass == s_.pass) {
+      pool->cursor = *it;
+      ++it;
+    }
+    if (it != pool->blocked.end() && (!best || *it < *best)) best = &*it;
+  }
+  return best ? best->bucket : nullptr;
+}
+
+void Stepper::schedule() {
+  if (s_.open.empty() && s_.woken.empty()) return;
+  ++s_.pass;
+  fillWoken();
+  while (Bucket* const bucket = nextBucket()) {
+    // The bucket may be gone after its last job was placed; then it needs no mark.
+    if (!examine(*bucket)) bucket->failed_pass = s_.pass;
+  }
+  for (PoolSlot* const pool : s_.woken) pool->woken = false;
+  s_.woken.clear();
+}
+
+std::optional<Placement> explain(const State& state, JobId id, Time now, const PlacementPolicy& policy) {
+  const Job* const job = state.job(id);
+  if (!job || isTerminal(job->phase) || job->stop != StopReason::none) return std::nullopt;
+  const State::Impl& impl = state.impl();
+  const JobSlot& slot = impl.jobs.at(id.value);
+  std::vector<PoolSlot*> pools;
+  std::int32_t count = job->request.machines;
+  if (slot.vacant_in) {
+    pools.push_back(slot.vacant_in);
+    const auto& members = forming(*job)->members;
+    count = static_cast<std::int32_t>(
+        std::count_if(members.begin(), members.end(), [](const Member& member) { return !member.machine; }));
+  } else if (slot.bucket) {
+    pools = impl.poolsOf(job->request);
+  } else {
+    return std::nullopt;
+  }
+  std::vector<PoolView> views;
+  for (const PoolSlot* const pool : pools) views.push_back(viewOf(impl, *pool, job->request.resources));
+  return policy.place(
+      {.job = job, .resources = job->request.resources, .spot = job->request.spot, .count = count}, views,
+      now);
+}
+
+}  // namespace buoy::engine

@@ -1,0 +1,171 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <unordered_map>
+
+#include "engine/engine.h"
+#include "engine/timers.h"
+
+// The inside of State: the objects, and the indices over them. Everything here beyond the public structs can
+// be built again from them (rebuild), so a crash loses nothing. Private to src/engine.
+namespace buoy::engine {
+
+struct Bucket;
+
+// The order in which waiting things are looked at: queue, then priority, then age.
+struct Rank {
+  std::int32_t queue_priority = 0;
+  std::int32_t priority = 0;
+  JobId job;
+  Bucket* bucket = nullptr;  // not part of the order
+
+  bool operator<(const Rank& other) const {
+    if (queue_priority != other.queue_priority) return queue_priority > other.queue_priority;
+    if (priority != other.priority) return priority > other.priority;
+    return job < other.job;
+  }
+};
+
+struct PoolSlot {
+  Pool pool;
+  bool known = false;  // false: only named by a machine or job that was restored before it
+  Timer timer;
+  std::uint32_t dirty_index = 0;
+  std::set<MachineId> machines;                              // not gone
+  std::set<MachineId> idle;                                  // free to be taken by any job
+  std::int32_t requested_spot = 0, requested_on_demand = 0;  // launches not answered
+  std::set<Rank> blocked;                                    // buckets that wait for this pool, among others
+  std::set<Rank> vacant;                                     // jobs with a rank that only this pool can fill
+  bool woken = false;          // something became possible here since the last pass
+  std::optional<Rank> cursor;  // how far the pass is
+};
+
+struct QueueSlot {
+  Queue queue;
+  bool known = false;
+  std::uint32_t dirty_index = 0;
+};
+
+// Jobs that placement cannot tell apart wait in one bucket; only its head is ever examined.
+struct Bucket {
+  QueueSlot* queue = nullptr;
+  std::vector<std::string> pools;
+  Resources resources;
+  SpotPreference spot = SpotPreference::prefer;
+  std::int32_t machines = 1;
+  bool started = false;  // had an attempt already: a paused queue does not hold it back
+
+  struct Entry {
+    std::int32_t priority = 0;
+    JobId job;
+    bool operator<(const Entry& other) const {
+      return priority != other.priority ? priority > other.priority : job < other.job;
+    }
+  };
+  std::set<Entry> waiting;
+  Rank rank;                          // of the head, under which it stands in the sets below
+  bool open = false;                  // in Impl::open: to be examined
+  std::vector<PoolSlot*> blocked_in;  // examined in vain: in the `blocked` of these
+  std::uint64_t failed_pass = 0;      // examined in vain in this pass
+};
+
+struct JobSlot {
+  Job job;
+  Timer timer;
+  Bucket* bucket = nullptr;       // waits for placement
+  PoolSlot* vacant_in = nullptr;  // waits for a rank to be filled there
+  std::uint32_t dirty_index = 0;
+  bool touched = false;
+  bool pending = false;
+};
+
+struct MachineSlot {
+  Machine machine;
+  PoolSlot* pool = nullptr;
+  Timer timer;
+  Time next_query{};  // of an unreachable machine, or the next TerminateMachine
+  std::uint32_t dirty_index = 0;
+  bool touched = false;
+  bool redirected = false;
+};
+
+struct BucketKey {
+  std::string_view queue;
+  const std::vector<std::string>* pools;
+  const Resources* resources;
+  SpotPreference spot;
+  std::int32_t machines;
+  bool started;
+};
+struct BucketLess {
+  using is_transparent = void;
+  static BucketKey key(const std::unique_ptr<Bucket>& bucket);
+  static const BucketKey& key(const BucketKey& value) { return value; }
+  template <class A, class B>
+  bool operator()(const A& a, const B& b) const {
+    return less(key(a), key(b));
+  }
+  static bool less(const BucketKey& a, const BucketKey& b);
+};
+
+struct State::Impl {
+  std::unordered_map<std::uint64_t, JobSlot> jobs;
+  std::unordered_map<std::uint64_t, MachineSlot> machines;
+  std::map<std::string, PoolSlot, std::less<>> pools;
+  std::vector<PoolSlot*> pools_by_number;  // Timer::id of a pool is its place here
+  std::map<std::string, QueueSlot, std::less<>> queues;
+  std::uint64_t next_job = 1, next_machine = 1;
+  TimerHeap timers;
+  std::set<std::unique_ptr<Bucket>, BucketLess> buckets;
+  std::set<Rank> open;
+  std::uint64_t pass = 0;
+  Time resumed_at{};   // deadlines of agents that could not be heard before count from here
+  bool stale = false;  // restored: the indices are to be rebuilt before the next step
+
+  // of the running step
+  std::vector<PoolSlot*> woken;
+  std::vector<JobId> pending;       // to be advanced
+  std::vector<JobId> touched_jobs;  // their timers are to be set again
+  std::vector<MachineId> touched_machines;
+  std::vector<MachineId> redirected;
+  std::vector<MachineId> freed;
+  std::vector<PoolView> views;
+
+  JobSlot* findJob(JobId id);
+  MachineSlot* findMachine(MachineId id);
+  const MachineSlot* findMachine(MachineId id) const;
+  PoolSlot& poolSlot(const std::string& name);  // made when missing
+  QueueSlot& queueSlot(const std::string& name);
+  std::vector<JobId> sortedJobs() const;
+  std::vector<MachineId> sortedMachines() const;
+
+  // Ready queues.
+  Rank rankOf(const Job& job) const;
+  void enqueue(JobSlot& slot);
+  void dequeue(JobSlot& slot);
+  void unlink(Bucket& bucket);  // out of `open` and of every `blocked`
+  void reopen(Bucket& bucket);  // to be examined in the next pass
+  void block(Bucket& bucket, const std::vector<PoolSlot*>& pools);
+  void reopenAll();
+  std::vector<PoolSlot*> poolsOf(const JobRequest& request) const;  // in order of preference
+  void wake(PoolSlot& pool);
+
+  void rebuild();
+};
+
+// The attempt that is being put together: its machines are sought, its members not yet told to run.
+inline Attempt* forming(const Job& job) {
+  if (job.next) return job.next.get();
+  return job.current && !job.current->directed ? job.current.get() : nullptr;
+}
+inline bool isUp(const Machine& machine) {
+  return machine.phase == MachinePhase::idle || machine.phase == MachinePhase::assigned;
+}
+// The pool from which the vacant ranks of an attempt must come: that of the machines it has. Null: it has
+// none.
+PoolSlot* anchorOf(State::Impl& state, const Attempt& attempt);
+
+}  // namespace buoy::engine

@@ -1,0 +1,155 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "engine/state_impl.h"
+
+// One step of the engine, and what its parts share. Private to src/engine; the parts are jobs.cc,
+// attempts.cc, reports.cc, machines.cc, scheduling.cc, ledger.cc and step.cc.
+//
+// Rules that hold between any two steps:
+// - A machine with a job is a member of that job's current or next attempt; a machine of a directed member is
+// assigned
+//   or, when its end was forced, releasing.
+// - A job that is not finished and not being stopped has an attempt that runs, forms, or it waits in a
+// bucket.
+// - Machine::use is `useful` exactly while its member's process runs: that time is provisional and goes to
+// the
+//   member's `held` when it closes. Every other use is final and becomes a Span when it closes.
+namespace buoy::engine {
+
+class Stepper {
+ public:
+  Stepper(State::Impl& state, Time now, const Settings& settings, const PlacementPolicy& policy, Outcome& out)
+      : s_(state), now_(now), settings_(settings), policy_(policy), out_(out) {}
+
+  void handle(const Event& event);
+  void resume();
+
+ private:
+  // Events. Unknown ids and repeated or late events change nothing.
+  void on(const SubmitJob& event);
+  void on(const CancelJob& event);
+  void on(const ReclaimMachine& event);
+  void on(const OpenMachine& event);
+  void on(const CloseMachine& event);
+  void on(const PutPool& event);
+  void on(const PutQueue& event);
+  void on(const LaunchSucceeded& event);
+  void on(const LaunchFailed& event);
+  void on(const MachineGone& event);
+  void on(const MachineAlive& event);
+  void on(const PriceChanged& event);
+  void on(const AgentConnected& event);
+  void on(const LeaseRenewed& event);
+  void on(const NoticeReceived& event);
+  void on(const AgentReport& event);
+  void on(const Tick& event);
+
+  // step.cc: the end of a step
+  void settle();
+  void refuse(ErrorCode code, std::string message);
+  void runTimers();
+
+  // Bookkeeping (records.cc).
+  void touch(JobSlot& slot);
+  void touch(MachineSlot& slot);
+  void touch(PoolSlot& slot);
+  void touch(QueueSlot& slot);
+  void redirect(MachineSlot& slot);  // its directive may have changed: sent once, at the end of the step
+  Record& record(std::string_view kind, std::string detail);
+  Record& record(std::string_view kind, std::string detail, const Job& job, MachineId machine = {});
+  Record& record(std::string_view kind, std::string detail, const Machine& machine);
+
+  // Jobs (jobs.cc).
+  void enterPhase(JobSlot& slot, JobPhase phase, Time at, std::string reason);
+  void stopJob(JobSlot& slot, StopReason reason, std::string why);
+  void finish(JobSlot& slot, JobPhase phase, std::string reason);
+  void jobTimer(JobSlot& slot);
+  std::optional<Time> jobDeadline(const Job& job) const;
+  std::optional<Time> forcedEnd(const Member& member, const Job& job) const;
+
+  // Attempts (attempts.cc).
+  void advance(JobSlot& slot);  // something may have become possible: looked at before the step ends
+  void proceed(JobSlot& slot);  // does it: concludes the attempt that ended, starts the gang that is whole
+  void direct(JobSlot& slot);
+  void conclude(JobSlot& slot);
+  void retire(JobSlot& slot);  // the current attempt is over, the next one takes its place
+  void interrupt(JobSlot& slot, std::string_view why);
+  void formNext(JobSlot& slot);                   // from the machines that survive, or from none
+  void dissolve(JobSlot& slot);                   // gives up the forming attempt
+  void vacate(JobSlot& slot, MachineId machine);  // the forming attempt loses this machine
+  void fillVacancies(JobSlot& slot);
+  void leaveVacant(JobSlot& slot);  // no longer waits for one rank
+  void stopMember(JobSlot& slot, Member& member, StopReason reason);
+  void stopPeers(JobSlot& slot, StopReason reason);
+  void dismiss(JobSlot& slot, const Attempt& attempt, const Attempt* except);  // machines go back to the pool
+  void waitForPlacement(JobSlot& slot);
+
+  // Members' reports and losses (reports.cc).
+  Member* memberOf(const MachineSlot& machine, JobSlot** job = nullptr);  // of the current, directed attempt
+  void enterMemberPhase(JobSlot& slot, MachineSlot& machine, Member& member, MemberPhase phase, Time at);
+  void commit(JobSlot& slot, Member& member, std::uint64_t version, Time covers);
+  void finishMember(JobSlot& slot, MachineSlot& machine, Member& member, MemberResult result);
+  void loseMember(JobSlot& slot, MachineSlot& machine, Member& member, std::string detail);
+  void loseMachine(MachineSlot& machine, std::string detail);  // its job goes on without it
+  void noticeMember(JobSlot& slot, MachineSlot& machine, Member& member);
+  void verifyFailure(JobSlot& slot, Member& member);
+  void askPeers(JobSlot& slot);
+  void confirmFailure(JobSlot& slot);
+  void leaveRunning(JobSlot& slot, Time at);
+
+  // Machines (machines.cc).
+  MachineSlot& launch(PoolSlot& pool, const MachineType& type, Market market);
+  void enterPhase(MachineSlot& slot, MachinePhase phase);
+  void startBilling(MachineSlot& slot);
+  void connected(MachineSlot& slot);
+  void assign(MachineSlot& slot, const Job& job, Epoch epoch, std::int32_t rank);
+  void makeIdle(MachineSlot& slot);
+  void release(MachineSlot& slot, std::string why);  // takes it from its job
+  void forceEnd(MachineSlot& slot,
+                std::string why);    // its member still runs: the job keeps it until it is gone
+  void giveBack(MachineSlot& slot);  // idle if it can serve others, else released
+  void hear(MachineSlot& slot);      // its agent spoke
+  void machineTimer(MachineSlot& slot);
+  std::optional<Time> machineDeadline(const Machine& machine, Time next_query) const;
+  void noteLaunchFailure(PoolSlot& pool, Market market, LaunchError error, const std::string& message);
+  void noteLaunchSuccess(PoolSlot& pool, Market market);
+  void launchFailed(MachineSlot& slot, LaunchError error, const std::string& message);
+  void bootFailed(MachineSlot& slot);
+  void setPrices(PoolSlot& pool, const MachineType& type);
+
+  // Placement (scheduling.cc).
+  void schedule();
+  void fillWoken();  // ranks that wait for a pool go before whole gangs
+  Bucket* nextBucket();
+  void makeRoom(PoolSlot& pool, const JobRequest& request);
+  bool examine(Bucket& bucket);
+  void startAttempt(JobSlot& slot, const Placement& placement);
+  void fill(JobSlot& slot, Attempt& attempt, Placement placement);
+  MachineSlot* takeIdle(PoolSlot& pool, const Resources& resources, Market market);  // null: none fits
+
+  // Ledger (ledger.cc).
+  void closeSpan(MachineSlot& slot, Time at);
+  void turn(MachineSlot& slot, Use use, Time at);
+  void emitSpan(MachineId machine, JobSlot* job, std::uint32_t attempt, Use use, const HeldTime& piece);
+  void settleUseful(JobSlot& slot, Time covered);
+  void settleRest(JobSlot& slot, Use use);
+
+  State::Impl& s_;
+  const Time now_;
+  const Settings& settings_;
+  const PlacementPolicy& policy_;
+  Outcome& out_;
+};
+
+Ledger& ledgerOf(Job& job);
+// What a policy is shown of a pool, for machines of this size.
+PoolView viewOf(const State::Impl& state, const PoolSlot& pool, const Resources& resources);
+bool covers(const Resources& have, const Resources& need);
+// "waiting for a machine: local: full (4 of 4 machines); aws: paused".
+std::string whyWaiting(const Placement& placement);
+Directive directiveOf(const State::Impl& state, const MachineSlot* slot);
+
+}  // namespace buoy::engine
