@@ -19,7 +19,8 @@ std::string parentOf(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// A name that no other process or thread uses, in the directory of `path` so that rename and link stay on one file system.
+// A name that no other process or thread uses, in the directory of `path` so that rename and link stay on one
+// file system.
 std::string temporaryBeside(const std::string& path) {
   static std::atomic<unsigned> counter{0};
   return path + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
@@ -48,11 +49,14 @@ Status removeAt(int parent, const char* name, const std::string& shown) {
   if (stream == nullptr) return failErrno(errno, "read " + shown);
   std::vector<std::string> names;
   while (const dirent* entry = ::readdir(stream)) {
-    if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) names.emplace_back(entry->d_name);
+    if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)
+      names.emplace_back(entry->d_name);
   }
   ::closedir(stream);
-  for (const std::string& child : names) BUOY_TRY_VOID(removeAt(dir.get(), child.c_str(), shown + "/" + child));
-  if (::unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT) return failErrno(errno, "remove " + shown);
+  for (const std::string& child : names)
+    BUOY_TRY_VOID(removeAt(dir.get(), child.c_str(), shown + "/" + child));
+  if (::unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
+    return failErrno(errno, "remove " + shown);
   return {};
 }
 
@@ -75,7 +79,8 @@ Result<std::string> readFile(const std::string& path, std::uint64_t limit) {
     if (n == 0) return content;
     content.append(buffer, static_cast<std::size_t>(n));
     if (content.size() > limit) {
-      return fail(ErrorCode::resource_exhausted, "read " + path + ": larger than " + std::to_string(limit) + " bytes");
+      return fail(ErrorCode::resource_exhausted,
+                  "read " + path + ": larger than " + std::to_string(limit) + " bytes");
     }
   }
 }
@@ -124,11 +129,14 @@ Status makeDirectories(const std::string& path, unsigned mode) {
   }
   if (errno != ENOENT) return failErrno(errno, "create directory " + path);
   BUOY_TRY_VOID(makeDirectories(parentOf(path), mode));
-  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return failErrno(errno, "create directory " + path);
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST)
+    return failErrno(errno, "create directory " + path);
   return {};
 }
 
-Status removeTree(const std::string& path) { return removeAt(AT_FDCWD, path.c_str(), path); }
+Status removeTree(const std::string& path) {
+  return removeAt(AT_FDCWD, path.c_str(), path);
+}
 
 Result<TempDir> TempDir::create(const std::string& prefix) {
   const char* base = std::getenv("TMPDIR");

@@ -12,9 +12,11 @@ namespace buoy::os {
 
 Result<Fd> openFile(const std::string& path, int flags, unsigned mode = 0644);  // O_CLOEXEC always
 Result<std::string> readFile(const std::string& path, std::uint64_t limit = 1ull << 30);
-// temp in the same directory, fsync, rename, fsync the directory: after a crash the old or the new content, whole.
+// temp in the same directory, fsync, rename, fsync the directory: after a crash the old or the new content,
+// whole.
 Status writeFileAtomic(const std::string& path, std::string_view content, unsigned mode = 0644);
-// The same, but fails with already_exists if `path` exists, however many try at once (link(2) of a synced temp file).
+// The same, but fails with already_exists if `path` exists, however many try at once (link(2) of a synced
+// temp file).
 Status createFileExclusive(const std::string& path, std::string_view content, unsigned mode = 0644);
 Status writeAll(int fd, std::string_view content);
 Status fsyncDirectory(const std::string& path);
