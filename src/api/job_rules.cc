@@ -255,7 +255,7 @@ class Validator {
       }
     }
     if (total > kLongestEnvironment) {
-      add("env", "takes " + formatByteCount(ByteCount{total}) +
+      add("env", "the environment takes " + formatByteCount(ByteCount{total}) +
                      " together: at most 1.0 MiB is allowed, put the rest into a file");
     }
   }

@@ -125,20 +125,6 @@ const Node* duplicateKey(const Node& map) {
   return nullptr;
 }
 
-std::string inQuotes(std::string_view text) {
-  constexpr std::size_t kLongest = 60;
-  std::string result = "'";
-  std::size_t size = text.size();
-  if (size > kLongest) {
-    size = kLongest;
-    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  }
-  for (const char c : text.substr(0, size)) {
-    result += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
-  }
-  return result + (size < text.size() ? "…'" : "'");
-}
-
 Problem problemAt(const std::string& file, Mark mark, std::string field, std::string message) {
   return Problem{file, mark.line, mark.column, std::move(field), std::move(message)};
 }

@@ -55,8 +55,6 @@ const Node* findByPath(const Node& root, std::string_view path);
 bool isJsonNumber(std::string_view text);
 // The first key that stands twice in a map; null: none.
 const Node* duplicateKey(const Node& map);
-// For messages: 'text' in quotes, shortened, without control characters.
-std::string inQuotes(std::string_view text);
 Problem problemAt(const std::string& file, Mark mark, std::string field, std::string message);
 
 }  // namespace buoy::api

@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cmath>
 
-#include "base/strings.h"
 
 namespace buoy::api {
 

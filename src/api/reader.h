@@ -12,6 +12,7 @@
 
 #include "api/node.h"
 #include "base/ids.h"
+#include "base/strings.h"
 #include "base/units.h"
 #include "engine/types.h"
 
