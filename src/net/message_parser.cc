@@ -185,11 +185,8 @@ class ResponseParser::Impl final {
     error_.clear();
     parser_.emplace(*this);
     parser_->header_limit(ParserLimits{}.header);
-    if (max_body_ == 0) {
-      parser_->body_limit(boost::none);
-    } else {
-      parser_->body_limit(max_body_);
-    }
+    // Not body_limit(none): Beast 1.74 compares every declared length with it and finds it greater.
+    parser_->body_limit(max_body_ == 0 ? std::numeric_limits<std::uint64_t>::max() : max_body_);
     parser_->eager(true);
     if (to_head_request) parser_->skip(true);
   }

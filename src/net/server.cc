@@ -119,14 +119,17 @@ class Worker {
     thread_ = std::jthread([this] { run(); });
   }
 
+  ~Worker() { shutDown(); }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
   // Cuts all connections and waits for the thread, which first runs what is deferred.
-  ~Worker() {
+  void shutDown() {
+    if (!thread_.joinable()) return;
     asio::post(io_, [this] { stop(); });
     thread_.join();
     context_.mailbox->close();
   }
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
 
   // Any thread. `place` gives each accepted connection to a worker.
   using Place = std::function<void(os::Fd, const Listener&)>;
@@ -313,7 +316,7 @@ class ServerImpl final : public Server {
       for (const auto& [path, listener] : sockets) removeUnixSocket(path, listener);
     });
     // The first accepts for all; once it has stopped, nothing is placed on the others.
-    for (auto& worker : workers_) worker.reset();
+    for (const auto& worker : workers_) worker->shutDown();
   }
 
   Status listenUnix(const std::string& path) override {

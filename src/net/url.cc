@@ -91,6 +91,8 @@ std::optional<std::string> percentDecode(std::string_view text, bool plus_is_spa
       i += 2;
     } else if (c == '+' && plus_is_space) {
       c = ' ';
+    } else if (c == '\0') {
+      return std::nullopt;
     }
     decoded.push_back(c);
   }
