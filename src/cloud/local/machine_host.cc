@@ -1,0 +1,383 @@
+#include "cloud/local/machine_host.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+
+#include "base/strings.h"
+#include "cloud/local/machine_dir.h"
+#include "os/cgroup.h"
+#include "os/event_loop.h"
+#include "os/files.h"
+#include "os/inotify.h"
+#include "os/log.h"
+#include "os/pidfd.h"
+#include "os/process.h"
+#include "os/process_table.h"
+#include "os/system_clock.h"
+
+namespace buoy::cloud::local {
+namespace {
+
+using engine::GoneReason;
+
+// How long killed processes may take to end (a process that waits for a broken disk cannot be killed at all).
+constexpr Duration kKillLimit = std::chrono::seconds{30};
+// A process with less could not even start an interpreter.
+constexpr std::uint64_t kLeastDataLimit = 64ull << 20;
+
+constexpr int kWatchedSignals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+
+Result<os::Fd> openSignals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int number : kWatchedSignals) ::sigaddset(&set, number);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  os::Fd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) return failErrno(errno, "watch signals");
+  return fd;
+}
+
+// The provider hands over the lock as an open file, locked before this process existed, so that there is no
+// instant in which the machine looks dead. Started by hand, the host takes the lock itself.
+Result<os::Fd> holdLock(const MachineDir& dir) {
+  BUOY_TRY(os::Fd own, os::openFile(dir.lock(), O_RDWR | O_CREAT, 0600));
+  struct stat mine {};
+  struct stat given {};
+  if (::fstat(own.get(), &mine) == 0 && ::fstat(kInheritedLockFd, &given) == 0 &&
+      mine.st_dev == given.st_dev && mine.st_ino == given.st_ino) {
+    os::Fd inherited(::fcntl(kInheritedLockFd, F_DUPFD_CLOEXEC, 0));
+    ::close(kInheritedLockFd);
+    if (inherited && ::flock(inherited.get(), LOCK_EX | LOCK_NB) == 0) return inherited;
+  }
+  if (::flock(own.get(), LOCK_EX | LOCK_NB) == 0) return own;
+  return fail(ErrorCode::already_exists, "this machine already has a host");
+}
+
+std::vector<std::string> environmentWith(const std::string& entry) {
+  std::vector<std::string> environment{entry};
+  for (char** variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
+  return environment;
+}
+
+// Without a CPU controller: as many cores as the machine has CPUs, spread over the host's by the machine's
+// number.
+std::vector<int> affinityFor(MachineId machine, int milli_cpus) {
+  cpu_set_t set;
+  if (milli_cpus <= 0 || ::sched_getaffinity(0, sizeof set, &set) != 0) return {};
+  std::vector<int> allowed;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(static_cast<std::size_t>(cpu), &set)) allowed.push_back(cpu);
+  }
+  const std::size_t wanted = static_cast<std::size_t>(milli_cpus + 999) / 1000;
+  if (wanted >= allowed.size()) return {};
+  std::vector<int> chosen;
+  for (std::size_t i = 0; i < wanted; ++i)
+    chosen.push_back(allowed[(machine.value * wanted + i) % allowed.size()]);
+  return chosen;
+}
+
+class MachineHost {
+ public:
+  MachineHost(MachineDir dir, MachineRecord record, os::Fd signals, os::Inotify changes)
+      : dir_(std::move(dir)),
+        record_(std::move(record)),
+        signals_(std::move(signals)),
+        changes_(std::move(changes)),
+        loop_(clock_) {}
+
+  GoneReason run();
+
+ private:
+  void limit(os::SpawnOptions& options);
+  Status startAgent();
+  Result<os::Spawned> spawnAgent(const os::SpawnOptions& options);
+  void writeHostRecord();
+  void keepAppointment(const std::optional<Appointment>& appointment);
+  void take(std::optional<Duration> notice, const std::string& who);
+  void onSignal();
+  void onChange();
+  void carryOut(const std::string& name);
+  void carryOutWaitingRequests();
+  void reapChildren();
+  void onAgentEnd();
+  bool killEverything();
+  void finish(GoneReason reason, const std::string& detail);
+
+  const MachineDir dir_;
+  MachineRecord record_;
+  os::SystemClock clock_;
+  os::Fd signals_;
+  os::Inotify changes_;
+  os::EventLoop loop_;
+  os::Cgroup cgroup_;
+  std::vector<os::Fd> cgroup_files_;
+  os::Spawned agent_;
+  std::optional<os::ExitStatus> agent_exit_;
+  os::EventLoop::TimerId appointment_timer_ = 0;
+  os::EventLoop::TimerId deadline_timer_ = 0;
+  std::optional<Time> deadline_;  // of a notice that was given
+  std::optional<GoneReason> gone_;
+};
+
+GoneReason MachineHost::run() {
+  if (auto self = os::identify(::getpid())) (void)replaceFile(dir_.hostPid(), self->toString() + "\n");
+  if (auto started = startAgent(); !started) {
+    finish(GoneReason::vanished, "its agent could not be started: " + started.error().message);
+    return *gone_;
+  }
+  writeHostRecord();
+  loop_.watch(signals_.get(), [this] { onSignal(); });
+  loop_.watch(changes_.fd(), [this] { onChange(); });
+  keepAppointment(record_.appointment);
+  carryOutWaitingRequests();
+  if (!gone_) loop_.run();
+  return *gone_;
+}
+
+// Control groups where the provider found them permitted; else what a process can be given: CPUs by affinity,
+// and RLIMIT_DATA for memory. Not RLIMIT_AS: a framework reserves far more addresses than it ever uses.
+void MachineHost::limit(os::SpawnOptions& options) {
+  auto group = os::Cgroup::create(record_.cgroups, record_.cgroupName(), record_.limits);
+  if (group) {
+    cgroup_ = std::move(*group);
+    if (auto files = cgroup_.openProcs()) cgroup_files_ = std::move(*files);
+  } else {
+    os::log(os::LogLevel::warn, "cgroup_failed", {{"error", group.error().message}});
+    record_.cgroups = {};
+  }
+  for (const os::Fd& file : cgroup_files_) options.cgroup_procs.push_back(file.get());
+  if (!record_.cgroups.cpu()) options.cpus = affinityFor(record_.machine, record_.limits.milli_cpus);
+  if (!record_.cgroups.memory() && record_.limits.memory.value > 0) {
+    options.rlimits.emplace_back(RLIMIT_DATA, std::max(record_.limits.memory.value, kLeastDataLimit));
+  }
+}
+
+Status MachineHost::startAgent() {
+  BUOY_TRY(const os::Fd output, os::openFile(dir_.agentLog(), O_WRONLY | O_CREAT | O_APPEND, 0600));
+  os::SpawnOptions options;
+  options.command = {record_.agent_path, "run", "--config", dir_.agentConfig()};
+  options.environment = environmentWith(record_.marker());
+  options.directory = dir_.path();
+  options.fds = {{output.get(), 1}, {output.get(), 2}};
+  options.new_session = true;
+  options.parent_death_signal = SIGKILL;  // a host that is killed takes its machine along
+  limit(options);
+  BUOY_TRY(agent_, spawnAgent(options));
+  cgroup_files_.clear();
+  return {};
+}
+
+Result<os::Spawned> MachineHost::spawnAgent(const os::SpawnOptions& wanted) {
+  os::SpawnOptions options = wanted;
+  if (record_.isolation == Isolation::pid_namespace) options.namespaces = os::NamespaceMode::pid;
+  if (record_.isolation == Isolation::user_namespace) options.namespaces = os::NamespaceMode::user_pid;
+  if (options.namespaces != os::NamespaceMode::none) {
+    auto spawned = os::spawn(options);
+    if (spawned) return spawned;
+    os::log(os::LogLevel::warn, "namespace_failed", {{"error", spawned.error().message}});
+    record_.isolation = Isolation::session;
+    options.namespaces = os::NamespaceMode::none;
+  }
+  // What a daemon leaves behind becomes this process's child, and so can be found.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  return os::spawn(options);
+}
+
+void MachineHost::writeHostRecord() {
+  HostRecord record;
+  record.isolation = isolationText(record_.isolation);
+  record.cgroups = cgroup_.directories();
+  if (auto agent = os::identify(agent_.pid)) record.agent = agent->toString();
+  (void)replaceFile(dir_.host(), toJson(record));
+}
+
+void MachineHost::keepAppointment(const std::optional<Appointment>& appointment) {
+  loop_.cancel(std::exchange(appointment_timer_, 0));
+  if (!appointment) return;
+  appointment_timer_ = loop_.after(
+      appointment->after, [this, notice = appointment->notice] { take(notice, "taken by the market"); });
+}
+
+// With notice: says so in the file that stands in for a cloud's metadata service, and kills at the deadline.
+void MachineHost::take(std::optional<Duration> notice, const std::string& who) {
+  if (!notice || *notice <= Duration{}) {
+    finish(GoneReason::reclaimed,
+           who + (deadline_ ? " before the deadline of its notice" : " without notice"));
+    return;
+  }
+  const Time deadline = clock_.now() + *notice;
+  if (deadline_ && *deadline_ <= deadline) return;
+  deadline_ = deadline;
+  if (auto written = replaceFile(dir_.notice(), noticeJson(deadline)); !written) {
+    os::log(os::LogLevel::error, "notice_not_written", {{"error", written.error().message}});
+  }
+  loop_.cancel(deadline_timer_);
+  deadline_timer_ =
+      loop_.after(*notice, [this, detail = who + " after a notice of " + formatDuration(*notice)] {
+        finish(GoneReason::reclaimed, detail);
+      });
+}
+
+void MachineHost::onSignal() {
+  signalfd_siginfo info{};
+  while (!gone_ && ::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    if (info.ssi_signo == SIGCHLD) {
+      reapChildren();
+      if (agent_exit_) onAgentEnd();
+    } else if (info.ssi_signo != SIGHUP) {
+      finish(GoneReason::terminated, "terminated by its provider");
+    }
+  }
+}
+
+void MachineHost::onChange() {
+  bool removed = false;
+  std::vector<std::string> requests;
+  const std::string lock_name = dir_.lock().substr(dir_.path().size() + 1);
+  changes_.drain([&](const os::Inotify::Event& event) {
+    removed = removed || (event.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)) != 0 ||
+              ((event.mask & (IN_DELETE | IN_MOVED_FROM)) != 0 && event.name == lock_name);
+    if ((event.mask & IN_MOVED_TO) != 0 && event.name.starts_with(MachineDir::kRequestPrefix))
+      requests.emplace_back(event.name);
+  });
+  if (removed) {
+    finish(GoneReason::vanished, "its directory was removed");
+    return;
+  }
+  for (const std::string& name : requests) carryOut(name);
+}
+
+void MachineHost::carryOutWaitingRequests() {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(dir_.path().c_str()), ::closedir);
+  while (listing) {
+    const dirent* entry = ::readdir(listing.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name.starts_with(MachineDir::kRequestPrefix) && name.find(".tmp-") == std::string_view::npos)
+      names.emplace_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) carryOut(name);
+}
+
+void MachineHost::carryOut(const std::string& name) {
+  if (gone_) return;
+  const std::string path = dir_.path() + "/" + name;
+  const auto text = os::readFile(path, 64u << 10);
+  if (!text) return;  // carried out already
+  ::unlink(path.c_str());
+  const auto request = parseHostRequest(*text);
+  if (!request) {
+    os::log(os::LogLevel::warn, "bad_request", {{"error", request.error().message}});
+    return;
+  }
+  switch (request->kind) {
+    case HostRequest::Kind::reclaim:
+      take(request->appointment ? request->appointment->notice : std::nullopt, "reclaimed by request");
+      break;
+    case HostRequest::Kind::reschedule:
+      if (!deadline_) keepAppointment(request->appointment);
+      break;
+  }
+}
+
+void MachineHost::reapChildren() {
+  int status = 0;
+  for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (pid != agent_.pid) continue;
+    if (WIFSIGNALED(status)) {
+      agent_exit_ = os::ExitStatus{128 + WTERMSIG(status), true};
+    } else {
+      agent_exit_ = os::ExitStatus{WEXITSTATUS(status), false};
+    }
+  }
+}
+
+void MachineHost::onAgentEnd() {
+  if (agent_exit_->code == 0) {
+    finish(GoneReason::terminated, "its agent shut it down");
+  } else {
+    finish(GoneReason::vanished, "its agent ended with " + agent_exit_->toString());
+  }
+}
+
+// In a namespace the kernel kills everything with the agent before the agent's own end can be seen. Without
+// one, what is to be killed is found by descent, by the marker in the environment and by the control group.
+bool MachineHost::killEverything() {
+  if (agent_.pid == 0) return true;
+  if (!agent_exit_) (void)agent_.handle.signal(SIGKILL);
+  if (record_.isolation != Isolation::session) {
+    const bool ended = agent_exit_ || agent_.handle.waitEnded(kKillLimit);
+    reapChildren();
+    return ended;
+  }
+  const std::string marker = record_.marker();
+  return os::killAll(
+      [&] {
+        reapChildren();
+        std::vector<pid_t> found = os::descendantsOf(::getpid());
+        for (const pid_t pid : os::processesWithEnvironment(marker)) found.push_back(pid);
+        for (const pid_t pid : cgroup_.processes()) found.push_back(pid);
+        std::sort(found.begin(), found.end());
+        found.erase(std::unique(found.begin(), found.end()), found.end());
+        return found;
+      },
+      kKillLimit);
+}
+
+void MachineHost::finish(GoneReason reason, const std::string& detail) {
+  if (gone_) return;
+  gone_ = reason;
+  if (!killEverything())
+    os::log(os::LogLevel::error, "processes_survive", {{"machine", record_.machine.toString()}});
+  reapChildren();
+  for (const std::string& directory : cgroup_.directories()) {
+    if (auto removed = os::removeCgroup(directory); !removed) {
+      os::log(os::LogLevel::warn, "cgroup_left", {{"error", removed.error().message}});
+    }
+  }
+  if (auto written = replaceFile(dir_.exit(), toJson(ExitRecord{reason, detail, clock_.now()})); !written) {
+    os::log(os::LogLevel::warn, "exit_not_written", {{"reason", detail}, {"error", written.error().message}});
+  }
+  loop_.stop();
+}
+
+Result<GoneReason> host(const std::string& path) {
+  const MachineDir dir(path);
+  BUOY_TRY(os::Fd signals, openSignals());
+  BUOY_TRY(const os::Fd lock, holdLock(dir));
+  BUOY_TRY(os::Inotify changes, os::Inotify::create());
+  BUOY_TRY(const int watch, changes.add(path, IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF |
+                                                  IN_MOVE_SELF | IN_ONLYDIR));
+  (void)watch;
+  BUOY_TRY(const std::string text, os::readFile(dir.machine(), 16u << 20));
+  BUOY_TRY(MachineRecord record, parseMachineRecord(text));
+  return MachineHost(dir, std::move(record), std::move(signals), std::move(changes)).run();
+}
+
+}  // namespace
+
+int runMachineHost(const std::string& dir) {
+  const auto reason = host(dir);
+  if (reason) return exitCodeOf(*reason);
+  os::log(os::LogLevel::error, "host_failed", {{"dir", dir}, {"error", reason.error().message}});
+  return EXIT_FAILURE;
+}
+
+}  // namespace buoy::cloud::local
