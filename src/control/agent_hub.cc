@@ -32,6 +32,7 @@ void AgentHub::direct(MachineId machine, const engine::Directive& directive, std
                      .directive = directive,
                      .spec = std::move(spec),
                      .store_prefix = std::move(store_prefix)};
+    if (directive.job) entry.last_work = directive;
     message = entry.message;
     woken.swap(entry.polls);
     for (const Poll& poll : woken) state->polls_by_id.erase(poll.id);
@@ -60,6 +61,13 @@ std::optional<api::DirectiveMessage> AgentHub::current(MachineId machine) {
   const auto found = state->machines.find(machine);
   if (found == state->machines.end() || found->second.message.generation == 0) return std::nullopt;
   return found->second.message;
+}
+
+std::optional<engine::Directive> AgentHub::lastWork(MachineId machine) {
+  auto state = state_.lock();
+  const auto found = state->machines.find(machine);
+  if (found == state->machines.end()) return std::nullopt;
+  return found->second.last_work;
 }
 
 std::uint64_t AgentHub::generation(MachineId machine) {

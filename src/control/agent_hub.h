@@ -35,6 +35,9 @@ class AgentHub {
 
   // nullopt: nothing is known of this machine (yet).
   std::optional<api::DirectiveMessage> current(MachineId machine);
+  // The last run or stop that the machine was told; none since this control plane started: nullopt. What it
+  // still ships after the end of its work (its log) belongs to this.
+  std::optional<engine::Directive> lastWork(MachineId machine);
   std::uint64_t generation(MachineId machine);  // 0: unknown
 
   // Answers at once if there is something newer than `seen`, else when there is, else with 204 at `deadline`.
@@ -51,6 +54,7 @@ class AgentHub {
   };
   struct Entry {
     api::DirectiveMessage message;
+    std::optional<engine::Directive> last_work;
     std::vector<Poll> polls;
   };
   struct State {

@@ -103,6 +103,15 @@ std::string LogCursor::toString() const {
   return text;
 }
 
+bool LogCursor::isBefore(LogStream stream) const {
+  return !offsets.empty() && stream.attempt < offsets.begin()->first.attempt;
+}
+
+void LogCursor::advance(const LogLine& line) {
+  offsets[line.stream] = line.end;
+  while (offsets.begin()->first.attempt + 2 < line.stream.attempt) offsets.erase(offsets.begin());
+}
+
 LogStore::LogStore(std::string directory)
     : directory_(std::move(directory)), watchers_(std::make_shared<Synchronized<Watchers>>()) {}
 
@@ -154,34 +163,110 @@ Result<std::vector<LogStream>> LogStore::streams(JobId job) const {
   return found;
 }
 
-Result<std::vector<LogLine>> LogStore::read(JobId job, LogCursor& cursor, std::uint64_t limit_bytes) {
+namespace {
+
+// The unread part of one stream, in memory up to a limit.
+struct Unread {
+  LogStream stream;
+  std::uint64_t offset = 0;  // of `bytes`
+  std::string bytes;
+  std::size_t used = 0;
+  bool more = false;  // the file goes on behind `bytes`
+
+  // The next whole line, without being taken.
+  std::optional<std::string_view> peek() const {
+    const auto newline = bytes.find('\n', used);
+    if (newline == std::string::npos) return std::nullopt;
+    return std::string_view(bytes).substr(used, newline - used);
+  }
+  LogLine take(std::string_view framed) {
+    LogLine line = parseLine(stream, framed);
+    used += framed.size() + 1;
+    line.end = offset + used;
+    return line;
+  }
+};
+
+std::int64_t instantOf(std::string_view framed) {
+  std::int64_t micros = 0;
+  (void)parseNumber(framed.substr(0, framed.find(' ')), micros);
+  return micros;
+}
+
+// Merges by time, each stream in its own order, until a stream that goes on in its file has no whole line
+// left: what comes there may be earlier than what the others still have.
+void merge(std::vector<Unread>& streams, std::uint64_t limit_bytes, std::vector<LogLine>& lines) {
+  for (std::uint64_t taken = 0; taken < limit_bytes;) {
+    Unread* first = nullptr;
+    std::string_view first_line;
+    for (Unread& stream : streams) {
+      const auto line = stream.peek();
+      if (!line && stream.more) return;
+      if (!line || (first != nullptr && instantOf(first_line) <= instantOf(*line))) continue;
+      first = &stream;
+      first_line = *line;
+    }
+    if (first == nullptr) return;
+    taken += first_line.size() + 1;
+    lines.push_back(first->take(first_line));
+  }
+}
+
+struct Tail {
+  struct Line {
+    std::int64_t at;
+    std::uint64_t offset;
+  };
+  std::vector<Line> lines;  // in order
+  std::uint64_t end = 0;    // behind the last whole line
+};
+
+// The last `wanted` whole lines of a file, read from its end.
+Result<Tail> lastLines(const std::string& file, std::size_t wanted) {
+  std::uint64_t begin = fileSize(file);
+  std::string bytes;  // of the file from `begin`
+  std::size_t newlines = 0;
+  while (begin > 0 && newlines <= wanted) {
+    const std::uint64_t block = std::min<std::uint64_t>(begin, 64u << 10);
+    BUOY_TRY(std::string before, readAt(file, begin - block, block));
+    newlines += static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n'));
+    begin -= block;
+    bytes.insert(0, before);
+  }
+  Tail tail;
+  std::size_t at = begin == 0 ? 0 : bytes.find('\n') + 1;
+  for (std::size_t newline; (newline = bytes.find('\n', at)) != std::string::npos; at = newline + 1) {
+    tail.lines.push_back({instantOf(std::string_view(bytes).substr(at, newline - at)), begin + at});
+  }
+  tail.end = begin + at;
+  if (tail.lines.size() > wanted) {
+    tail.lines.erase(tail.lines.begin(), tail.lines.end() - static_cast<std::ptrdiff_t>(wanted));
+  }
+  return tail;
+}
+
+}  // namespace
+
+Result<std::vector<LogLine>> LogStore::read(JobId job, const LogCursor& cursor, std::uint64_t limit_bytes) {
   BUOY_TRY(const std::vector<LogStream> all, streams(job));
   std::vector<LogLine> lines;
-  std::uint64_t budget = limit_bytes;
-  for (std::size_t first = 0; first < all.size() && budget > 0;) {
+  for (std::size_t first = 0; first < all.size() && lines.empty();) {
     std::size_t last = first;
     while (last < all.size() && all[last].attempt == all[first].attempt) ++last;
-    const std::uint64_t share = std::max<std::uint64_t>(budget / (last - first), 1);
-    const std::size_t attempt_begin = lines.size();
+    // A line has at most 64 KiB of text, so this always reaches its end if it is there.
+    const std::uint64_t share = limit_bytes / (last - first) + (128u << 10);
+    std::vector<Unread> attempt;
     for (std::size_t i = first; i < last; ++i) {
-      std::uint64_t& offset = cursor.offsets[all[i]];
-      const std::string file = path(job, all[i]);
-      const std::uint64_t size = fileSize(file);
+      if (cursor.isBefore(all[i])) continue;
+      const auto known = cursor.offsets.find(all[i]);
+      const std::uint64_t offset = known == cursor.offsets.end() ? 0 : known->second;
+      const std::uint64_t size = fileSize(path(job, all[i]));
       if (size <= offset) continue;
-      // A line has at most 64 KiB of text, so this always reaches its end if it is there.
-      BUOY_TRY(const std::string bytes, readAt(file, offset, std::min(size - offset, share + (128u << 10))));
-      std::uint64_t used = 0;
-      while (used < share) {
-        const auto newline = bytes.find('\n', used);
-        if (newline == std::string::npos) break;
-        lines.push_back(parseLine(all[i], std::string_view(bytes).substr(used, newline - used)));
-        used = newline + 1;
-      }
-      offset += used;
-      budget -= std::min(budget, used);
+      BUOY_TRY(std::string bytes, readAt(path(job, all[i]), offset, std::min(size - offset, share)));
+      const bool more = offset + bytes.size() < size;
+      attempt.push_back({all[i], offset, std::move(bytes), 0, more});
     }
-    std::stable_sort(lines.begin() + static_cast<std::ptrdiff_t>(attempt_begin), lines.end(),
-                     [](const LogLine& a, const LogLine& b) { return a.at < b.at; });
+    merge(attempt, limit_bytes, lines);
     first = last;
   }
   return lines;
@@ -191,30 +276,30 @@ Result<LogCursor> LogStore::tail(JobId job, std::size_t lines) {
   BUOY_TRY(const std::vector<LogStream> all, streams(job));
   LogCursor cursor;
   std::size_t wanted = lines;
-  for (auto it = all.rbegin(); it != all.rend(); ++it) {
-    const std::string file = path(job, *it);
-    std::uint64_t begin = fileSize(file);
-    cursor.offsets[*it] = begin;
-    // Backwards by blocks until enough newlines were passed; the one at the very end closes the last line.
-    std::size_t newlines = 0;
-    while (begin > 0 && newlines <= wanted && wanted > 0) {
-      const std::uint64_t block = std::min<std::uint64_t>(begin, 64u << 10);
-      begin -= block;
-      BUOY_TRY(const std::string bytes, readAt(file, begin, block));
-      for (std::size_t i = bytes.size(); i-- > 0;) {
-        if (bytes[i] != '\n') continue;
-        if (++newlines > wanted) {
-          cursor.offsets[*it] = begin + i + 1;
-          break;
-        }
-      }
+  // From the newest attempt backwards, until there are enough; what lies before counts as read.
+  for (std::size_t last = all.size(); last > 0 && (wanted > 0 || last == all.size());) {
+    std::size_t first = last - 1;
+    while (first > 0 && all[first - 1].attempt == all[last - 1].attempt) --first;
+    struct Line {
+      std::int64_t at;
+      std::size_t stream;
+      std::uint64_t offset;
+    };
+    std::vector<Line> candidates;
+    for (std::size_t i = first; i < last; ++i) {
+      BUOY_TRY(const Tail tail, lastLines(path(job, all[i]), wanted));
+      cursor.offsets[all[i]] = tail.end;
+      for (const Tail::Line& line : tail.lines) candidates.push_back({line.at, i, line.offset});
     }
-    if (wanted > 0 && newlines <= wanted) {
-      cursor.offsets[*it] = 0;
-      wanted -= newlines;
-    } else {
-      wanted = 0;
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const Line& a, const Line& b) { return a.at < b.at; });
+    const std::size_t kept = std::min(wanted, candidates.size());
+    for (std::size_t n = candidates.size() - kept; n < candidates.size(); ++n) {
+      std::uint64_t& offset = cursor.offsets[all[candidates[n].stream]];
+      offset = std::min(offset, candidates[n].offset);
     }
+    wanted -= kept;
+    last = first;
   }
   return cursor;
 }

@@ -31,13 +31,20 @@ struct LogLine {
   bool standard_error = false;
   bool complete = true;  // false: the piece had no newline at its end
   std::string text;
+  std::uint64_t end = 0;  // offset in the stream behind this line
 };
 
 // How far somebody has read, over all streams of a job. As text "1.0=500;2.0=100": attempt.rank=bytes.
+// Streams of attempts before the first one named count as read, those that are not named otherwise as not
+// begun: so the text stays short however often a job moved.
 class LogCursor {
  public:
   static Result<LogCursor> parse(std::string_view text);
   std::string toString() const;
+  // Moves behind `line`. Attempts more than two before it are forgotten as read: only the last two can still
+  // grow.
+  void advance(const LogLine& line);
+  bool isBefore(LogStream stream) const;  // the whole stream counts as read
   std::map<LogStream, std::uint64_t> offsets;
 };
 
@@ -53,9 +60,10 @@ class LogStore {
   // of it is kept.
   Result<std::uint64_t> append(JobId job, LogStream stream, std::uint64_t offset, std::string_view bytes);
 
-  // The next lines after `cursor`, which is moved behind them: whole lines only, attempts in order, the ranks
-  // of an attempt merged by time; at most about `limit_bytes`. Empty: nothing new yet.
-  Result<std::vector<LogLine>> read(JobId job, LogCursor& cursor, std::uint64_t limit_bytes);
+  // The next lines after `cursor`: whole lines only, attempts in order, the ranks of an attempt merged by
+  // time but each in its own order; at most about `limit_bytes`. Empty: nothing new yet. The caller advances
+  // the cursor line by line.
+  Result<std::vector<LogLine>> read(JobId job, const LogCursor& cursor, std::uint64_t limit_bytes);
 
   // A cursor before the last `lines` lines of the job (over all streams), found from the ends of the files.
   Result<LogCursor> tail(JobId job, std::size_t lines);

@@ -17,7 +17,10 @@ class LogStoreTest : public testing::Test {
   std::vector<std::string> texts(LogCursor& cursor, std::uint64_t limit = 1 << 20) {
     std::vector<std::string> found;
     const auto lines = store_.read(kJob, cursor, limit);
-    for (const LogLine& line : *lines) found.push_back(line.text);
+    for (const LogLine& line : *lines) {
+      found.push_back(line.text);
+      cursor.advance(line);
+    }
     return found;
   }
 };
@@ -49,7 +52,8 @@ TEST_F(LogStoreTest, MergesRanksByTimeAndKeepsAttemptsInOrder) {
   ASSERT_TRUE(store_.append(kJob, {1, 1}, 0, "20 o b\n"));
   ASSERT_TRUE(store_.append(kJob, {2, 0}, 0, "5 o d\n"));
   LogCursor cursor;
-  EXPECT_EQ(texts(cursor), (std::vector<std::string>{"a", "b", "c", "d"}));
+  EXPECT_EQ(texts(cursor), (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(texts(cursor), (std::vector<std::string>{"d"}));
   // Late bytes of an earlier attempt are not lost to somebody who has read further.
   ASSERT_TRUE(store_.append(kJob, {1, 1}, 7, "40 o late\n"));
   EXPECT_EQ(texts(cursor), (std::vector<std::string>{"late"}));
@@ -77,8 +81,40 @@ TEST_F(LogStoreTest, TailFindsTheLastLinesOverAttempts) {
   for (const auto& [count, expected] : std::map<std::size_t, std::vector<std::string>>{
            {0, {}}, {1, {"d"}}, {2, {"c", "d"}}, {4, {"a", "b", "c", "d"}}, {9, {"a", "b", "c", "d"}}}) {
     LogCursor cursor = *store_.tail(kJob, count);
-    EXPECT_EQ(texts(cursor), expected) << count;
+    std::vector<std::string> found;
+    for (auto piece = texts(cursor); !piece.empty(); piece = texts(cursor)) {
+      found.insert(found.end(), piece.begin(), piece.end());
+    }
+    EXPECT_EQ(found, expected) << count;
   }
+}
+
+TEST_F(LogStoreTest, TailOfAGangIsTheLastLinesOfAllRanks) {
+  ASSERT_TRUE(store_.append(kJob, {1, 0}, 0, "1 o a\n3 o c\n"));
+  ASSERT_TRUE(store_.append(kJob, {1, 1}, 0, "2 o b\n4 o d\n5 o hal"));
+  LogCursor cursor = *store_.tail(kJob, 3);
+  EXPECT_EQ(texts(cursor), (std::vector<std::string>{"b", "c", "d"}));
+  ASSERT_TRUE(store_.append(kJob, {1, 1}, 19, "f\n"));
+  EXPECT_EQ(texts(cursor), (std::vector<std::string>{"half"}))
+      << "a line that was not whole is still to come";
+}
+
+TEST_F(LogStoreTest, AStreamKeepsItsOwnOrderWhenTheClockWentBack) {
+  ASSERT_TRUE(store_.append(kJob, {1, 0}, 0, "9 o first\n1 o second\n"));
+  ASSERT_TRUE(store_.append(kJob, {1, 1}, 0, "5 o other\n"));
+  LogCursor cursor;
+  EXPECT_EQ(texts(cursor), (std::vector<std::string>{"other", "first", "second"}));
+}
+
+TEST_F(LogStoreTest, CursorStaysShortOverManyAttempts) {
+  LogCursor cursor;
+  for (std::uint32_t attempt = 1; attempt <= 500; ++attempt) {
+    ASSERT_TRUE(store_.append(kJob, {attempt, 0}, 0, "1 o line\n"));
+    EXPECT_EQ(texts(cursor).size(), 1u);
+    cursor = *LogCursor::parse(cursor.toString());
+  }
+  EXPECT_LT(cursor.toString().size(), 40u);
+  EXPECT_TRUE(texts(cursor).empty());
 }
 
 TEST_F(LogStoreTest, WatchersHearOfAppendsUntilTheyLeave) {

@@ -11,8 +11,8 @@
 
 namespace buoy::control {
 
-// A fixed number of threads for work that may block. Tasks of the same key run one after another, in the order in
-// which they were posted; tasks of different keys may run at once. Threads: post from any.
+// A fixed number of threads for work that may block. Tasks of the same key run one after another, in the
+// order in which they were posted; tasks of different keys may run at once. Threads: post from any.
 class SerialWorkers {
  public:
   // `capacity`: how many tasks may wait for each thread before post refuses.

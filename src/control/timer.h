@@ -11,8 +11,8 @@
 
 namespace buoy::control {
 
-// Runs short callbacks later, on one thread of its own, by the monotonic clock. For the deadlines of waiting clients and
-// for retries; nothing that the engine decides hangs on it. Threads: any.
+// Runs short callbacks later, on one thread of its own, by the monotonic clock. For the deadlines of waiting
+// clients and for retries; nothing that the engine decides hangs on it. Threads: any.
 class Timer {
  public:
   Timer();

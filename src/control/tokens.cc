@@ -1,6 +1,8 @@
 #include "control/tokens.h"
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
@@ -27,6 +29,21 @@ std::string hashSecret(std::string_view secret) {
 bool secretMatches(std::string_view secret, std::string_view hash) {
   const std::string actual = hashSecret(secret);
   return actual.size() == hash.size() && CRYPTO_memcmp(actual.data(), hash.data(), hash.size()) == 0;
+}
+
+std::string machineSecret(std::string_view key, MachineId machine) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  const std::string name = machine.toString();
+  unsigned int length = 0;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+       reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest.data(), &length);
+  return toHex(digest);
+}
+
+bool isMachineSecret(std::string_view secret, std::string_view key, MachineId machine) {
+  const std::string expected = machineSecret(key, machine);
+  return secret.size() == expected.size() &&
+         CRYPTO_memcmp(secret.data(), expected.data(), expected.size()) == 0;
 }
 
 std::optional<MachineToken> parseMachineToken(std::string_view token) {

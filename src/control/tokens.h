@@ -17,6 +17,13 @@ std::string hashSecret(std::string_view secret);
 // Takes the same time whatever the first difference is.
 bool secretMatches(std::string_view secret, std::string_view hash);
 
+// The secret of a machine, derived from the control plane's machine key (<state>/machine.key, 0600) and the
+// machine's id. Launching a machine again after a crash gives it the same token, so that an agent that is
+// already up is not locked out; and nothing has to be kept for each machine.
+std::string machineSecret(std::string_view key, MachineId machine);
+// Takes the same time whatever the first difference is.
+bool isMachineSecret(std::string_view secret, std::string_view key, MachineId machine);
+
 // A machine's token is "m7.<secret>".
 struct MachineToken {
   MachineId machine;

@@ -12,18 +12,24 @@ namespace {
 constexpr std::size_t kBatchLimit = 512;
 constexpr std::chrono::milliseconds kCommitRetry{200};
 
-Error refusal(const engine::Reply& reply) { return {reply.code, reply.message, false}; }
-
-Error storageError(const Error& cause) {
-  return {ErrorCode::unavailable,
-          (cause.code == ErrorCode::resource_exhausted ? "storage is full: " : "storage does not work: ") +
-              std::string("the control plane cannot write its state and goes on by itself once it can; what was asked "
-                          "for may still happen then (") +
-              cause.message + ")",
-          true};
+Error refusal(const engine::Reply& reply) {
+  return {reply.code, reply.message, false};
 }
 
-Error stoppingError() { return {ErrorCode::unavailable, "the control plane is stopping; try again", true}; }
+Error storageError(const Error& cause) {
+  return {
+      ErrorCode::unavailable,
+      (cause.code == ErrorCode::resource_exhausted ? "storage is full: " : "storage does not work: ") +
+          std::string(
+              "the control plane cannot write its state and goes on by itself once it can; what was asked "
+              "for may still happen then (") +
+          cause.message + ")",
+      true};
+}
+
+Error stoppingError() {
+  return {ErrorCode::unavailable, "the control plane is stopping; try again", true};
+}
 
 }  // namespace
 
@@ -36,14 +42,17 @@ void Writer::start() {
 
 Status Writer::offer(Submission submission) {
   if (storage_failing_) {
-    return fail(ErrorCode::unavailable, "storage is full or does not work: the control plane cannot write its state; "
-                                        "nothing was changed, try again later", true);
+    return fail(ErrorCode::unavailable,
+                "storage is full or does not work: the control plane cannot write its state; "
+                "nothing was changed, try again later",
+                true);
   }
   {
     const std::lock_guard lock(mutex_);
     if (stopped_) return fail(stoppingError());
     if (queue_.size() >= options_.queue_limit) {
-      return fail(ErrorCode::resource_exhausted, "the control plane is busy: too many requests are waiting; try again", true);
+      return fail(ErrorCode::resource_exhausted,
+                  "the control plane is busy: too many requests are waiting; try again", true);
     }
   }
   push({std::move(submission), nullptr, true, std::chrono::steady_clock::now(), engine::Reply{}});
@@ -121,9 +130,10 @@ void Writer::waitForWork() {
   if (!deadline) {
     changed_.wait(lock, ready);
   } else {
-    // Never less than a millisecond, so that a deadline that a tick does not move cannot keep the thread spinning.
-    const Duration left = std::clamp<Duration>(*deadline - options_.clock->now(), std::chrono::milliseconds{1},
-                                               std::chrono::hours{1});
+    // Never less than a millisecond, so that a deadline that a tick does not move cannot keep the thread
+    // spinning.
+    const Duration left = std::clamp<Duration>(*deadline - options_.clock->now(),
+                                               std::chrono::milliseconds{1}, std::chrono::hours{1});
     changed_.wait_for(lock, left, ready);
   }
   woken_ = false;
@@ -132,7 +142,8 @@ void Writer::waitForWork() {
 std::vector<Writer::Entry> Writer::take() {
   const std::lock_guard lock(mutex_);
   const auto count = static_cast<std::ptrdiff_t>(std::min(queue_.size(), kBatchLimit));
-  std::vector<Entry> entries(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.begin() + count));
+  std::vector<Entry> entries(std::make_move_iterator(queue_.begin()),
+                             std::make_move_iterator(queue_.begin() + count));
   queue_.erase(queue_.begin(), queue_.begin() + count);
   return entries;
 }
@@ -147,7 +158,8 @@ void Writer::process(std::vector<Entry>& entries) {
   finish(entries, batch);
 }
 
-Result<std::optional<engine::Reply>> Writer::repeated(const Submission& submission, const store::Batch& batch) {
+Result<std::optional<engine::Reply>> Writer::repeated(const Submission& submission,
+                                                      const store::Batch& batch) {
   std::string earlier;
   engine::Reply reply;
   if (const auto found = requests_in_batch_.find(submission.request_id); found != requests_in_batch_.end()) {
@@ -162,8 +174,9 @@ Result<std::optional<engine::Reply>> Writer::repeated(const Submission& submissi
     BUOY_TRY(earlier, store_.jobSpec(reply.job));
   }
   if (earlier != submission.spec) {
-    return fail(ErrorCode::already_exists, "request_id '" + submission.request_id + "' was used for another job, " +
-                                               reply.job.toString() + "; use a new one");
+    return fail(ErrorCode::already_exists, "request_id '" + submission.request_id +
+                                               "' was used for another job, " + reply.job.toString() +
+                                               "; use a new one");
   }
   return std::optional<engine::Reply>(reply);
 }
@@ -193,10 +206,12 @@ void Writer::apply(Entry& entry, store::Batch& batch) {
   }
   if (!submission.spec.empty() && entry.result->job) {
     if (!submission.request_id.empty()) requests_in_batch_[submission.request_id] = entry.result->job;
-    batch.documents.push_back({entry.result->job, std::move(submission.spec), std::move(submission.request_id)});
+    batch.documents.push_back(
+        {entry.result->job, std::move(submission.spec), std::move(submission.request_id)});
   }
   std::move(submission.metrics.begin(), submission.metrics.end(), std::back_inserter(batch.metrics));
-  std::move(submission.agent_records.begin(), submission.agent_records.end(), std::back_inserter(batch.agent_records));
+  std::move(submission.agent_records.begin(), submission.agent_records.end(),
+            std::back_inserter(batch.agent_records));
 }
 
 void Writer::finish(std::vector<Entry>& entries, const store::Batch& batch) {
@@ -235,9 +250,12 @@ bool Writer::makeDurable(std::vector<Entry>& entries, const store::Batch& batch)
     if (!storage_failing_.exchange(true)) {
       os::log(os::LogLevel::error, "store_commit_failed", {{"error", error.message}});
     }
-    // A damaged database or a statement that can never work: the state on disk is the truth, so start again from it.
-    if (error.code == ErrorCode::data_loss || error.code == ErrorCode::internal) BUOY_CHECK(!"the store refuses a commit");
-    if (std::chrono::steady_clock::now() - began >= options_.refuse_after) refuseWaiting(entries, storageError(error));
+    // A damaged database or a statement that can never work: the state on disk is the truth, so start again
+    // from it.
+    if (error.code == ErrorCode::data_loss || error.code == ErrorCode::internal)
+      BUOY_CHECK(!"the store refuses a commit");
+    if (std::chrono::steady_clock::now() - began >= options_.refuse_after)
+      refuseWaiting(entries, storageError(error));
     std::unique_lock lock(mutex_);
     if (changed_.wait_for(lock, kCommitRetry, [&] { return stopped_; })) return false;
   }

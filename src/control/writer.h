@@ -26,15 +26,16 @@ struct Submission {
   // Kept only if no event was refused.
   std::vector<store::MetricPoint> metrics;
   std::vector<store::AgentRecord> agent_records;
-  // Called once, on the writer's thread, after everything is durable (or with the error); must not block. May be null.
+  // Called once, on the writer's thread, after everything is durable (or with the error); must not block. May
+  // be null.
   std::function<void(const Result<engine::Reply>& reply, const engine::State& state)> done;
 };
 
-// The one thread that owns the engine's state. It takes what is waiting, steps the engine, commits once for all of it,
-// and only then lets anything be seen: actions first, then answers. See ARCHITECTURE.md.
+// The one thread that owns the engine's state. It takes what is waiting, steps the engine, commits once for
+// all of it, and only then lets anything be seen: actions first, then answers. See ARCHITECTURE.md.
 //
-// When the store cannot commit (its disk is full), the state in memory is ahead of the disk. Nothing of it has been
-// seen by anyone, and the same commit is tried until it works; meanwhile clients get `unavailable`.
+// When the store cannot commit (its disk is full), the state in memory is ahead of the disk. Nothing of it
+// has been seen by anyone, and the same commit is tried until it works; meanwhile clients get `unavailable`.
 class Writer {
  public:
   class Effects {
@@ -48,8 +49,9 @@ class Writer {
     engine::Settings settings;
     const engine::PlacementPolicy* policy = nullptr;
     const Clock* clock = nullptr;
-    std::size_t queue_limit = 8192;           // submissions of clients that may wait
-    Duration refuse_after = std::chrono::seconds{5};  // how long a client waits for a store that cannot commit
+    std::size_t queue_limit = 8192;  // submissions of clients that may wait
+    Duration refuse_after =
+        std::chrono::seconds{5};  // how long a client waits for a store that cannot commit
   };
 
   Writer(store::Store& store, engine::State state, Effects& effects, Options options);

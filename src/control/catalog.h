@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/job_spec.h"
+#include "base/synchronized.h"
+#include "engine/types.h"
+
+namespace buoy::control {
+
+// The pools and queues as they were last committed, for those who check requests. Threads: any.
+class Catalog {
+ public:
+  struct View {
+    std::vector<engine::Pool> pools;
+    std::vector<engine::Queue> queues;
+  };
+  void replace(View view);
+  std::shared_ptr<const View> view();
+
+ private:
+  Synchronized<std::shared_ptr<const View>> view_{std::make_shared<const View>()};
+};
+
+// What of a job can never work with these pools and queues: an unknown pool or queue (with the nearest known
+// one), more resources than any machine type has, more machines than a pool may have. Empty: nothing. Pure.
+std::vector<api::Problem> checkAdmission(const Catalog::View& view, const engine::JobRequest& request);
+// The same for a queue's pools.
+std::vector<api::Problem> checkQueue(const Catalog::View& view, const engine::Queue& queue);
+
+}  // namespace buoy::control

@@ -1,0 +1,321 @@
+#include "control/control_plane.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <future>
+#include <map>
+
+#include "base/strings.h"
+#include "control/answers.h"
+#include "control/dispatcher.h"
+#include "control/services.h"
+#include "control/tokens.h"
+#include "os/files.h"
+#include "os/log.h"
+#include "os/system_clock.h"
+
+namespace buoy::control {
+namespace {
+
+constexpr const char* kClusterKey = "cluster";
+constexpr int kProviderThreads = 4;
+constexpr int kIoThreads = 2;
+constexpr std::size_t kIoWaiting = 4096;
+constexpr int kCertificateDays = 3650;
+
+Result<std::string> clusterId(store::Store& store) {
+  BUOY_TRY(const auto kept, store.value(kClusterKey));
+  if (kept) return *kept;
+  BUOY_TRY(const std::string secret, makeSecret());
+  const std::string fresh = "c" + secret.substr(0, 12);
+  BUOY_TRY_VOID(store.putValue(kClusterKey, fresh));
+  return fresh;
+}
+
+std::string hostName() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+}
+
+bool exists(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0;
+}
+
+}  // namespace
+
+// Members are destroyed in the reverse of their order: what is used stands above its users.
+struct ControlPlane::Impl {
+  ControlOptions options;
+  Paths paths;
+  std::unique_ptr<store::Store> store;
+  std::unique_ptr<Clock> clock;
+  Time started{};
+  std::string cluster;
+  std::unique_ptr<objstore::ObjectStore> objects;
+  std::unique_ptr<Access> access;
+  std::unique_ptr<AgentHub> hub;
+  std::unique_ptr<LogStore> logs;
+  Feed feed;
+  Catalog catalog;
+  Timer timer;
+  SerialWorkers io{kIoThreads, kIoWaiting};
+  SerialWorkers provider_workers{kProviderThreads, SIZE_MAX};
+  Providers providers;
+  std::unique_ptr<Dispatcher> dispatcher;
+  std::unique_ptr<Writer> writer;
+  std::unique_ptr<Services> services;
+  Router router;
+  std::string fingerprint;
+  std::vector<std::string> endpoints;
+  std::unique_ptr<net::Server> server;
+  // Events that providers tell before there is a writer.
+  Synchronized<std::vector<engine::Event>> early;
+  std::atomic<Writer*> sink = nullptr;
+
+  Status start();
+  void stop();
+  Status openState();
+  Status openProviders();
+  Status startWriter();
+  Status putConfigured();
+  Status listen();
+  Status listenTcp(const ControlOptions::Listen& where);
+  Result<net::TlsFiles> certificate();
+  Status firstToken();
+  void emit(engine::Event event);
+  void route(net::Request request, std::shared_ptr<net::Responder> responder);
+  api::ServerView describe();
+  api::AgentConfig agentConfig() const;
+};
+
+Status ControlPlane::Impl::start() {
+  BUOY_TRY_VOID(openState());
+  BUOY_TRY_VOID(openProviders());
+  BUOY_TRY_VOID(startWriter());
+  BUOY_TRY_VOID(listen());
+  for (const std::string& endpoint : endpoints)
+    os::log(os::LogLevel::info, "listening", {{"endpoint", endpoint}});
+  return {};
+}
+
+Status ControlPlane::Impl::openState() {
+  paths.root = options.state_dir;
+  BUOY_TRY_VOID(os::makeDirectories(paths.root, 0700));
+  BUOY_TRY(store, store::openSqliteStore(paths.database()));
+  BUOY_TRY(const Time latest, store->latestTime());
+  clock = options.clock ? options.clock(latest) : std::make_unique<os::SystemClock>(latest);
+  started = clock->now();
+  BUOY_TRY(cluster, clusterId(*store));
+  const std::string uri =
+      options.config.store.empty() ? "file://" + paths.defaultStore() : options.config.store;
+  BUOY_TRY(objects, objstore::openStore(uri));
+  BUOY_TRY(access, Access::open(*store, paths.machineKey()));
+  hub = std::make_unique<AgentHub>(*clock);
+  logs = std::make_unique<LogStore>(paths.root + "/logs");
+  return {};
+}
+
+Status ControlPlane::Impl::openProviders() {
+  BUOY_TRY(providers, options.providers({paths.root, cluster, *clock,
+                                         [this](engine::Event event) { emit(std::move(event)); }}));
+  return {};
+}
+
+void ControlPlane::Impl::emit(engine::Event event) {
+  Writer* target = sink.load();
+  if (target == nullptr) {
+    const auto waiting = early.lock();
+    target = sink.load();
+    if (target == nullptr) {
+      waiting->push_back(std::move(event));
+      return;
+    }
+  }
+  Submission submission;
+  submission.events.push_back(std::move(event));
+  target->post(std::move(submission));
+}
+
+api::AgentConfig ControlPlane::Impl::agentConfig() const {
+  api::AgentConfig agent;
+  agent.cluster = cluster;
+  agent.server = "unix:" + paths.socket();
+  agent.store = objects->uri();
+  agent.heartbeat = options.settings.lease / 3;
+  agent.orphan_after = options.orphan_after;
+  return agent;
+}
+
+Status ControlPlane::Impl::startWriter() {
+  engine::State state;
+  BUOY_TRY_VOID(store->load(state));
+  dispatcher = std::make_unique<Dispatcher>(
+      Dispatcher::Context{*store, *hub, catalog, feed, *access, providers, provider_workers, cluster,
+                          agentConfig(), [this](engine::Event event) { emit(std::move(event)); }});
+  BUOY_TRY_VOID(dispatcher->adopt(state));
+  dispatcher->reap(state);
+  Writer::Options writing;
+  writing.settings = options.settings;
+  writing.policy = options.policy;
+  writing.clock = clock.get();
+  writer = std::make_unique<Writer>(*store, std::move(state), *dispatcher, std::move(writing));
+  writer->start();
+  BUOY_TRY_VOID(putConfigured());
+  std::vector<engine::Event> waiting;
+  {
+    const auto guard = early.lock();
+    waiting.swap(*guard);
+    sink = writer.get();
+  }
+  for (engine::Event& event : waiting) emit(std::move(event));
+  return {};
+}
+
+// A pool or queue of the configuration is put when its text is not the one that was put last: prices that the
+// market has moved since, and what was changed through the API, stay.
+Status ControlPlane::Impl::putConfigured() {
+  const auto put = [&](const std::string& key, std::string text, engine::Event event) -> Status {
+    BUOY_TRY(const auto before, store->value(key));
+    if (before == text) return {};
+    auto done = std::make_shared<std::promise<Status>>();
+    auto future = done->get_future();
+    Submission submission;
+    submission.events.push_back(std::move(event));
+    submission.done = [done](const Result<engine::Reply>& reply, const engine::State&) {
+      done->set_value(reply ? Status{} : Status(tl::unexpect, reply.error()));
+    };
+    writer->post(std::move(submission));
+    BUOY_TRY_VOID(future.get());
+    return store->putValue(key, text);
+  };
+  for (const engine::Pool& pool : options.config.pools) {
+    BUOY_TRY_VOID(put("config/pool/" + pool.name, api::toJson(pool), engine::PutPool{pool}));
+  }
+  for (const engine::Queue& queue : options.config.queues) {
+    BUOY_TRY_VOID(put("config/queue/" + queue.name, api::toJson(queue), engine::PutQueue{queue}));
+  }
+  return {};
+}
+
+Status ControlPlane::Impl::listen() {
+  std::vector<std::string> names;
+  for (const auto& [name, provider] : providers) names.push_back(name);
+  services = std::make_unique<Services>(
+      Services{paths, *clock, *store, *writer, *hub, *logs, feed, catalog, *access, *objects, io, timer,
+               cluster, std::move(names), [this] { return describe(); }, [this] { return fingerprint; },
+               [this] {
+                 if (options.on_stop_requested) options.on_stop_requested();
+               }});
+  addServerRoutes(router, *services);
+  addJobRoutes(router, *services);
+  addStreamRoutes(router, *services);
+  addMachineRoutes(router, *services);
+  addPoolRoutes(router, *services);
+  addBlobRoutes(router, *services);
+  addAgentRoutes(router, *services);
+  net::ServerOptions serving;
+  serving.threads = options.http_threads;
+  server = net::makeServer(serving, [this](net::Request request, std::shared_ptr<net::Responder> responder) {
+    route(std::move(request), std::move(responder));
+  });
+  // Known before anybody can ask for them.
+  endpoints.push_back("unix:" + paths.socket());
+  for (const ControlOptions::Listen& where : options.listen) BUOY_TRY_VOID(listenTcp(where));
+  // Last: whoever finds the socket finds everything else.
+  return server->listenUnix(paths.socket());
+}
+
+Status ControlPlane::Impl::listenTcp(const ControlOptions::Listen& where) {
+  BUOY_TRY_VOID(firstToken());
+  std::optional<net::TlsFiles> tls;
+  if (!options.insecure) {
+    BUOY_TRY(tls, certificate());
+    BUOY_TRY(fingerprint, net::certificateFingerprint(tls->certificate));
+  }
+  BUOY_TRY(const std::uint16_t port, server->listenTcp(where.host, where.port, tls));
+  net::Endpoint endpoint;
+  endpoint.kind = tls ? net::Endpoint::Kind::tls : net::Endpoint::Kind::tcp;
+  endpoint.host = where.host;
+  endpoint.port = port;
+  endpoints.push_back(endpoint.toString());
+  return {};
+}
+
+Result<net::TlsFiles> ControlPlane::Impl::certificate() {
+  if (options.tls) return *options.tls;
+  net::TlsFiles files{paths.tls() + "/certificate.pem", paths.tls() + "/key.pem"};
+  if (exists(files.certificate) && exists(files.key)) return files;
+  BUOY_TRY_VOID(os::makeDirectories(paths.tls(), 0700));
+  BUOY_TRY_VOID(
+      net::makeSelfSignedCertificate(files, {hostName(), "localhost", "127.0.0.1", "::1"}, kCertificateDays));
+  return files;
+}
+
+Status ControlPlane::Impl::firstToken() {
+  if (exists(paths.token())) return {};
+  BUOY_TRY(const std::string token, access->createToken());
+  return os::writeFileAtomic(paths.token(), token + "\n", 0600);
+}
+
+void ControlPlane::Impl::route(net::Request request, std::shared_ptr<net::Responder> responder) {
+  // Agents prove a machine instead, in their own routes.
+  if (!request.path.starts_with("/v1/agent/")) {
+    if (const Status allowed = access->checkPerson(request); !allowed)
+      return sendError(*responder, allowed.error());
+  }
+  router.dispatch(std::move(request), std::move(responder));
+}
+
+api::ServerView ControlPlane::Impl::describe() {
+  api::ServerView view;
+  view.version = BUOY_VERSION;
+  view.pid = ::getpid();
+  view.started = started;
+  view.state_dir = paths.root;
+  view.endpoints = endpoints;
+  view.cluster = cluster;
+  view.store = objects->uri();
+  view.unfinished = store->countJobs(false).value_or(0);
+  view.finished = store->countJobs(true).value_or(0);
+  return view;
+}
+
+void ControlPlane::Impl::stop() {
+  server.reset();  // no request any more, and no stream
+  timer.stop();
+  if (writer) writer->stop();
+  provider_workers.stop();
+  io.stop();
+  providers.clear();  // leaves the machines alone; no event comes after this
+}
+
+ControlPlane::ControlPlane(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<ControlPlane>> ControlPlane::start(ControlOptions options) {
+  BUOY_CHECK(options.policy != nullptr && options.providers);
+  auto impl = std::make_unique<Impl>();
+  impl->options = std::move(options);
+  std::unique_ptr<ControlPlane> plane(new ControlPlane(std::move(impl)));
+  BUOY_TRY_VOID(plane->impl_->start());
+  return plane;
+}
+
+ControlPlane::~ControlPlane() {
+  stop();
+}
+void ControlPlane::stop() {
+  impl_->stop();
+}
+std::vector<std::string> ControlPlane::endpoints() const {
+  return impl_->endpoints;
+}
+std::string ControlPlane::fingerprint() const {
+  return impl_->fingerprint;
+}
+void ControlPlane::wake() {
+  impl_->writer->wake();
+}
+
+}  // namespace buoy::control

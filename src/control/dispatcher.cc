@@ -1,0 +1,148 @@
+#include "control/dispatcher.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/strings.h"
+#include "os/log.h"
+
+namespace buoy::control {
+
+void Dispatcher::carryOut(const engine::State& state, const store::Batch& batch,
+                          const std::vector<engine::Action>& actions) {
+  for (const MachineId id : batch.changes->machines) direct(state, id);
+  for (const engine::Action& action : actions) act(state, action);
+  if (!batch.changes->pools.empty() || !batch.changes->queues.empty()) refreshCatalog();
+  notify(state, batch);
+}
+
+Status Dispatcher::adopt(const engine::State& state) {
+  BUOY_TRY(std::vector<engine::Pool> pools, context_.store.pools());
+  BUOY_TRY(std::vector<engine::Queue> queues, context_.store.queues());
+  context_.catalog.replace({std::move(pools), std::move(queues)});
+  state.forEachMachine([&](const engine::Machine& machine) { direct(state, machine.id); });
+  return {};
+}
+
+void Dispatcher::reap(const engine::State& state) {
+  for (const auto& [name, provider] : context_.providers) {
+    const auto machines = provider->list();
+    if (!machines) {
+      os::log(os::LogLevel::error, "provider_list_failed",
+              {{"provider", name}, {"error", machines.error().message}});
+      continue;
+    }
+    for (const cloud::ListedMachine& listed : *machines) {
+      if (state.machine(listed.machine) != nullptr) continue;
+      os::log(os::LogLevel::warn, "orphan_machine",
+              {{"provider", name}, {"machine", listed.machine.toString()}});
+      context_.workers.post(listed.machine.value, [&p = *provider, id = listed.machine] { p.terminate(id); });
+    }
+  }
+}
+
+void Dispatcher::direct(const engine::State& state, MachineId machine) {
+  const engine::Machine* found = state.machine(machine);
+  if (found == nullptr || found->phase == engine::MachinePhase::gone) return context_.hub.forget(machine);
+  tell(machine, engine::directiveFor(state, machine));
+}
+
+void Dispatcher::tell(MachineId machine, const engine::Directive& directive) {
+  const auto current = context_.hub.current(machine);
+  if (current && current->directive == directive) return;
+  std::string spec;
+  if (directive.kind == engine::Directive::Kind::run) {
+    auto stored = context_.store.jobSpec(directive.job);
+    // Told again at the next change; the lease keeps the machine until then.
+    if (!stored) {
+      os::log(os::LogLevel::error, "spec_unreadable",
+              {{"job", directive.job.toString()}, {"error", stored.error().message}});
+      return;
+    }
+    spec = std::move(*stored);
+  }
+  std::string prefix =
+      directive.job ? strCat({context_.cluster, "/", directive.job.toString()}) : std::string();
+  context_.hub.direct(machine, directive, std::move(spec), std::move(prefix));
+}
+
+cloud::Provider* Dispatcher::providerOf(const engine::State& state, MachineId machine) {
+  const engine::Machine* found = state.machine(machine);
+  const engine::Pool* pool = found == nullptr ? nullptr : state.pool(found->pool);
+  const auto provider = pool == nullptr ? context_.providers.end() : context_.providers.find(pool->provider);
+  return provider == context_.providers.end() ? nullptr : provider->second.get();
+}
+
+void Dispatcher::launch(const engine::State& state, MachineId id) {
+  const auto refuse = [&](std::string why) {
+    context_.emit(engine::LaunchFailed{id, engine::LaunchError::invalid, std::move(why)});
+  };
+  const engine::Machine* machine = state.machine(id);
+  if (machine == nullptr) return;
+  const engine::Pool* pool = state.pool(machine->pool);
+  cloud::Provider* provider = providerOf(state, id);
+  if (pool == nullptr || provider == nullptr) {
+    return refuse(strCat(
+        {"pool '", machine->pool, "' has no provider here", pool ? ": '" + pool->provider + "'" : ""}));
+  }
+  const auto type = std::find_if(pool->types.begin(), pool->types.end(),
+                                 [&](const engine::MachineType& each) { return each.name == machine->type; });
+  if (type == pool->types.end())
+    return refuse(strCat({"pool '", pool->name, "' has no type '", machine->type, "' any more"}));
+  api::AgentConfig agent = context_.agent;
+  agent.machine = id;
+  agent.token = context_.access.machineToken(id);
+  cloud::LaunchRequest request{id,    pool->name,      pool->provider_config,
+                               *type, machine->market, api::toJson(agent)};
+  context_.workers.post(id.value, [provider, request = std::move(request)] { provider->launch(request); });
+}
+
+void Dispatcher::act(const engine::State& state, const engine::Action& action) {
+  if (const auto* launched = std::get_if<engine::LaunchMachine>(&action))
+    return launch(state, launched->machine);
+  if (const auto* directed = std::get_if<engine::DirectAgent>(&action)) {
+    if (state.machine(directed->machine) != nullptr) direct(state, directed->machine);
+    return;
+  }
+  const auto on_provider = [&](MachineId machine, auto call) {
+    cloud::Provider* provider = providerOf(state, machine);
+    if (provider == nullptr) {
+      // Its pool names a provider that this program does not have: nobody can say anything about the machine.
+      os::log(os::LogLevel::error, "no_provider", {{"machine", machine.toString()}});
+      return;
+    }
+    context_.workers.post(machine.value, [provider, machine, call] { call(*provider, machine); });
+  };
+  if (const auto* ended = std::get_if<engine::TerminateMachine>(&action)) {
+    on_provider(ended->machine, [](cloud::Provider& p, MachineId id) { p.terminate(id); });
+  } else if (const auto* asked = std::get_if<engine::QueryMachine>(&action)) {
+    on_provider(asked->machine, [](cloud::Provider& p, MachineId id) { p.query(id); });
+  } else if (const auto* taken = std::get_if<engine::RequestReclaim>(&action)) {
+    on_provider(taken->machine,
+                [notice = taken->notice](cloud::Provider& p, MachineId id) { p.reclaim(id, notice); });
+  }
+}
+
+void Dispatcher::refreshCatalog() {
+  auto pools = context_.store.pools();
+  auto queues = context_.store.queues();
+  if (!pools || !queues) {
+    os::log(os::LogLevel::error, "catalog_unreadable",
+            {{"error", (pools ? queues.error() : pools.error()).message}});
+    return;
+  }
+  context_.catalog.replace({std::move(*pools), std::move(*queues)});
+}
+
+void Dispatcher::notify(const engine::State& state, const store::Batch& batch) {
+  std::set<JobId> concerned(batch.changes->jobs.begin(), batch.changes->jobs.end());
+  for (const engine::Record& record : batch.changes->records) concerned.insert(record.job);
+  for (const store::AgentRecord& told : batch.agent_records) concerned.insert(told.record.job);
+  for (const JobId id : concerned) {
+    if (!id) continue;
+    const engine::Job* job = state.job(id);
+    context_.feed.notify(id, job != nullptr && engine::isTerminal(job->phase));
+  }
+}
+
+}  // namespace buoy::control

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "api/agent_protocol.h"
+#include "cloud/provider.h"
+#include "control/access.h"
+#include "control/agent_hub.h"
+#include "control/catalog.h"
+#include "control/feed.h"
+#include "control/serial_workers.h"
+#include "control/writer.h"
+#include "store/store.h"
+
+namespace buoy::control {
+
+using Providers = std::map<std::string, std::unique_ptr<cloud::Provider>>;
+
+// What follows from a commit: launches and terminations go to the providers' workers, directives to the hub,
+// news to those who follow. Called on the writer's thread (and by adopt() before it starts).
+class Dispatcher final : public Writer::Effects {
+ public:
+  struct Context {
+    store::Store& store;
+    AgentHub& hub;
+    Catalog& catalog;
+    Feed& feed;
+    Access& access;
+    Providers& providers;
+    SerialWorkers& workers;  // a machine's provider calls in order: its id is the key
+    std::string cluster;
+    api::AgentConfig agent;                   // of every machine, but for its id and token
+    std::function<void(engine::Event)> emit;  // to the writer
+  };
+  explicit Dispatcher(Context context) : context_(std::move(context)) {}
+
+  void carryOut(const engine::State& state, const store::Batch& batch,
+                const std::vector<engine::Action>& actions) override;
+
+  // Before the first batch: the hub and the catalog learn what the store kept.
+  Status adopt(const engine::State& state);
+  // Asks every provider what it has: what the state does not know is ended. The calls watch what is listed.
+  void reap(const engine::State& state);
+
+ private:
+  void direct(const engine::State& state, MachineId machine);
+  void tell(MachineId machine, const engine::Directive& directive);
+  void launch(const engine::State& state, MachineId machine);
+  void act(const engine::State& state, const engine::Action& action);
+  cloud::Provider* providerOf(const engine::State& state, MachineId machine);
+  void refreshCatalog();
+  void notify(const engine::State& state, const store::Batch& batch);
+
+  Context context_;
+};
+
+}  // namespace buoy::control

@@ -1,0 +1,108 @@
+#include <algorithm>
+#include <map>
+
+#include "api/config.h"
+#include "api/views.h"
+#include "base/strings.h"
+#include "control/answers.h"
+#include "control/services.h"
+#include "store/codec.h"
+
+namespace buoy::control {
+namespace {
+
+constexpr int kAllMachines = 1'000'000;
+
+Result<std::string> listPools(store::Store& store) {
+  BUOY_TRY(const std::vector<store::MachineRow> rows, store.machines(false, kAllMachines));
+  std::map<std::string, std::int32_t> in_use;
+  for (const store::MachineRow& row : rows) {
+    BUOY_TRY(const engine::Machine machine, store::decodeMachine(row.record));
+    ++in_use[machine.pool];
+  }
+  BUOY_TRY(const std::vector<engine::Pool> pools, store.pools());
+  std::vector<api::PoolView> views;
+  for (const engine::Pool& pool : pools) views.push_back(api::viewOf(pool, in_use[pool.name]));
+  return api::toJson(views);
+}
+
+Result<std::string> listQueues(store::Store& store) {
+  BUOY_TRY(const std::vector<engine::Queue> queues, store.queues());
+  std::vector<api::QueueView> views;
+  for (const engine::Queue& queue : queues) {
+    BUOY_TRY(const std::int64_t unfinished, store.countUnfinished(queue.name));
+    views.push_back(api::viewOf(queue, unfinished));
+  }
+  return api::toJson(views);
+}
+
+std::vector<api::Problem> onlyProblem(std::string field, std::string message) {
+  api::Problem problem;
+  problem.field = std::move(field);
+  problem.message = std::move(message);
+  return {std::move(problem)};
+}
+
+void put(Services& services, const std::shared_ptr<net::Responder>& responder, engine::Event event,
+         std::string json) {
+  Submission submission;
+  submission.events.push_back(std::move(event));
+  submission.done = [responder, json = std::move(json)](const Result<engine::Reply>& reply,
+                                                        const engine::State&) {
+    if (!reply) return sendError(*responder, reply.error());
+    sendJson(*responder, 200, json);
+  };
+  if (const Status taken = services.writer.offer(std::move(submission)); !taken)
+    sendError(*responder, taken.error());
+}
+
+void putPool(Services& services, Call call) {
+  auto pool = api::parsePoolJson(call.request.body);
+  if (!pool) return sendProblems(*call.responder, std::move(pool).error());
+  if (pool->name != call.captured[0]) {
+    return sendProblems(*call.responder,
+                        onlyProblem("name", strCat({"'", pool->name, "' is not the name in the path, '",
+                                                    call.captured[0], "'"})));
+  }
+  if (std::find(services.providers.begin(), services.providers.end(), pool->provider) ==
+      services.providers.end()) {
+    return sendProblems(*call.responder,
+                        onlyProblem("provider", strCat({"there is no provider '", pool->provider,
+                                                        "'; known: ", join(services.providers, ", ")})));
+  }
+  std::string json = api::toJson(*pool);
+  put(services, call.responder, engine::PutPool{std::move(*pool)}, std::move(json));
+}
+
+void putQueue(Services& services, Call call) {
+  auto queue = api::parseQueueJson(call.request.body);
+  if (!queue) return sendProblems(*call.responder, std::move(queue).error());
+  if (queue->name != call.captured[0]) {
+    return sendProblems(*call.responder,
+                        onlyProblem("name", strCat({"'", queue->name, "' is not the name in the path, '",
+                                                    call.captured[0], "'"})));
+  }
+  auto problems = checkQueue(*services.catalog.view(), *queue);
+  if (!problems.empty()) return sendProblems(*call.responder, std::move(problems));
+  std::string json = api::toJson(*queue);
+  put(services, call.responder, engine::PutQueue{std::move(*queue)}, std::move(json));
+}
+
+}  // namespace
+
+void addPoolRoutes(Router& router, Services& services) {
+  router.add("GET", "/v1/pools", [&](Call call) {
+    const auto list = listPools(services.store);
+    if (!list) return sendError(*call.responder, list.error());
+    sendJson(*call.responder, 200, *list);
+  });
+  router.add("GET", "/v1/queues", [&](Call call) {
+    const auto list = listQueues(services.store);
+    if (!list) return sendError(*call.responder, list.error());
+    sendJson(*call.responder, 200, *list);
+  });
+  router.add("PUT", "/v1/pools/{}", [&](Call call) { putPool(services, std::move(call)); });
+  router.add("PUT", "/v1/queues/{}", [&](Call call) { putQueue(services, std::move(call)); });
+}
+
+}  // namespace buoy::control

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "api/views.h"
+#include "base/clock.h"
+#include "control/access.h"
+#include "control/agent_hub.h"
+#include "control/catalog.h"
+#include "control/feed.h"
+#include "control/log_store.h"
+#include "control/paths.h"
+#include "control/router.h"
+#include "control/serial_workers.h"
+#include "control/timer.h"
+#include "control/writer.h"
+#include "objstore/object_store.h"
+#include "store/store.h"
+
+namespace buoy::control {
+
+// What the routes work with. Everything outlives the HTTP server.
+struct Services {
+  const Paths& paths;
+  const Clock& clock;
+  store::Store& store;
+  Writer& writer;
+  AgentHub& hub;
+  LogStore& logs;
+  Feed& feed;
+  Catalog& catalog;
+  Access& access;
+  objstore::ObjectStore& objects;
+  SerialWorkers& io;  // for what may block on a disk
+  Timer& timer;
+  std::string cluster;
+  std::vector<std::string> providers;  // known names
+  std::function<api::ServerView()> describeServer;
+  std::function<std::string()> fingerprint;  // of the TLS certificate; empty: none
+  std::function<void()> requestStop;
+};
+
+// Each adds its part of the API; `services` must outlive the router.
+void addServerRoutes(Router& router, Services& services);
+void addJobRoutes(Router& router, Services& services);
+void addStreamRoutes(Router& router, Services& services);
+void addMachineRoutes(Router& router, Services& services);
+void addPoolRoutes(Router& router, Services& services);
+void addBlobRoutes(Router& router, Services& services);
+void addAgentRoutes(Router& router, Services& services);
+
+// "j42", or the newest job of that name. not_found.
+Result<store::JobRow> findJob(store::Store& store, const std::string& word);
+
+}  // namespace buoy::control
