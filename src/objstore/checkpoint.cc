@@ -140,7 +140,7 @@ struct CheckpointRepository::Impl {
   }
 
   // Reads a slot that somebody else took after all that we knew.
-  Result<Slot> readNext() {
+  Status readNext() {
     const std::uint64_t number = last_read + 1;
     auto slot = log.read(number);
     // Removed since: the log went on without us.
@@ -149,7 +149,12 @@ struct CheckpointRepository::Impl {
     if (!slot) return fail(slot.error());
     if (slot->manifest.epoch > epoch) return fail(fence());
     last_read = number;
-    return slot;
+    // Our own, from a call that did not get the answer.
+    if (slot->kind == Slot::Kind::commit && slot->manifest.epoch == epoch &&
+        slot->manifest.attempt == attempt) {
+      setCurrent(std::move(slot->manifest), true);
+    }
+    return {};
   }
 
   Status checkFence() {
@@ -167,12 +172,8 @@ struct CheckpointRepository::Impl {
       BUOY_TRY(const SlotLog::Claim claim, log.claim(slot));
       if (claim == SlotLog::Claim::stale) return fail(fence());
       if (claim == SlotLog::Claim::claimed) return last_read = slot.manifest.version;
-      BUOY_TRY(const Slot other, readNext());
-      // Ours, from an earlier call that did not get the answer.
-      if (other.kind == Slot::Kind::commit && other.manifest.epoch == epoch &&
-          other.manifest.attempt == attempt && sameVersion(other.manifest.files, files)) {
-        return last_read;
-      }
+      BUOY_TRY_VOID(readNext());
+      if (current && current->version == last_read && sameVersion(current->files, files)) return last_read;
     }
     return fail(ErrorCode::unavailable, "the checkpoint log does not hold still", true);
   }

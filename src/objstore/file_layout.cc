@@ -16,14 +16,23 @@ namespace {
 constexpr std::size_t kPiece = 200;
 constexpr char kContinued = '\xff';
 
+// Pieces after the first begin with the mark, so that none of them is "." or "..".
 void appendComponent(std::string& path, std::string_view component) {
   while (component.size() > kPiece) {
     path.append(component.substr(0, kPiece));
     path += kContinued;
     path += '/';
+    path += kContinued;
     component.remove_prefix(kPiece);
   }
   path.append(component);
+}
+
+// What of a component a name stands for, without marks.
+std::string_view partOf(std::string_view name) {
+  if (name.starts_with(kContinued)) name.remove_prefix(1);
+  if (name.ends_with(kContinued)) name.remove_suffix(1);
+  return name;
 }
 
 // An entry of a directory as the key of an object, or as what all keys below it begin with ("…/").
@@ -86,19 +95,17 @@ class Lister {
 
   // Cheap test before the stat, for directories of very many objects.
   bool mayHold(const std::string& key, const std::string& name) const {
-    std::string begin = key + name;
-    if (begin.back() == kContinued) begin.pop_back();
+    const std::string begin = strCat({key, partOf(name)});
     return wanted(begin, false) || wanted(begin + "/", true) || wanted(begin, true);
   }
 
   Status take(const std::string& path, const std::string& key, const std::string& name, unsigned mode,
               std::vector<Found>& found) {
-    if (S_ISDIR(mode) && name.back() == kContinued) {
-      // Keys below sort among those of this directory: read them as if they were here.
-      return read(path, key + name.substr(0, name.size() - 1), found);
-    }
     const bool directory = S_ISDIR(mode);
-    std::string begin = key + name + (directory ? "/" : "");
+    std::string begin = strCat({key, partOf(name)});
+    // Keys below sort among those of this directory: read them as if they were here.
+    if (directory && name.back() == kContinued) return read(path, begin, found);
+    if (directory) begin += '/';
     if ((directory || S_ISREG(mode)) && wanted(begin, directory))
       found.push_back({std::move(begin), path, directory});
     return {};

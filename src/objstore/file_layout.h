@@ -12,9 +12,9 @@ namespace buoy::objstore {
 
 inline constexpr std::string_view kTempDirectory = ".buoy-tmp";
 
-// The key with every component of more than 200 bytes cut into pieces of 200, each piece but the last a
-// directory whose name ends with the byte 0xFF (which no key contains, as keys are UTF-8). invalid_argument:
-// not a key, or in the temporary directory.
+// The key with every component of more than 200 bytes cut into pieces of 200. Each piece but the last is a
+// directory whose name ends with the byte 0xFF (which no key contains, as keys are UTF-8); each but the first
+// begins with it. invalid_argument: not a key, or in the temporary directory.
 Result<std::string> pathOfKey(std::string_view key);
 
 // Objects below the open directory `root`, as ObjectStore::list says. Reads one directory at a time, and only

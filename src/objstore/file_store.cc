@@ -123,7 +123,7 @@ Status take(int from, int to, std::uint64_t size, std::string* sha256, std::stop
 Result<os::Fd> openObject(TempSpace& space, const std::string& key, int flags) {
   BUOY_TRY(const std::string path, pathOfKey(key));
   BUOY_TRY(const int root, space.root(false));
-  auto fd = os::openBeneath(root, path, flags | O_NONBLOCK);
+  auto fd = os::openBeneath(root, path, (flags & O_PATH) != 0 ? flags : flags | O_NONBLOCK);
   if (!fd) {
     Error error = fd.error();
     if (error.code == ErrorCode::not_found) error.message = "no object " + key;

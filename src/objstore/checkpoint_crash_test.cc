@@ -1,0 +1,234 @@
+// Processes that are killed while they commit: at every crash point, and at random moments. Whatever
+// happened, the next attempt finds one whole version, and not an older one than was last acknowledged.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <random>
+#include <string>
+
+#include "objstore/checkpoint.h"
+#include "objstore/manifest.h"
+#include "objstore/object_store.h"
+#include "objstore/test_tree.h"
+#include "os/files.h"
+
+namespace buoy::objstore {
+namespace {
+
+using namespace testing;
+
+constexpr const char* kPrefix = "c/j1/checkpoints";
+
+// SIGKILL does not lose what the kernel has, so the tests need no disk: a file system in memory is faster.
+os::TempDir makeDirectory() {
+  if (std::getenv("TMPDIR") == nullptr && ::access("/dev/shm", W_OK) == 0) ::setenv("TMPDIR", "/dev/shm", 1);
+  return os::TempDir::create("buoy-crash-").value();
+}
+
+// The n-th state of a job's directory: every file says n, and which files there are depends on n.
+Tree state(int n) {
+  const std::string number = std::to_string(n);
+  Tree tree = {{"model", file("model " + number + std::string(20'000, '.'))},
+               {"optimizer", file("optimizer " + number)},
+               {"constant", file("constant")},
+               {"steps", directory()},
+               {"steps/" + number, file(number)},
+               {"latest", symlink("steps/" + number)}};
+  if (n % 3 == 0) tree["third"] = file("third " + number);
+  // Content that goes and comes back, so that its object is collected and stored again.
+  if (n % 4 < 2) tree["toggle"] = file("toggle");
+  return tree;
+}
+
+int numberOf(const Tree& tree) {
+  const auto it = tree.find("optimizer");
+  return it == tree.end() ? 0 : std::atoi(it->second.content.c_str() + std::string("optimizer ").size());
+}
+
+// Shared with the processes under test, so that what they did is known when they are dead.
+struct Progress {
+  std::atomic<int> begun{0};         // a commit of this state was begun
+  std::atomic<int> acknowledged{0};  // and the call returned
+};
+
+// Commits one state after the other until killed; exits 0 when fenced, 1 on anything else.
+int trainForever(const std::string& directory, Epoch epoch, Progress& progress, int commits) {
+  const auto store = openStore("file://" + directory + "/store").value();
+  const std::string work = directory + "/work" + std::to_string(epoch);
+  CheckpointRepository repository(*store, kPrefix, epoch, static_cast<std::uint32_t>(epoch));
+  const auto fenced = [](const Error& error) {
+    if (error.code != ErrorCode::failed_precondition) std::fprintf(stderr, "%s\n", error.message.c_str());
+    return error.code == ErrorCode::failed_precondition ? 0 : 1;
+  };
+  const auto restored = repository.restore(work);
+  if (!restored) return fenced(restored.error());
+  if (!restored->fallbacks.empty()) {
+    std::fprintf(stderr, "%s\n", restored->fallbacks[0].c_str());
+    return 1;
+  }
+  int n = numberOf(readTree(work));
+  for (int i = 0; i < commits; ++i) {
+    writeTree(work, state(++n));
+    progress.begun.store(n);
+    const auto stats = repository.commit(work, {}, {});
+    if (!stats) return fenced(stats.error());
+    progress.acknowledged.store(n);
+    if (const Status retained = repository.retain(2); !retained) return fenced(retained.error());
+  }
+  return 0;
+}
+
+class CheckpointCrash : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    void* memory =
+        ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    progress_ = new (memory) Progress;
+  }
+  void TearDown() override { ::munmap(progress_, sizeof(Progress)); }
+
+  pid_t startAttempt(Epoch epoch, int commits = 1'000'000) {
+    const pid_t pid = ::fork();
+    if (pid == 0) ::_exit(trainForever(dir_.path(), epoch, *progress_, commits));
+    return pid;
+  }
+  static int waitFor(pid_t pid) {
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+  }
+
+  // What a new attempt on a new machine finds is one of the states that may be there, whole.
+  void verify(Epoch epoch) {
+    const auto store = openStore("file://" + dir_.path() + "/store").value();
+    const std::string target = dir_.path() + "/verify";
+    ASSERT_TRUE(os::removeTree(target));
+    CheckpointRepository repository(*store, kPrefix, epoch, static_cast<std::uint32_t>(epoch));
+    const auto restored = repository.restore(target);
+    ASSERT_TRUE(restored) << restored.error().message;
+    EXPECT_THAT(restored->fallbacks, ::testing::IsEmpty());
+    const Tree tree = readTree(target);
+    const int n = numberOf(tree);
+    EXPECT_GE(n, progress_->acknowledged.load());
+    EXPECT_LE(n, progress_->begun.load());
+    if (n > 0) {
+      EXPECT_EQ(tree, state(n));
+    } else {
+      EXPECT_TRUE(tree.empty());
+    }
+    ASSERT_TRUE(os::removeTree(dir_.path() + "/work" + std::to_string(epoch - 1)));
+    progress_->acknowledged.store(n);
+    progress_->begun.store(n);
+  }
+
+  os::TempDir dir_ = makeDirectory();
+  Progress* progress_ = nullptr;
+};
+
+TEST_F(CheckpointCrash, RandomKillsNeverTearOrLoseAVersion) {
+  const char* more = std::getenv("BUOY_TEST_KILLS");
+  const int kills = more != nullptr ? std::atoi(more) : 200;
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  Epoch epoch = 0;
+  int killed_in_commit = 0;
+  for (int i = 0; i < kills && !HasFailure(); ++i) {
+    const pid_t pid = startAttempt(++epoch);
+    // Begin to count once it trains; then any moment of the next few commits.
+    const int target = progress_->begun.load() + 1;
+    while (progress_->begun.load() < target && ::waitpid(pid, nullptr, WNOHANG) == 0) ::sched_yield();
+    const struct timespec moment = {0, static_cast<long>(random() % 8'000'000)};
+    ::nanosleep(&moment, nullptr);
+    ASSERT_EQ(::kill(pid, SIGKILL), 0);
+    ASSERT_EQ(waitFor(pid), -SIGKILL);
+    if (progress_->begun.load() != progress_->acknowledged.load()) ++killed_in_commit;
+    verify(++epoch);
+  }
+  RecordProperty("killed_in_commit", killed_in_commit);
+  EXPECT_GT(killed_in_commit, 0);
+}
+
+TEST_F(CheckpointCrash, AReplacedAttemptThatStillRunsIsFencedAndLosesNothing) {
+  std::mt19937 random(11);
+  Epoch epoch = 0;
+  for (int i = 0; i < 40 && !HasFailure(); ++i) {
+    const pid_t old = startAttempt(++epoch);
+    const int target = progress_->begun.load() + 1;
+    while (progress_->begun.load() < target && ::waitpid(old, nullptr, WNOHANG) == 0) ::sched_yield();
+    const struct timespec moment = {0, static_cast<long>(random() % 4'000'000)};
+    ::nanosleep(&moment, nullptr);
+    // It goes on meanwhile, so what is there now is settled only by the fence, which this sets.
+    const auto store = openStore("file://" + dir_.path() + "/store").value();
+    const std::string work = dir_.path() + "/new";
+    CheckpointRepository next(*store, kPrefix, ++epoch, 1);
+    const auto restored = next.restore(work);
+    ASSERT_TRUE(restored) << restored.error().message;
+    const Tree found = readTree(work);
+    ASSERT_EQ(waitFor(old), 0) << "not fenced";
+    // Everything that it was told it saved is what we began from.
+    EXPECT_EQ(numberOf(found), progress_->acknowledged.load());
+    EXPECT_EQ(found, numberOf(found) > 0 ? state(numberOf(found)) : Tree{});
+    progress_->begun.store(progress_->acknowledged.load());
+  }
+}
+
+// The program that the next test runs: crash points are read from the environment once a process.
+TEST(CheckpointCrashChild, DISABLED_Train) {
+  const char* directory = std::getenv("BUOY_TEST_DIRECTORY");
+  ASSERT_NE(directory, nullptr);
+  const auto fd = os::openFile(std::string(directory) + "/progress", O_RDWR).value();
+  void* memory = ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  const Epoch epoch = std::strtoull(std::getenv("BUOY_TEST_EPOCH"), nullptr, 10);
+  EXPECT_EQ(trainForever(directory, epoch, *static_cast<Progress*>(memory), 6), 0);
+}
+
+int runChild(const std::string& directory, Epoch epoch, const std::string& crash_at) {
+  return inChild([&] {
+    ::setenv("BUOY_TEST_DIRECTORY", directory.c_str(), 1);
+    ::setenv("BUOY_TEST_EPOCH", std::to_string(epoch).c_str(), 1);
+    ::setenv("BUOY_CRASH_AT", crash_at.c_str(), 1);
+    const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    ::dup2(null, STDOUT_FILENO);
+    ::execl("/proc/self/exe", "objstore_test", "--gtest_filter=CheckpointCrashChild.*",
+            "--gtest_also_run_disabled_tests", static_cast<char*>(nullptr));
+    return 127;
+  });
+}
+
+TEST_F(CheckpointCrash, EveryCrashPoint) {
+  // Progress in a file, as the child is another program.
+  const std::string path = dir_.path() + "/progress";
+  writeFile(path, std::string(sizeof(Progress), '\0'));
+  const auto fd = os::openFile(path, O_RDWR).value();
+  void* memory = ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  ::munmap(progress_, sizeof(Progress));
+  progress_ = new (memory) Progress;
+  Epoch epoch = 0;
+  for (const char* point :
+       {"objstore.temp_written", "objstore.object_written", "objstore.object_named", "objstore.before_slot",
+        "objstore.after_slot", "objstore.gc_step", "objstore.before_restored"}) {
+    for (int pass = 1; pass <= 12; pass += pass < 4 ? 1 : 4) {
+      SCOPED_TRACE(std::string(point) + ":" + std::to_string(pass));
+      const int status = runChild(dir_.path(), ++epoch, std::string(point) + ":" + std::to_string(pass));
+      // Some points are not passed so often in six commits.
+      ASSERT_TRUE(status == -SIGKILL || (status == 0 && pass > 3)) << status;
+      verify(++epoch);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace buoy::objstore
