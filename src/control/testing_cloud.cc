@@ -41,7 +41,8 @@ class FakeCloud::Provider final : public cloud::Provider {
   void reclaim(MachineId machine, Duration) override { end(machine, engine::GoneReason::reclaimed); }
   Result<std::vector<cloud::ListedMachine>> list() override {
     std::vector<cloud::ListedMachine> listed;
-    for (const MachineId machine : cloud_.alive()) listed.push_back({machine, "fake-" + machine.toString(), true});
+    for (const MachineId machine : cloud_.alive())
+      listed.push_back({machine, "fake-" + machine.toString(), true});
     return listed;
   }
 
@@ -62,15 +63,17 @@ FakeCloud::FakeCloud(std::string directory) : directory_(std::move(directory)) {
 }
 
 ProviderFactory FakeCloud::factory() {
-  return [this](const ProviderContext& context) -> Result<std::map<std::string, std::unique_ptr<cloud::Provider>>> {
-    {
-      const std::lock_guard lock(mutex_);
-      sink_ = context.sink;
-    }
-    std::map<std::string, std::unique_ptr<cloud::Provider>> providers;
-    providers.emplace("local", std::make_unique<Provider>(*this));
-    return providers;
-  };
+  return
+      [this](
+          const ProviderContext& context) -> Result<std::map<std::string, std::unique_ptr<cloud::Provider>>> {
+        {
+          const std::lock_guard lock(mutex_);
+          sink_ = context.sink;
+        }
+        std::map<std::string, std::unique_ptr<cloud::Provider>> providers;
+        providers.emplace("local", std::make_unique<Provider>(*this));
+        return providers;
+      };
 }
 
 void FakeCloud::emit(engine::Event event) {
@@ -82,7 +85,9 @@ void FakeCloud::emit(engine::Event event) {
   if (sink) sink(std::move(event));
 }
 
-bool FakeCloud::exists(MachineId machine) { return std::filesystem::exists(path(machine)); }
+bool FakeCloud::exists(MachineId machine) {
+  return std::filesystem::exists(path(machine));
+}
 
 std::vector<MachineId> FakeCloud::alive() {
   std::vector<MachineId> machines;
@@ -108,7 +113,8 @@ api::AgentConfig FakeCloud::waitForMachine(const std::set<MachineId>& known) {
 
 void FakeCloud::waitForEnd(MachineId machine) {
   std::unique_lock lock(mutex_);
-  EXPECT_TRUE(changed_.wait_for(lock, kLimit, [&] { return !exists(machine); })) << machine.toString() << " goes on";
+  EXPECT_TRUE(changed_.wait_for(lock, kLimit, [&] { return !exists(machine); }))
+      << machine.toString() << " goes on";
 }
 
 int FakeCloud::launches(MachineId machine) {
@@ -116,7 +122,9 @@ int FakeCloud::launches(MachineId machine) {
   return text ? static_cast<int>(text->size()) : 0;
 }
 
-void FakeCloud::addOrphan(MachineId machine) { EXPECT_TRUE(os::createFileExclusive(path(machine), "{}")); }
+void FakeCloud::addOrphan(MachineId machine) {
+  EXPECT_TRUE(os::createFileExclusive(path(machine), "{}"));
+}
 
 void FakeCloud::vanish(MachineId machine) {
   std::filesystem::remove(path(machine));
@@ -138,8 +146,8 @@ Result<net::Response> FakeAgent::call(std::string method, std::string target, st
 }
 
 Result<api::DirectiveMessage> FakeAgent::hello() {
-  BUOY_TRY(const net::Response response, call("POST", "/v1/agent/hello",
-                                              api::toJson(api::Hello{config_.machine, "test", "127.0.0.1"})));
+  BUOY_TRY(const net::Response response,
+           call("POST", "/v1/agent/hello", api::toJson(api::Hello{config_.machine, "test", "127.0.0.1"})));
   if (response.status != 200) return fail(api::errorFromAnswer(response.status, response.body));
   BUOY_TRY(const api::DirectiveMessage message, api::parseDirectiveMessage(response.body));
   seen_ = message.generation;
@@ -151,7 +159,8 @@ Result<api::DirectiveMessage> FakeAgent::await(engine::Directive::Kind kind) {
   BUOY_TRY(api::DirectiveMessage message, hello());
   const auto deadline = std::chrono::steady_clock::now() + kLimit;
   while (message.directive.kind != kind) {
-    if (std::chrono::steady_clock::now() > deadline) return fail(ErrorCode::deadline_exceeded, "no such directive");
+    if (std::chrono::steady_clock::now() > deadline)
+      return fail(ErrorCode::deadline_exceeded, "no such directive");
     BUOY_TRY(const net::Response response,
              call("GET", "/v1/agent/directive?wait=10&seen=" + std::to_string(seen_), {}));
     if (response.status == 204) continue;
@@ -196,7 +205,8 @@ void FakeAgent::runToTheEnd(const std::vector<std::string>& lines, int code) {
   const net::Response first = log(work_, 0, bytes);
   EXPECT_TRUE(first.status == 200 || first.status == 409) << first.status << first.body;
   api::ReportMessage message = aboutWork();
-  message.phases = {{engine::MemberPhase::preparing, Duration{3}}, {engine::MemberPhase::running, Duration{2}}};
+  message.phases = {{engine::MemberPhase::preparing, Duration{3}},
+                    {engine::MemberPhase::running, Duration{2}}};
   message.events = {"prepared"};
   message.events_from = 1;
   message.metrics = {{"loss", 0.5, Duration{1}, 1}};

@@ -28,7 +28,7 @@ class FakeCloud {
   std::vector<MachineId> alive();
   int launches(MachineId machine);  // calls of launch() that made it: never more than one
   void addOrphan(MachineId machine);
-  void vanish(MachineId machine);   // as by SIGKILL: the provider hears of it
+  void vanish(MachineId machine);  // as by SIGKILL: the provider hears of it
 
  private:
   class Provider;
@@ -53,7 +53,8 @@ class FakeAgent {
   net::Response report(const api::ReportMessage& message);
   net::Response log(const engine::Directive& work, std::uint64_t offset, std::string bytes);
   api::ReportMessage aboutWork() const;  // an empty report of the last run directive
-  // What a machine does with a job that prints `lines` and exits with `code`; ends with the machine's shutdown.
+  // What a machine does with a job that prints `lines` and exits with `code`; ends with the machine's
+  // shutdown.
   void runToTheEnd(const std::vector<std::string>& lines, int code);
 
   const api::AgentConfig& config() const { return config_; }

@@ -1,0 +1,77 @@
+#include "control/catalog.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace buoy::control {
+namespace {
+
+using testing::HasSubstr;
+
+engine::Pool makePool(std::string name, std::int32_t milli_cpus, std::int32_t max_machines = 0) {
+  engine::Pool pool;
+  pool.name = std::move(name);
+  pool.types = {{"small", {milli_cpus / 2, 0, ByteCount{1u << 29}}, {}, {}},
+                {"large", {milli_cpus, 0, ByteCount{1u << 30}}, {}, {}}};
+  pool.max_machines = max_machines;
+  return pool;
+}
+
+class AdmissionTest : public testing::Test {
+ protected:
+  std::string why() {
+    const auto problems = checkAdmission(view_, request_);
+    return problems.empty() ? "" : problems.front().field + ": " + problems.front().message;
+  }
+  Catalog::View view_{{makePool("small", 1000, 2), makePool("big", 8000)},
+                      {{"default", 0, {"small", "big"}, false}}};
+  engine::JobRequest request_;
+};
+
+TEST_F(AdmissionTest, OnePoolThatFitsIsEnough) {
+  EXPECT_EQ(why(), "");
+  request_.resources.milli_cpus = 4000;
+  EXPECT_EQ(why(), "");
+  request_.machines = 100;
+  EXPECT_EQ(why(), "") << "the big pool has no limit";
+}
+
+TEST_F(AdmissionTest, TooLargeNamesTheLargest) {
+  request_.resources.milli_cpus = 9500;
+  request_.pools = {"big"};
+  EXPECT_EQ(why(),
+            "resources: no machine type of pool 'big' has 9.50 CPUs, 0 B; the largest, 'large', has 8 CPUs, "
+            "1.0 GiB");
+  request_.resources = {1000, 2, {}};
+  EXPECT_THAT(why(), HasSubstr("2 GPUs"));
+}
+
+TEST_F(AdmissionTest, UnknownNamesAreSuggested) {
+  request_.pools = {"big", "smal"};
+  EXPECT_EQ(why(), "pools: there is no pool 'smal'; did you mean 'small'?");
+  request_.queue = "night";
+  EXPECT_EQ(why(), "queue: there is no queue 'night'; known: default");
+}
+
+TEST_F(AdmissionTest, LimitsAndMarketsAreChecked) {
+  request_.pools = {"small"};
+  request_.machines = 3;
+  EXPECT_EQ(why(), "machines: 3 are more than pool 'small' may have: 2");
+  request_.machines = 1;
+  view_.pools[0].spot = false;
+  request_.spot = engine::SpotPreference::only;
+  EXPECT_EQ(why(), "spot: pool 'small' offers no spot machines");
+  view_.pools[0].types.clear();
+  EXPECT_THAT(why(), HasSubstr("no machine types"));
+  view_.queues[0].pools.clear();
+  request_.pools.clear();
+  EXPECT_EQ(why(), "queue: queue 'default' has no pools");
+}
+
+TEST_F(AdmissionTest, AQueuesPoolsMustExist) {
+  EXPECT_TRUE(checkQueue(view_, view_.queues[0]).empty());
+  EXPECT_EQ(checkQueue(view_, {"q", 0, {"big", "bgi"}, false}).size(), 1u);
+}
+
+}  // namespace
+}  // namespace buoy::control

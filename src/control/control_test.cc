@@ -1,0 +1,548 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "api/views.h"
+#include "base/strings.h"
+#include "control/control_plane.h"
+#include "control/testing_cloud.h"
+#include "objstore/object_store.h"
+#include "os/crash_point.h"
+#include "os/files.h"
+#include "os/system_clock.h"
+#include "schedule/spot_first.h"
+
+namespace buoy::control {
+namespace {
+
+using engine::Directive;
+using engine::MemberPhase;
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr std::chrono::seconds kLimit{60};
+
+// Runs with the system's clock and can be moved on.
+class MovableClock final : public Clock {
+ public:
+  MovableClock(Time not_before, std::atomic<std::int64_t>& ahead) : real_(not_before), ahead_(ahead) {}
+  Time now() const override { return real_.now() + Duration{ahead_.load()}; }
+
+ private:
+  os::SystemClock real_;
+  std::atomic<std::int64_t>& ahead_;
+};
+
+// A control plane on a state directory that outlives it.
+class Harness {
+ public:
+  explicit Harness(std::string directory) : directory_(std::move(directory)), cloud_(directory_ + "/cloud") {
+    engine::Pool pool;
+    pool.name = "local";
+    pool.provider = "local";
+    pool.types = {{"small", {1000, 0, ByteCount{1u << 30}}, {1'000'000'000}, {300'000'000}}};
+    pool.max_machines = 2;
+    options_.config.pools = {pool};
+    options_.config.queues = {{"default", 0, {"local"}, false}};
+    options_.state_dir = directory_ + "/state";
+    options_.policy = &policy_;
+    options_.providers = cloud_.factory();
+    options_.clock = [this](Time not_before) { return std::make_unique<MovableClock>(not_before, ahead_); };
+  }
+
+  void start() {
+    auto plane = ControlPlane::start(options_);
+    ASSERT_TRUE(plane) << plane.error().message;
+    plane_ = std::move(*plane);
+  }
+  void stop() { plane_.reset(); }
+  void restart() {
+    stop();
+    start();
+  }
+  void advance(Duration by) {
+    ahead_ += by.count();
+    plane_->wake();
+  }
+
+  net::Response call(std::string method, std::string target, std::string body = {}) {
+    const auto client =
+        net::makeClient(*net::parseEndpoint("unix:" + options_.state_dir + "/server.sock"), {});
+    net::Request request;
+    request.method = std::move(method);
+    request.target = std::move(target);
+    request.body = std::move(body);
+    const auto response = client->send(request, kLimit);
+    EXPECT_TRUE(response) << response.error().message;
+    return response ? *response : net::Response{};
+  }
+  json get(const std::string& target) {
+    const net::Response response = call("GET", target);
+    EXPECT_EQ(response.status, 200) << target << ": " << response.body;
+    return json::parse(response.body, nullptr, false);
+  }
+  net::Response trySubmit(const std::string& name, const std::string& request_id = {},
+                          const std::string& more = {}) {
+    return call("POST", "/v1/jobs",
+                R"({"spec":{"name":")" + name + R"(","run":"true")" + more + "}" +
+                    (request_id.empty() ? "" : R"(,"request_id":")" + request_id + "\"") + "}");
+  }
+  std::string submit(const std::string& name, const std::string& request_id = {},
+                     const std::string& more = {}) {
+    const net::Response response = trySubmit(name, request_id, more);
+    EXPECT_EQ(response.status, 201) << response.body;
+    return json::parse(response.body, nullptr, false).value("job", "");
+  }
+  // All lines of a stream, which ends when the job does (follow) or at once.
+  std::vector<json> stream(const std::string& target) {
+    const auto client =
+        net::makeClient(*net::parseEndpoint("unix:" + options_.state_dir + "/server.sock"), {});
+    net::Request request;
+    request.method = "GET";
+    request.target = target;
+    std::string body;
+    const auto response = client->stream(request, kLimit, [&](std::string_view piece) {
+      body += piece;
+      return true;
+    });
+    EXPECT_TRUE(response) << response.error().message;
+    std::vector<json> lines;
+    for (const std::string_view line : split(body, '\n')) {
+      if (!line.empty()) lines.push_back(json::parse(line));
+    }
+    return lines;
+  }
+  std::vector<std::string> log(const std::string& job, const std::string& query = "") {
+    std::vector<std::string> texts;
+    for (const json& line : stream("/v1/jobs/" + job + "/logs?" + query)) texts.push_back(line["text"]);
+    return texts;
+  }
+  // Waits for the job's end.
+  json finished(const std::string& job) {
+    stream("/v1/jobs/" + job + "/events?follow=1");
+    return get("/v1/jobs/" + job);
+  }
+
+  std::string directory_;
+  FakeCloud cloud_;
+  schedule::SpotFirst policy_;
+  std::atomic<std::int64_t> ahead_ = 0;
+  ControlOptions options_;
+  std::unique_ptr<ControlPlane> plane_;
+};
+
+class ControlTest : public testing::Test {
+ protected:
+  void SetUp() override { plane_.start(); }
+  os::TempDir dir_ = *os::TempDir::create("buoy-control-");
+  Harness plane_{dir_.path()};
+};
+
+TEST_F(ControlTest, AJobRunsFromSubmitToItsEnd) {
+  const std::string job = plane_.submit("hello");
+  FakeAgent agent(plane_.cloud_.waitForMachine());
+  agent.runToTheEnd({"one", "two"}, 0);
+  const json view = plane_.finished(job);
+  EXPECT_EQ(view["phase"], "succeeded");
+  EXPECT_EQ(view["exit_code"], 0);
+  EXPECT_EQ(view["spec"]["run"], "true");
+  EXPECT_EQ(view["metrics"][0]["name"], "loss");
+  EXPECT_THAT(plane_.log("hello"), ElementsAre("one", "two"));
+  plane_.cloud_.waitForEnd(agent.config().machine);
+  EXPECT_EQ(plane_.get("/v1/jobs")["counts"]["finished"], 1);
+  EXPECT_EQ(plane_.get("/v1/jobs?finished=false")["jobs"].size(), 0u);
+}
+
+TEST_F(ControlTest, TheAgentIsToldWhatToRun) {
+  plane_.submit("hello", "", R"(,"env":{"A":"b"})");
+  FakeAgent agent(plane_.cloud_.waitForMachine());
+  const auto message = agent.await(Directive::Kind::run);
+  ASSERT_TRUE(message) << message.error().message;
+  EXPECT_EQ(json::parse(message->spec)["env"]["A"], "b");
+  EXPECT_EQ(message->store_prefix, agent.config().cluster + "/j1");
+  EXPECT_EQ(message->directive.attempt, 1u);
+}
+
+TEST_F(ControlTest, TheSameRequestIsTheSameJob) {
+  const std::string job = plane_.submit("one", "r1");
+  EXPECT_EQ(plane_.submit("one", "r1"), job);
+  const net::Response other = plane_.trySubmit("two", "r1");
+  EXPECT_EQ(other.status, 409) << other.body;
+  plane_.restart();
+  EXPECT_EQ(plane_.submit("one", "r1"), job);
+  EXPECT_EQ(plane_.get("/v1/jobs")["jobs"].size(), 1u);
+}
+
+TEST_F(ControlTest, TheSameRequestManyTimesAtOnceIsOneJob) {
+  std::vector<std::jthread> clients;
+  std::array<std::string, 8> jobs;
+  for (std::string& job : jobs) clients.emplace_back([&] { job = plane_.submit("one", "r1"); });
+  clients.clear();
+  EXPECT_THAT(jobs, testing::Each(jobs[0]));
+  EXPECT_EQ(plane_.get("/v1/jobs")["jobs"].size(), 1u);
+}
+
+TEST_F(ControlTest, ImpossibleJobsAreRefusedWithTheReason) {
+  const auto refused = [&](const std::string& more) {
+    const net::Response response = plane_.trySubmit("x", "", more);
+    EXPECT_EQ(response.status, 400) << response.body;
+    return response.body;
+  };
+  EXPECT_THAT(refused(R"(,"queue":"defualt")"), HasSubstr("did you mean 'default'?"));
+  EXPECT_THAT(refused(R"(,"pools":["locl"])"), HasSubstr("did you mean 'local'?"));
+  EXPECT_THAT(refused(R"(,"resources":{"cpus":64})"), HasSubstr("the largest, 'small', has 1 CPUs"));
+  EXPECT_THAT(refused(R"(,"machines":3)"), HasSubstr("more than pool 'local' may have: 2"));
+  EXPECT_THAT(refused(R"(,"colour":"red")"), HasSubstr("colour"));
+  EXPECT_EQ(plane_.call("POST", "/v1/jobs", "{").status, 400);
+  EXPECT_EQ(plane_.get("/v1/jobs")["jobs"].size(), 0u) << "nothing changed";
+}
+
+TEST_F(ControlTest, UnknownThingsAreNotFound) {
+  for (const char* target : {"/v1/jobs/j99", "/v1/jobs/nobody", "/v1/jobs/j99/logs", "/v1/jobs/j99/events",
+                             "/v1/machines/m9", "/v1/machines/x", "/v1/nothing", "/"}) {
+    EXPECT_EQ(plane_.call("GET", target).status, 404) << target;
+  }
+  EXPECT_EQ(plane_.call("DELETE", "/v1/jobs").status, 405);
+  EXPECT_EQ(plane_.call("POST", "/v1/jobs/j99/cancel").status, 404);
+  EXPECT_EQ(plane_.call("GET", "/v1/jobs?limit=0").status, 400);
+  EXPECT_EQ(plane_.call("GET", "/v1/jobs?before=7").status, 400);
+}
+
+TEST_F(ControlTest, CancelIsHarmlessWhenRepeated) {
+  const std::string job = plane_.submit("one");
+  FakeAgent agent(plane_.cloud_.waitForMachine());
+  ASSERT_TRUE(agent.await(Directive::Kind::run));
+  EXPECT_EQ(plane_.call("POST", "/v1/jobs/" + job + "/cancel").status, 200);
+  ASSERT_TRUE(agent.await(Directive::Kind::stop));
+  api::ReportMessage message = agent.aboutWork();
+  message.phases = {{MemberPhase::done, Duration{0}}};
+  message.result = engine::MemberResult{engine::MemberResult::Kind::stopped, 0, ""};
+  EXPECT_EQ(agent.report(message).status, 200);
+  EXPECT_EQ(plane_.finished(job)["phase"], "cancelled");
+  EXPECT_EQ(plane_.call("POST", "/v1/jobs/" + job + "/cancel").status, 200);
+}
+
+TEST_F(ControlTest, ARunningJobSurvivesARestartUntouched) {
+  const std::string job = plane_.submit("one");
+  FakeAgent agent(plane_.cloud_.waitForMachine());
+  const auto work = agent.await(Directive::Kind::run);
+  ASSERT_TRUE(work);
+  EXPECT_EQ(agent.log(work->directive, 0, "1 o before\n").status, 200);
+  api::ReportMessage message = agent.aboutWork();
+  message.phases = {{MemberPhase::running, Duration{1}}};
+  EXPECT_EQ(agent.report(message).status, 200);
+  plane_.restart();
+  const auto again = agent.await(Directive::Kind::run);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->directive.epoch, work->directive.epoch);
+  EXPECT_GT(again->generation, work->generation);
+  agent.runToTheEnd({}, 0);
+  const json view = plane_.finished(job);
+  EXPECT_EQ(view["attempts"], 1);
+  EXPECT_EQ(plane_.cloud_.launches(agent.config().machine), 1);
+  EXPECT_THAT(plane_.log(job), ElementsAre("before"));
+}
+
+TEST_F(ControlTest, LogsAreKeptOnceHoweverOftenTheyAreSent) {
+  const std::string job = plane_.submit("one");
+  FakeAgent agent(plane_.cloud_.waitForMachine());
+  const auto work = agent.await(Directive::Kind::run);
+  ASSERT_TRUE(work);
+  EXPECT_EQ(agent.log(work->directive, 0, "1 o a\n2 e b\n").status, 200);
+  const net::Response wrong = agent.log(work->directive, 6, "2 e b\n3 o c\n");
+  EXPECT_EQ(wrong.status, 409);
+  EXPECT_EQ(json::parse(wrong.body)["size"], 12);
+  plane_.restart();
+  EXPECT_EQ(agent.log(work->directive, 12, "3 o c\n").status, 200);
+  const auto lines = plane_.stream("/v1/jobs/" + job + "/logs");
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[1]["stream"], "stderr");
+  EXPECT_THAT(plane_.log(job, "from=" + lines[1]["cursor"].get<std::string>()), ElementsAre("c"));
+  EXPECT_THAT(plane_.log(job, "tail=2"), ElementsAre("b", "c"));
+  Directive other = work->directive;
+  other.job = JobId{77};
+  EXPECT_EQ(agent.log(other, 0, "1 o x\n").status, 409) << "not its job";
+}
+
+TEST_F(ControlTest, FollowersSeeEveryLineAndEndWithTheJob) {
+  const std::string job = plane_.submit("one");
+  std::vector<std::string> seen;
+  std::jthread follower([&] { seen = plane_.log(job, "follow=1"); });
+  FakeAgent agent(plane_.cloud_.waitForMachine());
+  const auto work = agent.await(Directive::Kind::run);
+  ASSERT_TRUE(work);
+  std::uint64_t offset = 0;
+  for (int n = 0; n < 200; ++n) {
+    const std::string line = "1 o line " + std::to_string(n) + "\n";
+    ASSERT_EQ(agent.log(work->directive, offset, line).status, 200);
+    offset += line.size();
+  }
+  api::ReportMessage message = agent.aboutWork();
+  message.phases = {{MemberPhase::running, Duration{1}}, {MemberPhase::done, Duration{0}}};
+  message.result = engine::MemberResult{};
+  EXPECT_EQ(agent.report(message).status, 200);
+  follower.join();
+  ASSERT_EQ(seen.size(), 200u);
+  EXPECT_EQ(seen[199], "line 199");
+}
+
+TEST_F(ControlTest, ALateHeartbeatLeavesTheJobAlone) {
+  const std::string job = plane_.submit("one");
+  FakeAgent agent(plane_.cloud_.waitForMachine());
+  ASSERT_TRUE(agent.await(Directive::Kind::run));
+  api::ReportMessage message = agent.aboutWork();
+  message.phases = {{MemberPhase::running, Duration{1}}};
+  EXPECT_EQ(agent.report(message).status, 200);
+  plane_.advance(std::chrono::minutes{10});
+  EXPECT_EQ(agent.report(message).status, 200);
+  agent.runToTheEnd({}, 0);
+  const json view = plane_.finished(job);
+  EXPECT_EQ(view["phase"], "succeeded");
+  EXPECT_EQ(view["attempts"], 1);
+}
+
+TEST_F(ControlTest, AReplacedAgentIsRefused) {
+  const std::string job = plane_.submit("one");
+  FakeAgent old(plane_.cloud_.waitForMachine());
+  const auto work = old.await(Directive::Kind::run);
+  ASSERT_TRUE(work);
+  api::ReportMessage message = old.aboutWork();
+  message.phases = {{MemberPhase::running, Duration{1}}};
+  EXPECT_EQ(old.report(message).status, 200);
+  plane_.cloud_.vanish(old.config().machine);
+  FakeAgent next(plane_.cloud_.waitForMachine({old.config().machine}));
+  ASSERT_TRUE(next.await(Directive::Kind::run));
+  message.result = engine::MemberResult{};
+  EXPECT_EQ(old.report(message).status, 403);
+  EXPECT_EQ(old.log(work->directive, 0, "1 o late\n").status, 403);
+  // A machine that is still there, but tells of an epoch that is over.
+  message = next.aboutWork();
+  message.epoch = work->directive.epoch;
+  message.result = engine::MemberResult{};
+  EXPECT_EQ(next.report(message).status, 409);
+  next.runToTheEnd({}, 0);
+  const json view = plane_.finished(job);
+  EXPECT_EQ(view["phase"], "succeeded");
+  EXPECT_EQ(view["attempts"], 2);
+}
+
+TEST_F(ControlTest, TokensOfMachinesAndPeopleAreKeptApart) {
+  plane_.submit("one");
+  api::AgentConfig config = plane_.cloud_.waitForMachine();
+  FakeAgent agent(config);
+  ASSERT_TRUE(agent.hello());
+  config.token = "m1.0000000000000000000000000000000000000000000000000000000000000000";
+  EXPECT_EQ(FakeAgent(config).hello().error().code, ErrorCode::unauthenticated);
+  config.token = "";
+  EXPECT_EQ(FakeAgent(config).hello().error().code, ErrorCode::unauthenticated);
+}
+
+TEST_F(ControlTest, TcpNeedsATokenAndTls) {
+  plane_.options_.listen = {{"127.0.0.1", 0}};
+  plane_.restart();
+  const auto endpoint = net::parseEndpoint(plane_.plane_->endpoints().at(1));
+  ASSERT_TRUE(endpoint);
+  EXPECT_EQ(endpoint->kind, net::Endpoint::Kind::tls);
+  net::Request request;
+  request.method = "GET";
+  request.target = "/v1/jobs";
+  net::ClientOptions options;
+  options.pinned_fingerprint = plane_.plane_->fingerprint();
+  EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kLimit)->status, 401);
+  options.bearer_token = std::string(trim(*os::readFile(plane_.options_.state_dir + "/token")));
+  EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kLimit)->status, 200);
+  const json made = json::parse(plane_.call("POST", "/v1/server/tokens").body);
+  options.bearer_token = made["token"];
+  EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kLimit)->status, 200);
+  options.bearer_token += "x";
+  EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kLimit)->status, 401);
+}
+
+TEST_F(ControlTest, OrphansAreEndedAndOthersAdopted) {
+  plane_.submit("one");
+  const MachineId machine = plane_.cloud_.waitForMachine().machine;
+  plane_.stop();
+  plane_.cloud_.addOrphan(MachineId{999});
+  plane_.start();
+  plane_.cloud_.waitForEnd(MachineId{999});
+  EXPECT_THAT(plane_.cloud_.alive(), ElementsAre(machine));
+  EXPECT_EQ(plane_.cloud_.launches(machine), 1);
+}
+
+TEST_F(ControlTest, ASecondServerIsRefused) {
+  const auto second = ControlPlane::start(plane_.options_);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::failed_precondition);
+  EXPECT_THAT(second.error().message, HasSubstr(std::to_string(::getpid())));
+  EXPECT_EQ(plane_.call("GET", "/v1/server").status, 200) << "the first one goes on";
+}
+
+TEST_F(ControlTest, BlobsAreCheckedAndKeptOnce) {
+  const std::string content = "source";
+  const std::string hash = objstore::sha256Hex(content);
+  const std::string other(64, 'a');
+  const std::string ask = R"({"hashes":[")" + hash + R"(",")" + other + R"("]})";
+  EXPECT_EQ(plane_.call("PUT", "/v1/blobs/" + other, content).status, 400);
+  EXPECT_EQ(plane_.call("PUT", "/v1/blobs/nonsense", content).status, 400);
+  EXPECT_EQ(json::parse(plane_.call("POST", "/v1/blobs/missing", ask).body)["missing"].size(), 2u);
+  EXPECT_EQ(plane_.call("PUT", "/v1/blobs/" + hash, content).status, 204);
+  EXPECT_EQ(plane_.call("PUT", "/v1/blobs/" + hash, content).status, 204);
+  EXPECT_EQ(json::parse(plane_.call("POST", "/v1/blobs/missing", ask).body)["missing"], json::array({other}));
+}
+
+TEST_F(ControlTest, OutputsAreListedAndFetched) {
+  const std::string job = plane_.submit("one");
+  const auto objects = objstore::openStore("file://" + plane_.options_.state_dir + "/store");
+  const std::string cluster = plane_.get("/v1/server")["cluster"];
+  ASSERT_TRUE((*objects)->put(cluster + "/" + job + "/outputs/dir/model.pt", "weights"));
+  EXPECT_EQ(plane_.get("/v1/jobs/one/outputs")["outputs"][0]["path"], "dir/model.pt");
+  EXPECT_EQ(plane_.call("GET", "/v1/jobs/one/outputs/dir/model.pt").body, "weights");
+  EXPECT_EQ(plane_.call("GET", "/v1/jobs/one/outputs/none").status, 404);
+  EXPECT_GE(plane_.call("GET", "/v1/jobs/one/outputs/../../secret").status, 400);
+}
+
+TEST_F(ControlTest, PoolsAndQueuesCanBeChanged) {
+  json pool = plane_.get("/v1/pools")["pools"][0];
+  EXPECT_EQ(pool["name"], "local");
+  EXPECT_EQ(plane_.get("/v1/queues")["queues"][0]["unfinished"], 0);
+  pool["max_machines"] = 5;
+  EXPECT_EQ(plane_.call("PUT", "/v1/pools/local", pool.dump()).status, 200);
+  EXPECT_EQ(plane_.call("PUT", "/v1/pools/other", pool.dump()).status, 400);
+  plane_.restart();
+  EXPECT_EQ(plane_.get("/v1/pools")["pools"][0]["max_machines"], 5)
+      << "an unchanged configuration is not put again";
+  EXPECT_EQ(plane_.call("PUT", "/v1/queues/fast", R"({"name":"fast","priority":9,"pools":["local"]})").status,
+            200);
+  const net::Response unknown = plane_.call("PUT", "/v1/queues/fast", R"({"name":"fast","pools":["locla"]})");
+  EXPECT_EQ(unknown.status, 400);
+  EXPECT_THAT(unknown.body, HasSubstr("did you mean 'local'?"));
+  plane_.submit("one", "", R"(,"queue":"fast")");
+}
+
+TEST_F(ControlTest, AMachineIsHeldOpenAndClosed) {
+  const net::Response opened = plane_.call(
+      "POST", "/v1/machines", R"({"pool":"local","market":"spot","resources":{"cpus":1},"holder":"me"})");
+  ASSERT_EQ(opened.status, 201) << opened.body;
+  const std::string machine = json::parse(opened.body)["id"];
+  const api::AgentConfig config = plane_.cloud_.waitForMachine();
+  EXPECT_EQ(config.machine.toString(), machine);
+  EXPECT_EQ(plane_.get("/v1/machines")["machines"].size(), 1u);
+  EXPECT_EQ(plane_.call("DELETE", "/v1/machines/" + machine).status, 200);
+  plane_.cloud_.waitForEnd(config.machine);
+}
+
+TEST_F(ControlTest, TheDocumentOfTheApiIsServed) {
+  EXPECT_TRUE(plane_.get("/v1/openapi.json").contains("openapi"));
+}
+
+TEST_F(ControlTest, StopIsAskedForThroughTheApi) {
+  std::atomic<bool> asked = false;
+  plane_.options_.on_stop_requested = [&] {
+    asked = true;
+    asked.notify_all();
+  };
+  plane_.restart();
+  EXPECT_EQ(plane_.call("POST", "/v1/server/stop").status, 202);
+  asked.wait(false);
+}
+
+// A limit on file sizes stands in for a full disk.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FullDisk() { free(); }
+  void free() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(ControlTest, AFullDiskIsSaidAndNothingIsLostWhenThereIsRoomAgain) {
+  plane_.submit("before");
+  net::Response refused;
+  {
+    FullDisk disk(4096);
+    refused = plane_.trySubmit("meanwhile", "r1");
+    EXPECT_EQ(plane_.get("/v1/jobs")["jobs"].size(), 1u) << "reads go on";
+  }
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_THAT(refused.body, HasSubstr("storage is full"));
+  // The same request again: one job, whether the first one took effect or not.
+  net::Response accepted;
+  const auto deadline = std::chrono::steady_clock::now() + kLimit;
+  do {
+    accepted = plane_.trySubmit("meanwhile", "r1");
+  } while (accepted.status == 503 && std::chrono::steady_clock::now() < deadline);
+  EXPECT_EQ(accepted.status, 201) << accepted.body;
+  EXPECT_EQ(plane_.get("/v1/jobs")["jobs"].size(), 2u);
+  plane_.restart();
+  EXPECT_EQ(plane_.get("/v1/jobs")["jobs"].size(), 2u);
+}
+
+// The whole life of a job, written so that it can be continued by another process at any point.
+void liveALife(const std::string& directory) {
+  Harness plane(directory);
+  plane.start();
+  const std::string job = plane.submit("life", "once");
+  if (plane.get("/v1/jobs/" + job)["phase"] != "succeeded") {
+    FakeAgent agent(plane.cloud_.waitForMachine());
+    agent.runToTheEnd({"one", "two", "three"}, 0);
+  }
+  const json view = plane.finished(job);
+  EXPECT_EQ(view["phase"], "succeeded");
+  EXPECT_EQ(view["attempts"], 1);
+  EXPECT_EQ(plane.get("/v1/jobs")["jobs"].size(), 1u);
+  EXPECT_THAT(plane.log(job), ElementsAre("one", "two", "three"));
+  plane.cloud_.waitForEnd(MachineId{1});
+  EXPECT_EQ(plane.cloud_.launches(MachineId{1}), 1);
+  EXPECT_EQ(plane.cloud_.launches(MachineId{2}), 0);
+  int told = 0;
+  for (const json& record : plane.stream("/v1/jobs/" + job + "/events"))
+    told += record["kind"] == "agent" ? 1 : 0;
+  EXPECT_EQ(told, 1);
+  const json metrics = plane.get("/v1/jobs/" + job + "/metrics")["metrics"];
+  ASSERT_EQ(metrics.size(), 1u);
+  EXPECT_EQ(metrics[0]["points"].size(), 1u);
+}
+
+class CrashTest : public testing::TestWithParam<std::tuple<const char*, int>> {};
+
+// The killed process is this program again (a "threadsafe" death test), told by its environment where and
+// when to die.
+TEST_P(CrashTest, NothingIsLostAndNothingRunsTwice) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  constexpr const char* kDirectory = "BUOY_CONTROL_TEST_DIRECTORY";
+  std::optional<os::TempDir> own;
+  if (std::getenv(kDirectory) == nullptr) {
+    own.emplace(*os::TempDir::create("buoy-crash-"));
+    ::setenv(kDirectory, own->path().c_str(), 1);
+  }
+  const std::string directory = std::getenv(kDirectory);
+  const auto& [point, passing] = GetParam();
+  ::setenv("BUOY_CRASH_AT", (std::string(point) + ":" + std::to_string(passing)).c_str(), 1);
+  EXPECT_EXIT(liveALife(directory), testing::KilledBySignal(SIGKILL), "");
+  ::unsetenv("BUOY_CRASH_AT");
+  ::unsetenv(kDirectory);
+  liveALife(directory);
+}
+
+INSTANTIATE_TEST_SUITE_P(Points, CrashTest,
+                         testing::Combine(testing::Values("store.before_commit", "store.after_commit",
+                                                          "control.before_actions", "control.after_actions",
+                                                          "control.before_reply"),
+                                          testing::Values(1, 3, 4, 5, 6, 7)));
+
+}  // namespace
+}  // namespace buoy::control
