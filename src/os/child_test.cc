@@ -31,7 +31,7 @@ std::string readToEnd(int fd) {
 int reap(pid_t pid) {
   int status = 0;
   EXPECT_EQ(::waitpid(pid, &status, 0), pid);
-  return exitCodeOf(status);
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 TEST(Child, RunsInItsDirectoryWithExactlyItsEnvironment) {
