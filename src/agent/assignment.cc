@@ -1,0 +1,400 @@
+#include "agent/assignment.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "agent/notice.h"
+#include "agent/outputs.h"
+#include "agent/workspace.h"
+#include "base/strings.h"
+#include "os/crash_point.h"
+#include "os/files.h"
+#include "os/log.h"
+
+namespace buoy::agent {
+namespace {
+
+using engine::MemberPhase;
+using Kind = engine::MemberResult::Kind;
+
+constexpr std::int32_t kOutputsLost = 74;  // EX_IOERR: the job was fine, its outputs could not be stored
+
+std::string describeExit(std::int32_t code) {
+  if (code <= 128) return code == 0 ? "" : "exit code " + std::to_string(code);
+  const char* name = ::sigabbrev_np(code - 128);
+  return strCat({"exit code ", std::to_string(code), name == nullptr ? "" : " (SIG",
+                 name == nullptr ? "" : name, name == nullptr ? "" : ")"});
+}
+
+bool mayPass(const Error& error) {
+  return error.retryable || error.code == ErrorCode::unavailable ||
+         error.code == ErrorCode::deadline_exceeded || error.code == ErrorCode::resource_exhausted;
+}
+
+std::string withoutSlashes(std::string path) {
+  while (path.starts_with("./")) path.erase(0, 2);
+  while (path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+}  // namespace
+
+Assignment::Assignment(const Machine& machine, api::DirectiveMessage message, AssignmentOptions options,
+                       std::function<void()> on_done)
+    : machine_(machine),
+      message_(std::move(message)),
+      options_(std::move(options)),
+      on_done_(std::move(on_done)),
+      paths_{machine.config.directory},
+      self_(std::make_shared<Assignment*>(this)) {}
+
+Assignment::~Assignment() {
+  *self_ = nullptr;
+  machine_.loop.cancel(kill_timer_);
+  machine_.loop.cancel(retry_timer_);
+}
+
+// ---- before the job runs
+
+void Assignment::begin() {
+  const bool begun_before = wasBegun(paths_, directive().job, directive().epoch);
+  auto spool = os::makeDirectories(paths_.logs()).and_then([this] {
+    return LogSpool::open(paths_.log(directive().job, directive().attempt, directive().rank));
+  });
+  if (!spool) {
+    machine_.reporter.begin(directive(), nullptr);
+    return endWith(Kind::machine_lost, spool.error().message);
+  }
+  const auto log = std::make_shared<LogSpool>(std::move(*spool));
+  machine_.reporter.begin(directive(), log);
+  // The process died with the agent, and what it has committed in this epoch lies behind the fence: only a
+  // new attempt may go on from there.
+  if (begun_before) return endWith(Kind::machine_lost, "the agent was started anew while the job ran");
+
+  MetricExtractor metrics;
+  const Status understood = readSpec().and_then([&]() -> Status {
+    BUOY_TRY(metrics, MetricExtractor::create(spec_.metrics));
+    return {};
+  });
+  if (!understood) return endWith(Kind::setup_failed, understood.error().message);
+  log_ = std::make_unique<JobLog>(machine_.loop, machine_.clock, machine_.reporter, log, std::move(metrics),
+                                  options_.log_backlog, [this](bool paused) {
+                                    if (supervisor_) supervisor_->pauseOutput(paused);
+                                  });
+  stage_ = Stage::preparing;
+  enter(MemberPhase::preparing);
+  setup_give_up_ = machine_.clock.now() + options_.setup_patience;
+  prepare();
+}
+
+Status Assignment::readSpec() {
+  auto parsed = api::parseJobJson(message_.spec);
+  if (!parsed) {
+    std::vector<std::string> problems;
+    for (const api::Problem& problem : parsed.error()) problems.push_back(problem.toString());
+    return fail(ErrorCode::invalid_argument, "the job's specification: " + join(problems, "; "));
+  }
+  spec_ = std::move(*parsed);
+  if (spec_.checkpoint) checkpoint_directory_ = paths_.work() + "/" + withoutSlashes(spec_.checkpoint->dir);
+  return {};
+}
+
+void Assignment::prepare() {
+  machine_.worker.submit([loop = &machine_.loop, self = self_, store = &machine_.store, paths = paths_,
+                          message = message_, spec = spec_,
+                          directory = checkpoint_directory_](const std::stop_token&) {
+    auto result = prepareMachine(paths, *store, message, spec, directory, [&] {
+      loop->post([self] {
+        if (*self != nullptr && (*self)->stage_ == Stage::preparing) (*self)->enter(MemberPhase::restoring);
+      });
+    });
+    loop->post([self, result = std::move(result)] {
+      if (*self != nullptr) (*self)->prepared(result);
+    });
+  });
+}
+
+// On the worker.
+Result<Assignment::Prepared> Assignment::prepareMachine(const MachinePaths& paths,
+                                                        objstore::ObjectStore& store,
+                                                        const api::DirectiveMessage& message,
+                                                        const api::JobSpec& spec,
+                                                        const std::string& checkpoint_directory,
+                                                        const std::function<void()>& on_restoring) {
+  const engine::Directive& directive = message.directive;
+  Prepared prepared;
+  BUOY_TRY_VOID(openWorkspace(paths, directive.job, directive.epoch));
+  if (spec.checkpoint || !spec.outputs.empty()) {
+    // First of all the fence: from here on the attempt before this one can commit nothing.
+    prepared.repository = std::make_shared<objstore::CheckpointRepository>(
+        store, message.store_prefix + "/checkpoints", directive.epoch, directive.attempt);
+    BUOY_TRY(const auto newest, prepared.repository->open());
+    // What an earlier attempt left here and never committed must not be taken for a checkpoint.
+    if (spec.checkpoint && !newest) BUOY_TRY_VOID(emptyDirectory(checkpoint_directory));
+  }
+  BUOY_TRY_VOID(fetchSources(paths, store, spec.source));
+  BUOY_TRY_VOID(linkInputs(paths, spec.inputs));
+  if (!spec.checkpoint) return prepared;
+  on_restoring();
+  BUOY_TRY(const auto restored, prepared.repository->restore(checkpoint_directory));
+  prepared.events = restored.fallbacks;
+  if (restored.manifest) {
+    prepared.restored_version = std::to_string(restored.manifest->version);
+    prepared.events.push_back(strCat({"restored version ", prepared.restored_version, " (",
+                                      formatByteCount(ByteCount{restored.bytes}), " copied)"}));
+  }
+  return prepared;
+}
+
+void Assignment::prepared(Result<Prepared> result) {
+  if (stage_ != Stage::preparing) return;  // stopped meanwhile
+  if (!result) {
+    const Error& error = result.error();
+    if (error.code == ErrorCode::failed_precondition) return endWith(Kind::fenced, error.message);
+    if (!mayPass(error)) return endWith(Kind::setup_failed, error.message);
+    if (machine_.clock.now() >= setup_give_up_) return endWith(Kind::machine_lost, error.message);
+    os::log(os::LogLevel::warn, "setup_retried", {{"error", error.message}});
+    retry_timer_ = machine_.loop.after(options_.retry_every, [this] { prepare(); });
+    return;
+  }
+  repository_ = std::move(result->repository);
+  for (const std::string& event : result->events) machine_.reporter.event(event);
+  if (const Status started = run(result->restored_version); !started) {
+    endWith(Kind::setup_failed, started.error().message);
+  }
+}
+
+// ---- while it runs
+
+Status Assignment::run(const std::string& restored_version) {
+  BUOY_TRY_VOID(watchCheckpoints());
+  supervisor_ = std::make_unique<Supervisor>(
+      machine_.loop,
+      Supervisor::Callbacks{
+          .on_output = [this](char stream, std::string_view bytes) { log_->take(stream, bytes); },
+          .on_exit = [this](int exit_code) { exited(exit_code); },
+          .on_gone = [this](int last_exit_code) { gone(last_exit_code); },
+      });
+  const auto environment = jobEnvironment({.config = machine_.config,
+                                           .directive = directive(),
+                                           .spec = spec_,
+                                           .checkpoint_directory = checkpoint_directory_,
+                                           .restored_version = restored_version,
+                                           .inherited = machine_.environment});
+  BUOY_TRY_VOID(supervisor_->start(spec_.run, paths_.work(), environment));
+  stage_ = Stage::running;
+  enter(MemberPhase::running);
+  os::log(os::LogLevel::info, "job_started",
+          {{"job", directive().job.toString()},
+           {"attempt", directive().attempt},
+           {"restored", restored_version}});
+  return {};
+}
+
+// Only rank 0 commits: its directory is the job's checkpoint.
+Status Assignment::watchCheckpoints() {
+  if (!spec_.checkpoint || directive().rank != 0) return {};
+  CheckpointSync::Options options = options_.checkpoint;
+  options.directory = checkpoint_directory_;
+  options.settle = spec_.checkpoint->settle;
+  options.keep = spec_.checkpoint->keep;
+  BUOY_TRY(sync_,
+           CheckpointSync::create(
+               machine_.loop, machine_.clock, machine_.worker, repository_, options,
+               {.on_committed =
+                    [this](const objstore::CommitStats& stats, Time covers) {
+                      last_version_ = stats.version;
+                      machine_.reporter.committed(stats.version, covers);
+                    },
+                .on_fenced = [this] { endWith(Kind::fenced, "a later attempt has begun"); },
+                .on_trouble = [this](const std::string& sentence) { machine_.reporter.event(sentence); }}));
+  return {};
+}
+
+void Assignment::stop(Duration grace) {
+  if (stage_ == Stage::created || stage_ == Stage::preparing) {
+    stopping_ = true;
+    return finish();
+  }
+  if (stage_ == Stage::running) terminate(machine_.clock.now() + grace);
+}
+
+void Assignment::notice(Time deadline) {
+  if (notice_deadline_ == deadline) return;
+  notice_deadline_ = deadline;
+  if (stage_ != Stage::running) return stop(Duration{0});
+  const Time now = machine_.clock.now();
+  const Duration left = std::max(deadline - now, Duration{0});
+  if (const Status told = replaceFile(paths_.notice(), noticeForJob(deadline, left)); !told) {
+    os::log(os::LogLevel::warn, "notice_not_passed_on", {{"error", told.error().message}});
+  }
+  const auto most = std::chrono::duration_cast<Duration>(left * options_.max_reserve);
+  const Duration last_save = sync_ ? sync_->lastSave() : Duration{0};
+  terminate(deadline - std::min(std::max(last_save * 2, options_.min_reserve), most));
+}
+
+void Assignment::terminate(Time kill_at) {
+  if (!stopping_) {
+    stopping_ = true;
+    enter(MemberPhase::saving);
+    const std::string name = spec_.checkpoint ? spec_.checkpoint->signal : "SIGTERM";
+    supervisor_->signal(api::signalNumber(name).value_or(SIGTERM));
+  }
+  if (kill_at_ && *kill_at_ <= kill_at) return;
+  kill_at_ = kill_at;
+  machine_.loop.cancel(kill_timer_);
+  kill_timer_ = machine_.loop.after(kill_at - machine_.clock.now(), [this] { kill(); });
+}
+
+void Assignment::kill() {
+  if (stage_ != Stage::running) return;
+  stage_ = Stage::killing;
+  if (sync_ && !result_) sync_->freeze();
+  supervisor_->killAll();
+}
+
+void Assignment::abandon() {
+  endWith(Kind::fenced, "the job was given to another attempt");
+}
+
+void Assignment::machineLost(const std::string& why) {
+  endWith(Kind::machine_lost, why);
+}
+
+void Assignment::exited(int exit_code) {
+  exit_code_ = exit_code;
+  if (stage_ != Stage::running) return;
+  const bool by_signal = exit_code > 128;
+  // The shell died of the signal that the program below it may be saving on: that one has its time as well.
+  if (stopping_ && by_signal) return;
+  if (sync_ && by_signal) sync_->jobCrashed();
+  if (sync_ && !by_signal) sync_->freeze();
+  stage_ = Stage::killing;
+  supervisor_->killAll();
+}
+
+void Assignment::gone(int last_exit_code) {
+  if (stage_ == Stage::running && sync_ && !result_) {
+    if (last_exit_code > 128) {
+      sync_->jobCrashed();
+    } else {
+      sync_->freeze();
+    }
+  }
+  machine_.loop.cancel(kill_timer_);
+  log_->finish();
+  stage_ = Stage::saving;
+  if (!stopping_) enter(MemberPhase::saving);
+  save();
+}
+
+// ---- after it has ended
+
+void Assignment::save() {
+  if (!result_ && ::access(paths_.work().c_str(), F_OK) != 0) {
+    result_ = engine::MemberResult{Kind::machine_lost, 0, "the machine's directory is gone"};
+  }
+  if (result_ || !sync_) return saved({});
+  const Time now = machine_.clock.now();
+  const Time give_up = notice_deadline_ ? *notice_deadline_ : now + options_.final_patience;
+  sync_->finish(give_up, [this](const Status& status) { saved(status); });
+}
+
+void Assignment::saved(const Status& status) {
+  if (result_) return finish();
+  if (!status && status.error().code == ErrorCode::failed_precondition) {
+    result_ = engine::MemberResult{Kind::fenced, 0, status.error().message};
+    return finish();
+  }
+  if (!status) {
+    const std::string stands = last_version_ == 0
+                                   ? "none of this attempt was"
+                                   : "version " + std::to_string(last_version_) + " is the last";
+    machine_.reporter.event(
+        strCat({"the last checkpoint could not be saved, ", stands, ": ", status.error().message}));
+  }
+  const bool succeeded = !stopping_ && exit_code_ == 0 && directive().rank == 0;
+  if (!succeeded || spec_.outputs.empty()) return finish();
+  sendOutputs(machine_.clock.now() + options_.outputs_patience);
+}
+
+void Assignment::sendOutputs(Time give_up) {
+  machine_.worker.submit([loop = &machine_.loop, self = self_, store = &machine_.store,
+                          repository = repository_, work = paths_.work(), outputs = spec_.outputs,
+                          prefix = message_.store_prefix, give_up](const std::stop_token&) {
+    // The fence is asked again: the outputs of an attempt that was replaced must not hide those of its
+    // successor.
+    auto result =
+        repository->open().and_then([&](const auto&) { return storeOutputs(work, outputs, *store, prefix); });
+    loop->post([self, result = std::move(result), give_up] {
+      if (*self != nullptr) (*self)->outputsSent(result, give_up);
+    });
+  });
+}
+
+void Assignment::outputsSent(const Result<OutputReport>& result, Time give_up) {
+  if (result_) return finish();
+  if (result) {
+    for (const std::string& problem : result->problems) machine_.reporter.event(problem);
+    if (!result->stored.empty()) {
+      machine_.reporter.event(strCat({"stored ", std::to_string(result->stored.size()), " outputs (",
+                                      formatByteCount(ByteCount{result->bytes}), ")"}));
+    }
+    return finish();
+  }
+  const Error& error = result.error();
+  if (error.code == ErrorCode::failed_precondition) {
+    return finishAs({Kind::fenced, 0, error.message});
+  }
+  const Time retry_at = machine_.clock.now() + options_.retry_every;
+  if (mayPass(error) && retry_at < give_up && !notice_deadline_) {
+    retry_timer_ = machine_.loop.after(options_.retry_every, [this, give_up] { sendOutputs(give_up); });
+    return;
+  }
+  finishAs({Kind::exited, kOutputsLost,
+            "the job ended well, but its outputs could not be stored: " + error.message});
+}
+
+// The result is known before the end: nothing of this attempt is kept, and what runs is killed at once.
+void Assignment::endWith(Kind kind, std::string detail) {
+  if (stage_ == Stage::done) return;
+  if (!result_) result_ = engine::MemberResult{kind, 0, std::move(detail)};
+  if (stage_ == Stage::running) return kill();
+  if (stage_ == Stage::created || stage_ == Stage::preparing) finish();
+}
+
+engine::MemberResult Assignment::ownResult() const {
+  const std::int32_t code = exit_code_.value_or(0);
+  return {stopping_ ? Kind::stopped : Kind::exited, code, stopping_ ? "" : describeExit(code)};
+}
+
+void Assignment::finish() {
+  finishAs(result_ ? *result_ : ownResult());
+}
+
+void Assignment::finishAs(engine::MemberResult result) {
+  if (stage_ == Stage::done) return;
+  stage_ = Stage::done;
+  machine_.loop.cancel(kill_timer_);
+  machine_.loop.cancel(retry_timer_);
+  os::log(os::LogLevel::info, "job_ended",
+          {{"job", directive().job.toString()},
+           {"attempt", directive().attempt},
+           {"result", engine::toString(result.kind)},
+           {"exit_code", result.exit_code},
+           {"detail", result.detail}});
+  os::crashPoint("agent.before_done");
+  machine_.reporter.result(std::move(result), machine_.clock.now());
+  on_done_();
+}
+
+void Assignment::enter(MemberPhase phase) {
+  if (phase <= phase_) return;  // setup that is tried again
+  phase_ = phase;
+  machine_.reporter.phase(phase, machine_.clock.now());
+}
+
+}  // namespace buoy::agent

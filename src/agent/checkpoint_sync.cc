@@ -1,0 +1,158 @@
+#include "agent/checkpoint_sync.h"
+
+#include <algorithm>
+
+#include "base/strings.h"
+#include "os/crash_point.h"
+#include "os/log.h"
+
+namespace buoy::agent {
+namespace {
+
+// Changes that never pause are committed all the same, this many settle times (at least a second) after the
+// first.
+constexpr int kPatience = 5;
+constexpr Duration kMinPatience = std::chrono::seconds{1};
+
+}  // namespace
+
+Result<std::unique_ptr<CheckpointSync>> CheckpointSync::create(
+    os::EventLoop& loop, const Clock& clock, Worker& worker,
+    std::shared_ptr<objstore::CheckpointRepository> repository, Options options, Callbacks callbacks) {
+  std::unique_ptr<CheckpointSync> sync(new CheckpointSync(loop, clock, worker, std::move(repository),
+                                                          std::move(options), std::move(callbacks)));
+  BUOY_TRY(sync->watch_, CheckpointWatch::create(loop, clock, sync->options_.directory,
+                                                 [raw = sync.get()] { raw->evaluate(); }));
+  return sync;
+}
+
+CheckpointSync::CheckpointSync(os::EventLoop& loop, const Clock& clock, Worker& worker,
+                               std::shared_ptr<objstore::CheckpointRepository> repository, Options options,
+                               Callbacks callbacks)
+    : loop_(loop),
+      clock_(clock),
+      worker_(worker),
+      repository_(std::move(repository)),
+      options_(std::move(options)),
+      callbacks_(std::move(callbacks)),
+      self_(std::make_shared<CheckpointSync*>(this)) {}
+
+CheckpointSync::~CheckpointSync() {
+  loop_.cancel(timer_);
+  *self_ = nullptr;
+}
+
+void CheckpointSync::freeze() {
+  watch_->drain();
+  watch_->verifyDirty();
+  watch_->files().freeze();
+}
+
+void CheckpointSync::jobCrashed() {
+  watch_->drain();
+  watch_->files().diedAbnormally(clock_.now(), options_.crash_window);
+  watch_->files().freeze();
+}
+
+void CheckpointSync::finish(Time give_up, std::function<void(Status)> done) {
+  BUOY_CHECK(!finish_);
+  finish_ = Finish{give_up, std::move(done)};
+  loop_.cancel(timer_);
+  backoff_ = Duration{0};
+  if (!committing_) commitFinally();
+}
+
+void CheckpointSync::evaluate() {
+  if (!watch_->trouble().empty())
+    trouble("cannot see all changes of the checkpoint directory: " + watch_->trouble());
+  if (committing_ || fenced_ || finish_) return;
+  const DirtyFiles& files = watch_->files();
+  if (!files.firstChange()) return;
+  const Time now = clock_.now();
+  const Time patience_ends = *files.firstChange() + std::max(options_.settle * kPatience, kMinPatience);
+  const Time due = std::max(retry_at_, std::min(files.lastChange() + options_.settle, patience_ends));
+  if (now < due) return evaluateAt(due);
+  std::vector<std::string> skip;
+  if (files.any()) {
+    const Time old_enough = *files.newestDirty() + options_.open_too_long;
+    if (now < old_enough) return evaluateAt(old_enough);
+    watch_->verifyDirty();
+    skip = files.dirty();
+  }
+  commit(std::move(skip));
+}
+
+void CheckpointSync::evaluateAt(Time when) {
+  loop_.cancel(timer_);
+  timer_ = loop_.after(when - clock_.now(), [this] { evaluate(); });
+}
+
+void CheckpointSync::commit(std::vector<std::string> skip) {
+  committing_ = true;
+  const Time began = clock_.now();
+  // What was complete when the last change was seen is what the version holds, not what was computed since.
+  const Time covers = watch_->files().firstChange() ? watch_->files().lastChange() : began;
+  watch_->files().commitBegins();
+  worker_.submit([loop = &loop_, self = self_, repository = repository_, directory = options_.directory,
+                  skip = std::move(skip), keep = options_.keep, last = last_version_, began,
+                  covers](const std::stop_token& stop) {
+    os::crashPoint("agent.before_commit");
+    const auto result = repository->commit(directory, skip, stop);
+    os::crashPoint("agent.after_commit");
+    loop->post([self, result, began, covers] {
+      if (*self != nullptr) (*self)->committed(result, began, covers);
+    });
+    if (!result || result->version == last) return;
+    if (const Status retained = repository->retain(keep); !retained) {
+      os::log(os::LogLevel::warn, "retention_failed", {{"error", retained.error().message}});
+    }
+  });
+}
+
+void CheckpointSync::committed(const Result<objstore::CommitStats>& result, Time began, Time covers) {
+  committing_ = false;
+  if (!result) return failed(result.error());
+  last_save_ = clock_.now() - began;
+  backoff_ = Duration{0};
+  retry_at_ = Time{};
+  last_trouble_.clear();
+  last_version_ = result->version;
+  if (result->version != 0) callbacks_.on_committed(*result, covers);
+  if (!finish_) return evaluate();
+  if (!finish_->begun) return commitFinally();
+  std::exchange(finish_->done, nullptr)({});
+}
+
+void CheckpointSync::failed(const Error& error) {
+  watch_->files().commitFailed(clock_.now());
+  if (error.code == ErrorCode::failed_precondition) {
+    fenced_ = true;
+    if (!finish_) return callbacks_.on_fenced();
+    if (!finish_->done) return;
+    return std::exchange(finish_->done, nullptr)(fail(error));
+  }
+  trouble(strCat({"could not save the checkpoint: ", error.message}));
+  backoff_ = std::clamp(backoff_ * 2, options_.retry_min, options_.retry_max);
+  retry_at_ = clock_.now() + backoff_;
+  if (!finish_) return evaluate();
+  if (!finish_->begun) return commitFinally();
+  const bool may_pass =
+      error.retryable || error.code == ErrorCode::resource_exhausted || error.code == ErrorCode::unavailable;
+  if (!may_pass || retry_at_ >= finish_->give_up) return std::exchange(finish_->done, nullptr)(fail(error));
+  timer_ = loop_.after(backoff_, [this] { commitFinally(); });
+}
+
+void CheckpointSync::commitFinally() {
+  finish_->begun = true;
+  watch_->drain();
+  commit(watch_->files().dirty());
+}
+
+void CheckpointSync::trouble(const std::string& sentence) {
+  if (sentence == last_trouble_) return;
+  last_trouble_ = sentence;
+  os::log(os::LogLevel::warn, "checkpoint_trouble", {{"error", sentence}});
+  callbacks_.on_trouble(sentence);
+}
+
+}  // namespace buoy::agent

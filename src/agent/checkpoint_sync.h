@@ -1,0 +1,95 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/checkpoint_watch.h"
+#include "agent/worker.h"
+#include "objstore/checkpoint.h"
+
+namespace buoy::agent {
+
+// Commits a job's checkpoint directory while the job runs, and once more when it has ended. A commit begins
+// when no file is being written and nothing has changed for `settle` (or changes have waited for long); files
+// that stay open for very long are left at their last committed content meanwhile. One commit at a time, on
+// the worker; the job is never disturbed, and a store that fails is tried again. Loop thread only.
+class CheckpointSync {
+ public:
+  struct Options {
+    std::string directory;
+    Duration settle{};
+    int keep = 1;
+    Duration open_too_long = std::chrono::seconds{10};  // then others need not wait for it
+    Duration retry_min = std::chrono::milliseconds{250};
+    Duration retry_max = std::chrono::seconds{30};
+    Duration crash_window = std::chrono::milliseconds{100};  // see DirtyFiles::diedAbnormally
+  };
+  struct Callbacks {
+    // A new version; `covers`: everything that the job had completed by then is in it.
+    std::function<void(const objstore::CommitStats&, Time covers)> on_committed;
+    std::function<void()> on_fenced;  // a later attempt has begun: nothing more is committed
+    std::function<void(const std::string&)> on_trouble;  // a sentence for the job's history; not repeated
+  };
+
+  static Result<std::unique_ptr<CheckpointSync>> create(
+      os::EventLoop& loop, const Clock& clock, Worker& worker,
+      std::shared_ptr<objstore::CheckpointRepository> repository, Options options, Callbacks callbacks);
+  ~CheckpointSync();
+  CheckpointSync(const CheckpointSync&) = delete;
+  CheckpointSync& operator=(const CheckpointSync&) = delete;
+
+  // Just before Buoy kills what still runs: what is being written now is torn from here on.
+  void freeze();
+  // The same, when a signal that was not Buoy's SIGKILL has ended the job: a crash, the kernel's memory
+  // killer.
+  void jobCrashed();
+  // After one of the two, when nothing writes any more: commits what is complete and calls `done` once;
+  // errors that may pass are retried until `give_up`. Of the other callbacks only on_committed and on_trouble
+  // may still come.
+  void finish(Time give_up, std::function<void(Status)> done);
+
+  // How long the last commit took; zero: none yet.
+  Duration lastSave() const { return last_save_; }
+
+ private:
+  struct Finish {
+    Time give_up{};
+    std::function<void(Status)> done;
+    bool begun = false;  // a commit that was under way when the job ended is not the last one
+  };
+
+  CheckpointSync(os::EventLoop& loop, const Clock& clock, Worker& worker,
+                 std::shared_ptr<objstore::CheckpointRepository> repository, Options options,
+                 Callbacks callbacks);
+  void evaluate();
+  void evaluateAt(Time when);
+  void commit(std::vector<std::string> skip);
+  void committed(const Result<objstore::CommitStats>& result, Time began, Time covers);
+  void failed(const Error& error);
+  void commitFinally();
+  void trouble(const std::string& sentence);
+
+  os::EventLoop& loop_;
+  const Clock& clock_;
+  Worker& worker_;
+  std::shared_ptr<objstore::CheckpointRepository> repository_;
+  Options options_;
+  Callbacks callbacks_;
+  std::unique_ptr<CheckpointWatch> watch_;
+  os::EventLoop::TimerId timer_ = 0;
+  std::optional<Finish> finish_;
+  bool committing_ = false;
+  bool fenced_ = false;
+  Duration backoff_{};
+  Time retry_at_{};
+  Duration last_save_{};
+  std::uint64_t last_version_ = 0;
+  std::string last_trouble_;
+  // Results come from the worker by post(): none is delivered to an object that is gone.
+  std::shared_ptr<CheckpointSync*> self_;
+};
+
+}  // namespace buoy::agent

@@ -1,0 +1,82 @@
+#include "agent/environment.h"
+
+#include <array>
+#include <cctype>
+
+#include "base/strings.h"
+
+namespace buoy::agent {
+namespace {
+
+constexpr std::uint64_t kMasterPort = 29400;
+// Machines of the local provider share one network: jobs get different ports, all below the ephemeral range.
+constexpr std::uint64_t kMasterPorts = 3000;
+
+// What a process needs to find programs and speak the user's language; BUOY_MACHINE marks what runs on a
+// machine.
+constexpr std::array kInherited = {"PATH",     "HOME",         "LANG",        "LC_ALL",
+                                   "TERM",     "TZ",           "USER",        "LOGNAME",
+                                   "TMPDIR",   "BUOY_MACHINE", "http_proxy",  "https_proxy",
+                                   "no_proxy", "HTTP_PROXY",   "HTTPS_PROXY", "NO_PROXY"};
+
+}  // namespace
+
+std::string MachinePaths::log(JobId job, std::uint32_t attempt, std::int32_t rank) const {
+  return strCat(
+      {logs(), "/", job.toString(), ".", std::to_string(attempt), ".", std::to_string(rank), ".log"});
+}
+
+std::string inputVariable(std::string_view name) {
+  std::string variable = "BUOY_INPUT_";
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    variable += std::isalnum(byte) != 0 ? static_cast<char>(std::toupper(byte)) : '_';
+  }
+  return variable;
+}
+
+std::vector<std::string> jobEnvironment(const EnvironmentInputs& inputs) {
+  const engine::Directive& directive = inputs.directive;
+  const MachinePaths paths{inputs.config.directory};
+  const std::string rank = std::to_string(directive.rank);
+  const std::string world_size = std::to_string(inputs.spec.machines);
+  const std::string peers = directive.peers.empty() ? inputs.config.address : join(directive.peers, ",");
+
+  std::map<std::string, std::string> all = {
+      {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}};
+  for (const char* name : kInherited) {
+    if (const auto found = inputs.inherited.find(name); found != inputs.inherited.end())
+      all[name] = found->second;
+  }
+  // A reclaim without notice takes what a process still holds in its own buffers: lines are to leave it at
+  // once.
+  all["PYTHONUNBUFFERED"] = "1";
+  all["MASTER_ADDR"] = directive.peers.empty() ? "127.0.0.1" : directive.peers.front();
+  all["MASTER_PORT"] = std::to_string(kMasterPort + directive.job.value % kMasterPorts);
+  if (inputs.spec.machines > 1) {
+    all["RANK"] = rank;
+    all["WORLD_SIZE"] = world_size;
+  }
+  for (const auto& [name, value] : inputs.spec.env) all[name] = value;
+
+  all["BUOY_JOB_ID"] = directive.job.toString();
+  all["BUOY_JOB_NAME"] = inputs.spec.name;
+  all["BUOY_ATTEMPT"] = std::to_string(directive.attempt);
+  all["BUOY_EPOCH"] = std::to_string(directive.epoch);
+  all["BUOY_RANK"] = rank;
+  all["BUOY_WORLD_SIZE"] = world_size;
+  all["BUOY_PEERS"] = peers;
+  all["BUOY_NOTICE_FILE"] = paths.notice();
+  all["BUOY_NOTICE_SECONDS"] =
+      std::to_string(std::chrono::duration_cast<std::chrono::seconds>(inputs.config.notice).count());
+  all["BUOY_RESTORED_VERSION"] = inputs.restored_version;
+  if (!inputs.checkpoint_directory.empty()) all["BUOY_CHECKPOINT_DIR"] = inputs.checkpoint_directory;
+  for (const auto& [name, path] : inputs.spec.inputs) all[inputVariable(name)] = paths.inputs() + "/" + name;
+
+  std::vector<std::string> environment;
+  environment.reserve(all.size());
+  for (const auto& [name, value] : all) environment.push_back(strCat({name, "=", value}));
+  return environment;
+}
+
+}  // namespace buoy::agent

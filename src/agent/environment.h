@@ -1,0 +1,38 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "api/agent_protocol.h"
+#include "api/job_spec.h"
+
+namespace buoy::agent {
+
+// Where things are on a machine: the one place that knows the layout below AgentConfig::directory.
+struct MachinePaths {
+  std::string root;
+  std::string work() const { return root + "/work"; }
+  std::string inputs() const { return root + "/inputs"; }
+  std::string logs() const { return root + "/logs"; }
+  std::string log(JobId job, std::uint32_t attempt, std::int32_t rank) const;
+  std::string notice() const { return root + "/job-notice.json"; }  // the job's copy: BUOY_NOTICE_FILE
+  std::string owner() const { return root + "/work.job"; }  // the job and epoch that work/ was last made for
+};
+
+struct EnvironmentInputs {
+  const api::AgentConfig& config;
+  const engine::Directive& directive;
+  const api::JobSpec& spec;
+  std::string checkpoint_directory;              // empty: the job has none
+  std::string restored_version;                  // empty: started afresh
+  std::map<std::string, std::string> inherited;  // what the agent itself was started with
+};
+// The whole environment of a job's process, as "NAME=value". What the job asks for wins over what is
+// inherited, and Buoy's own variables over both.
+std::vector<std::string> jobEnvironment(const EnvironmentInputs& inputs);
+
+// "train-data" → "BUOY_INPUT_TRAIN_DATA".
+std::string inputVariable(std::string_view name);
+
+}  // namespace buoy::agent
