@@ -27,6 +27,7 @@ void Model::feed(const Event& event) {
   if (const auto* submit = std::get_if<SubmitJob>(&event); submit && out_.reply.accepted) {
     unacknowledged_.push_back(out_.reply.job);
   }
+  if (observe) observe(&event, now_, out_);
   if (std::get_if<OpenMachine>(&event) && out_.reply.accepted) held_.push_back(out_.reply.machine);
   checkStep();
 }
@@ -96,6 +97,7 @@ void Model::crash() {
   state.setNextIds(next_job, next_machine);
   state_ = std::move(state);
   resume(state_, now_, settings_, policy_, out_);
+  if (observe) observe(nullptr, now_, out_);
   checkStep();
   commit();
   for (auto& [id, instance] : instances_) {
@@ -122,7 +124,7 @@ void Model::carryOut(const Action& action) {
     Instance& instance = instances_[launch->machine.value];
     if (instance.alive) return emit(LaunchSucceeded{launch->machine, "ref", "addr"});
     if (instance.ever) return emit(MachineGone{launch->machine, instance.reason, ""});
-    if (choices_.oneIn(4)) {
+    if (choices_.oneIn(8)) {
       const auto error = static_cast<LaunchError>(choices_.pick(6));
       return emit(LaunchFailed{launch->machine, error, ""});
     }
@@ -135,8 +137,7 @@ void Model::carryOut(const Action& action) {
     if (instance.alive) return emit(MachineAlive{query->machine});
     emit(MachineGone{query->machine, instance.reason, ""});
   } else if (const auto* reclaim = std::get_if<RequestReclaim>(&action)) {
-    Instance& instance = instances_[reclaim->machine.value];
-    if (instance.alive && !instance.reclaim_at) instance.reclaim_at = now_ + reclaim->notice;
+    notice(reclaim->machine, reclaim->notice);
   }
 }
 
@@ -308,69 +309,68 @@ void Model::tick() {
 
 void Model::chaos() {
   while (!choices_.over() && problems_.empty()) {
-    const auto anyMachine = [&]() -> MachineId {
-      if (instances_.empty()) return MachineId{1};
-      auto at = instances_.begin();
-      // Mostly the young ones: the old are dead.
-      const auto back =
-          choices_.pick(std::min<std::uint32_t>(12, static_cast<std::uint32_t>(instances_.size()))) + 1;
-      std::advance(at, static_cast<std::ptrdiff_t>(instances_.size() - back));
-      return MachineId{at->first};
-    };
-    switch (choices_.pick(24)) {
+    // Nearly always the ordinary: messages arrive and agents work. Now and then a fault.
+    switch (choices_.pick(100)) {
       case 0:
-        userActs();
-        break;
-      case 1:
         now_ += Duration{choices_.pick(40'000'000)};
         tick();
         break;
+      case 1:
+        if (choices_.oneIn(3)) crash();
+        break;
       case 2:
-      case 3:
-        now_ += Duration{choices_.pick(2'000'000)};
-        tick();
-        break;
-      case 4:
-        if (choices_.oneIn(4)) crash();
-        break;
-      case 5:
         if (!past_.empty()) feed(Event{past_[choices_.pick(static_cast<std::uint32_t>(past_.size()))]});
         break;
-      case 6: {  // a notice
-        const MachineId id = anyMachine();
-        Instance& instance = instances_[id.value];
-        if (!instance.alive || instance.reclaim_at) break;
-        instance.reclaim_at = now_ + Duration{choices_.pick(30) * 1'000'000};
-        emit(NoticeReceived{id, *instance.reclaim_at});
+      case 3:
+        notice(anyMachine(), Duration{choices_.pick(30) * 1'000'000});
         break;
-      }
-      case 7: {
+      case 4: {
         const MachineId id = anyMachine();
         if (instances_[id.value].alive) die(id, GoneReason::reclaimed);
         break;
       }
-      case 8:
+      case 5:
         feed(ReclaimMachine{anyMachine(), Duration{choices_.pick(10) * 1'000'000}});
         break;
-      case 9:
+      case 6:
         feed(PriceChanged{"a", "small", {100'000'000 + choices_.pick(9) * 50'000'000LL}});
         break;
-      case 10:
-      case 11:
-      case 12:
-      case 13:
-      case 14:
-        agentActs(anyMachine(), false);
-        break;
-      case 15:
-      case 16:
-        commit();
-        break;
-      default:
-        deliverOne();
+      default: {
+        const std::uint32_t what = choices_.pick(20);
+        if (what == 0) {
+          userActs();
+        } else if (what < 3) {
+          now_ += Duration{choices_.pick(1'000'000)};
+          tick();
+        } else if (what < 10) {
+          agentActs(anyMachine(), false);
+        } else if (what < 12) {
+          commit();
+        } else {
+          deliverOne();
+        }
+      }
     }
   }
   commit();
+}
+
+// One that lives, mostly.
+MachineId Model::anyMachine() {
+  std::vector<MachineId> alive, all;
+  for (const auto& [id, instance] : instances_) {
+    all.push_back(MachineId{id});
+    if (instance.alive) alive.push_back(MachineId{id});
+  }
+  const auto& from = alive.empty() || choices_.oneIn(20) ? all : alive;
+  return from.empty() ? MachineId{1} : from[choices_.pick(static_cast<std::uint32_t>(from.size()))];
+}
+
+void Model::notice(MachineId id, Duration left) {
+  Instance& instance = instances_[id.value];
+  if (!instance.alive || instance.reclaim_at) return;
+  instance.reclaim_at = now_ + left;
+  emit(NoticeReceived{id, *instance.reclaim_at});
 }
 
 bool Model::everythingDone() const {

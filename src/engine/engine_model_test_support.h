@@ -40,6 +40,8 @@ class Model {
   void checkTheEnd();  // every job finished once, no machine left, the ledger adds up
   std::size_t submitted() const { return submitted_.size(); }
   std::size_t crashes() const { return crashes_; }
+  // Called after every step and commit, to watch a failing run.
+  std::function<void(const Event*, Time, const Outcome&)> observe;
 
  private:
   // A machine at the provider and the agent on it.
@@ -67,6 +69,8 @@ class Model {
   void carryOut(const Action& action);
   void deliverOne();
   void emit(Event event);
+  MachineId anyMachine();
+  void notice(MachineId id, Duration left);
   void die(MachineId id, GoneReason reason);
   void agentActs(MachineId id, bool calm);
   void adopt(MachineId id, const Directive& directive);

@@ -174,8 +174,9 @@ void Stepper::jobTimer(JobSlot& slot) {
   if (!job.current) return;
   for (Member& member : job.current->members) {
     const auto at = forcedEnd(member, job);
-    if (at && due(*at))
-      forceEnd(*s_.findMachine(member.machine), "its agent did not report the end of the job in time");
+    if (!at || !due(*at)) continue;
+    forceEnd(*s_.findMachine(member.machine), "its agent did not report the end of the job in time");
+    vacate(slot, member.machine);
   }
   if (job.current->verify_until != Time{} && due(job.current->verify_until)) confirmFailure(slot);
 }

@@ -18,10 +18,7 @@ void Stepper::on(const LaunchSucceeded& event) {
     machine.provider_ref = event.provider_ref;
     touch(*slot);
   }
-  if (machine.address.empty() && !event.address.empty()) {
-    machine.address = event.address;
-    touch(*slot);
-  }
+  if (machine.address.empty()) setAddress(*slot, event.address);
   if (machine.phase == MachinePhase::requested) {
     noteLaunchSuccess(*slot->pool, machine.market);
     startBilling(*slot);
@@ -29,6 +26,18 @@ void Stepper::on(const LaunchSucceeded& event) {
   } else if (machine.phase == MachinePhase::releasing) {
     startBilling(*slot);
     out_.actions.push_back(TerminateMachine{machine.id});  // an earlier one may have come before the launch
+  }
+}
+
+void Stepper::setAddress(MachineSlot& slot, const std::string& address) {
+  if (address.empty() || slot.machine.address == address) return;
+  slot.machine.address = address;
+  touch(slot);
+  // Its peers' directives name it.
+  JobSlot* job = nullptr;
+  if (!memberOf(slot, &job)) return;
+  for (const Member& member : job->job.current->members) {
+    if (MachineSlot* const peer = s_.findMachine(member.machine)) redirect(*peer);
   }
 }
 
@@ -109,11 +118,7 @@ void Stepper::on(const AgentConnected& event) {
     out_.actions.push_back(DirectAgent{event.machine, directiveOf(s_, nullptr)});
     return refuse(ErrorCode::not_found, "no machine " + event.machine.toString());
   }
-  Machine& machine = slot->machine;
-  if (!event.address.empty() && machine.address != event.address) {
-    machine.address = event.address;
-    touch(*slot);
-  }
+  setAddress(*slot, event.address);
   redirect(*slot);
   hear(*slot);
 }

@@ -117,6 +117,7 @@ class Stepper {
   void noteLaunchFailure(PoolSlot& pool, Market market, LaunchError error, const std::string& message);
   void noteLaunchSuccess(PoolSlot& pool, Market market);
   void launchFailed(MachineSlot& slot, LaunchError error, const std::string& message);
+  void setAddress(MachineSlot& slot, const std::string& address);
   void bootFailed(MachineSlot& slot);
   void setPrices(PoolSlot& pool, const MachineType& type);
 
