@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cmath>
 
-
 namespace buoy::api {
 
 void Problems::add(Mark mark, std::string field, std::string message) {
