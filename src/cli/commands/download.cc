@@ -1,0 +1,107 @@
+// buoy download: fetch what a job left.
+#include <fcntl.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "api/job_spec.h"
+#include "api/views.h"
+#include "cli/commands/commands.h"
+#include "cli/job_feed.h"
+#include "cli/render/progress.h"
+#include "cli/submission.h"
+#include "net/url.h"
+#include "os/files.h"
+
+namespace buoy::cli {
+namespace {
+
+struct DownloadFlags {
+  std::string job, directory;
+  bool list = false, json = false;
+};
+
+// Whole or not at all: into a temporary file, then renamed.
+Status fetchFile(Connection& connection, const std::string& target, const std::string& path,
+                 const std::function<void(std::uint64_t)>& progress) {
+  BUOY_TRY_VOID(os::makeDirectories(std::filesystem::path(path).parent_path().string()));
+  const std::string temporary = path + ".part";
+  BUOY_TRY(const os::Fd fd, os::openFile(temporary, O_WRONLY | O_CREAT | O_TRUNC));
+  Status written;
+  const Status status = connection.stream(target, std::chrono::seconds{60}, [&](std::string_view chunk) {
+    written = os::writeAll(fd.get(), chunk);
+    progress(chunk.size());
+    return written.has_value();
+  });
+  std::error_code error;
+  if (!status || !written) {
+    std::filesystem::remove(temporary, error);
+    return status ? written : status;
+  }
+  std::filesystem::rename(temporary, path, error);
+  if (error) return fail(ErrorCode::internal, path + ": " + error.message());
+  return {};
+}
+
+int run(const Context& context, const DownloadFlags& flags) {
+  auto connection = connect(context);
+  if (!connection) return connection.error();
+  auto job = fetchJob(**connection, flags.job);
+  if (!job) return context.fail(job.error());
+  const std::string base = "/v1/jobs/" + job->id.toString() + "/outputs";
+  auto body = (*connection)->get(base);
+  if (!body) return context.fail(body.error());
+  if (flags.json) {
+    context.print(*body + "\n");
+    return 0;
+  }
+  auto outputs = api::parseOutputs(*body);
+  if (!outputs) return context.fail(outputs.error());
+  if (outputs->empty()) {
+    const bool ended = engine::isTerminal(job->phase);
+    return context.fail({ErrorCode::not_found,
+                         job->id.toString() + (ended ? " has left no outputs"
+                                                     : " has no outputs yet: it is " +
+                                                           std::string(engine::toString(job->phase))),
+                         false});
+  }
+  const std::string directory = flags.directory.empty() ? job->request.name : flags.directory;
+  std::uint64_t total = 0, done = 0;
+  for (const api::OutputView& output : *outputs) total += output.size;
+  const bool live = context.err_terminal;
+  for (const api::OutputView& output : *outputs) {
+    // The server is another machine's: its paths must not lead out of the directory.
+    if (!api::isRelativePath(output.path))
+      return context.fail(
+          {ErrorCode::data_loss, "the server offers an unsafe path: " + cleaned(output.path), false});
+    if (flags.list) {
+      context.print(output.path + "\n");
+      continue;
+    }
+    const auto progress = [&](std::uint64_t bytes) {
+      done += bytes;
+      if (live) context.note("\r\033[2K" + progressLine(context.err, "downloading", done, total));
+    };
+    const Status status = fetchFile(**connection, base + "/" + net::percentEncode(output.path, true),
+                                    directory + "/" + output.path, progress);
+    if (live) context.note("\r\033[2K");
+    if (!status) return context.fail(status.error().wrap(output.path));
+    context.print(directory + "/" + output.path + "\n");
+  }
+  return 0;
+}
+
+}  // namespace
+
+void addDownload(Command& root) {
+  auto flags = std::make_shared<DownloadFlags>();
+  Command& command = root.add("download", "Fetch a job's outputs");
+  command.argument("JOB", flags->job, "a job's id or name", Hint::job);
+  command.optionalArgument("DIR", flags->directory, "where to (a directory with the job's name)",
+                           Hint::directory);
+  command.flag("--list,-l", flags->list, "only list them");
+  command.flag("--json", flags->json, "print the server's list");
+  command.action = [flags](Context& context) { return run(context, *flags); };
+}
+
+}  // namespace buoy::cli

@@ -1,0 +1,105 @@
+// buoy logs: what a job has printed.
+#include <charconv>
+#include <memory>
+
+#include "base/strings.h"
+#include "cli/commands/commands.h"
+#include "cli/follow.h"
+#include "cli/job_feed.h"
+#include "cli/story.h"
+#include "cli/submission.h"
+
+namespace buoy::cli {
+namespace {
+
+struct LogsFlags {
+  std::string job, rank, tail;
+  bool follow = false, timestamps = false, json = false;
+};
+
+Result<std::optional<std::int32_t>> number(const char* flag, const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  std::int32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < 0) {
+    return fail(ErrorCode::invalid_argument, strCat({flag, " must be a number from 0 on, not '", text, "'"}));
+  }
+  return value;
+}
+
+// Everything there is now.
+int printNow(const Context& context, Connection& connection, const api::JobView& job, const LogsFlags& flags,
+             const FollowOptions& options) {
+  LogPrinter printer(context, options.timestamps, job.request.machines > 1);
+  std::optional<Error> broken;
+  const FeedSource source = logSource(job.id, options.tail, [&](const api::LogLineView& line) {
+    if (!options.rank || line.rank == *options.rank) printer.print(line);
+  });
+  std::string rest;
+  const Status status =
+      connection.stream(source.target("", false), std::chrono::seconds{60}, [&](std::string_view chunk) {
+        if (flags.json) {
+          context.print(chunk);
+          return true;
+        }
+        rest += chunk;
+        std::size_t begin = 0;
+        for (std::size_t end; (end = rest.find('\n', begin)) != std::string::npos; begin = end + 1) {
+          if (auto read = source.deliver(std::string_view(rest).substr(begin, end - begin));
+              end > begin && !read)
+            broken = read.error();
+        }
+        rest.erase(0, begin);
+        return !broken;
+      });
+  printer.finish();
+  if (broken) return context.fail(*broken);
+  return status ? 0 : context.fail(status.error());
+}
+
+int followOn(const Context& context, Connection& connection, const api::JobView& job,
+             const FollowOptions& options, os::InterruptWatch& interrupts) {
+  auto end = follow(context, connection.address(), job, options, interrupts);
+  if (!end) return context.fail(end.error());
+  if (end->detached) {
+    context.note("\n");
+    return 0;
+  }
+  return printEnd(context, connection, end->job);
+}
+
+int run(const Context& context, const LogsFlags& flags) {
+  FollowOptions options;
+  const auto rank = number("--rank", flags.rank);
+  const auto tail = number("--tail", flags.tail);
+  if (!rank || !tail) return context.fail(rank ? tail.error() : rank.error());
+  options.rank = *rank;
+  options.tail = *tail;
+  options.timestamps = flags.timestamps;
+  auto connection = connect(context);
+  if (!connection) return connection.error();
+  auto interrupts =
+      flags.follow ? os::InterruptWatch::create() : Result<os::InterruptWatch>(tl::unexpect, Error{});
+  auto job = fetchJob(**connection, flags.job);
+  if (!job) return context.fail(job.error());
+  if (!flags.follow || flags.json) return printNow(context, **connection, *job, flags, options);
+  if (!interrupts) return context.fail(interrupts.error());
+  return followOn(context, **connection, *job, options, *interrupts);
+}
+
+}  // namespace
+
+void addLogs(Command& root) {
+  auto flags = std::make_shared<LogsFlags>();
+  Command& command = root.add("logs", "Print what a job has printed");
+  command.argument("JOB", flags->job, "a job's id or name", Hint::job);
+  command.flag("--follow,-f", flags->follow,
+               "go on until the job has ended; the exit code is then the job's");
+  command.flag("--timestamps,-t", flags->timestamps, "begin each line with its time");
+  command.option("--rank", "N", flags->rank, "only the lines of this member of the gang");
+  command.option("--tail", "N", flags->tail, "begin with the last N lines");
+  command.flag("--json", flags->json, "one JSON object a line, as the server sends them");
+  command.action = [flags](Context& context) { return run(context, *flags); };
+}
+
+}  // namespace buoy::cli

@@ -1,0 +1,88 @@
+// buoy show: one job, with what became of its time and money.
+#include <memory>
+
+#include "base/strings.h"
+#include "cli/commands/commands.h"
+#include "cli/job_feed.h"
+#include "cli/story.h"
+#include "cli/submission.h"
+
+namespace buoy::cli {
+namespace {
+
+struct ShowFlags {
+  std::string job;
+  bool json = false;
+};
+
+std::string machinesLine(const api::JobView& job) {
+  std::string text;
+  for (const api::MemberView& member : job.members) {
+    if (!text.empty()) text += ", ";
+    text += member.machine.toString();
+    if (job.members.size() > 1) text += " (rank " + std::to_string(member.rank) + ")";
+    text += strCat({" ", engine::toString(member.phase)});
+  }
+  return text;
+}
+
+std::string resourcesLine(const engine::JobRequest& request) {
+  std::string text = request.machines > 1 ? std::to_string(request.machines) + " machines of " : "";
+  const std::int32_t milli = request.resources.milli_cpus;
+  text += (milli % 1000 == 0 ? std::to_string(milli / 1000) : std::to_string(milli) + "m") +
+          (milli == 1000 ? " cpu" : " cpus");
+  if (request.resources.gpus > 0)
+    text += ", " + counted(static_cast<std::uint64_t>(request.resources.gpus), "gpu");
+  if (request.resources.memory.value > 0) text += ", " + formatByteCount(request.resources.memory);
+  return text + strCat({", spot: ", engine::toString(request.spot)});
+}
+
+std::string facts(const Look& look, const api::JobView& job) {
+  std::string text;
+  const auto line = [&](std::string_view name, const std::string& value) {
+    if (!value.empty()) text += "  " + paint(look, Color::dim, pad(name, 11)) + cleaned(value) + "\n";
+  };
+  if (const auto spec = api::parseJobJson(job.spec); spec)
+    line("run", spec->run);
+  line("submitted", formatTime(job.submitted));
+  line("queue", job.request.queue +
+                    (job.request.priority != 0 ? ", priority " + std::to_string(job.request.priority) : ""));
+  line("needs", resourcesLine(job.request));
+  line("machines", machinesLine(job));
+  line("attempts", job.attempts > 0
+                       ? std::to_string(job.attempts) +
+                             (job.failures > 0 ? ", " + counted(job.failures, "failure") + " forgiven" : "")
+                       : "");
+  line("checkpoint", job.last_version > 0 ? "version " + std::to_string(job.last_version) : "");
+  return text;
+}
+
+int run(const Context& context, const ShowFlags& flags) {
+  auto connection = connect(context);
+  if (!connection) return connection.error();
+  if (flags.json) {
+    auto body = (*connection)->get("/v1/jobs/" + pathPart(flags.job));
+    if (!body) return context.fail(body.error());
+    context.print(*body + "\n");
+    return 0;
+  }
+  auto job = fetchJob(**connection, flags.job);
+  if (!job) return context.fail(job.error());
+  auto story = fetchStory(**connection, std::move(*job));
+  if (!story) return context.fail(story.error());
+  context.print(renderHeadline(context.out, story->job, wallClock()) + facts(context.out, story->job) +
+                renderStory(context.out, *story));
+  return 0;
+}
+
+}  // namespace
+
+void addShow(Command& root) {
+  auto flags = std::make_shared<ShowFlags>();
+  Command& command = root.add("show", "Show a job: state, curves, timeline, ledger, savings");
+  command.argument("JOB", flags->job, "a job's id or name", Hint::job);
+  command.flag("--json", flags->json, "print the server's answer");
+  command.action = [flags](Context& context) { return run(context, *flags); };
+}
+
+}  // namespace buoy::cli

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "engine/types.h"
+
+// What the program ends with. Documented in docs/cli.md and `buoy help exit-codes`, both made from
+// kExitCodes.
+namespace buoy::cli {
+
+enum class ExitCode : int {
+  ok = 0,
+  failure = 1,
+  usage = 2,
+  not_found = 3,
+  unreachable = 4,
+  refused = 5,
+  timed_out = 124,
+  cancelled = 130,
+};
+
+struct ExitCodeMeaning {
+  const char* code;
+  const char* meaning;
+};
+inline constexpr ExitCodeMeaning kExitCodes[] = {
+    {"0", "success; of `buoy run`: the job succeeded"},
+    {"1", "failed for another reason than those below (see the message)"},
+    {"2", "wrong usage or a mistake in an input; nothing was changed"},
+    {"3", "no such job, machine, pool or queue"},
+    {"4", "the server does not answer"},
+    {"5", "the server refused: conflict, limit reached, no permission"},
+    {"124", "of `buoy run` and `buoy logs -f`: the job passed its max_run or max_wait"},
+    {"130", "of `buoy run` and `buoy logs -f`: the job was cancelled"},
+    {"N", "of `buoy run` and `buoy logs -f`: the job's own exit code; 128 + N if signal N ended it"},
+};
+
+int exitCodeOf(ErrorCode code);
+// Of a finished job. A job that failed without an exit code of its own (it could not be set up) gives
+// `failure`.
+int exitCodeOf(engine::JobPhase phase, std::optional<std::int32_t> exit_code);
+
+}  // namespace buoy::cli

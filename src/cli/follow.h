@@ -1,0 +1,52 @@
+#pragma once
+
+#include <optional>
+
+#include "api/views.h"
+#include "cli/connection.h"
+#include "cli/context.h"
+#include "os/terminal.h"
+
+namespace buoy::cli {
+
+struct FollowOptions {
+  bool history = true;  // notices, reclaims and restores between the lines
+  bool timestamps = false;
+  std::optional<std::int32_t> rank;  // only this member's lines
+  std::optional<int> tail;
+};
+
+struct FollowEnd {
+  bool detached = false;  // the user left, the job goes on
+  api::JobView job;       // as it was last seen
+};
+
+// Prints what the job does until it has ended or the user interrupts: its lines to standard output, Buoy's
+// own to standard error, on a terminal with a line of state below them. Keeps on while the server is away.
+Result<FollowEnd> follow(const Context& context, const ServerAddress& address, const api::JobView& job,
+                         const FollowOptions& options, os::InterruptWatch& interrupts);
+
+// Prints log lines to standard output as the job wrote them: pieces of one line are put together again.
+class LogPrinter {
+ public:
+  LogPrinter(const Context& context, bool timestamps, bool ranks)
+      : context_(context), timestamps_(timestamps), ranks_(ranks) {}
+  void print(const api::LogLineView& line);
+  void finish();  // ends a line that is still open
+  bool open() const { return open_.has_value(); }
+
+ private:
+  struct Origin {
+    std::uint32_t attempt = 0;
+    std::int32_t rank = 0;
+    bool is_stderr = false;
+  };
+  const Context& context_;
+  const bool timestamps_, ranks_;
+  std::optional<Origin> open_;
+};
+
+// "12:03:55", in the local time zone.
+std::string clockTime(Time at);
+
+}  // namespace buoy::cli

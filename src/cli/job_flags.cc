@@ -1,0 +1,270 @@
+#include "cli/job_flags.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+
+#include "base/strings.h"
+#include "cli/quoting.h"
+#include "os/files.h"
+
+namespace buoy::cli {
+namespace {
+
+constexpr std::uint64_t kLongestEnvFile = 16u << 20;
+
+// Collects what is wrong with the flags, and puts into the specification what is right.
+class Applier {
+ public:
+  Applier(std::string directory, const Lookup& lookup, api::JobSpec& spec)
+      : directory_(std::move(directory)), lookup_(lookup), spec_(spec) {}
+
+  std::vector<api::Problem> take() { return std::move(problems_); }
+
+  void text(const std::string& given, std::string& target) {
+    if (!given.empty()) target = given;
+  }
+
+  template <class Integer>
+  void integer(const char* flag, const std::string& given, Integer& target) {
+    if (given.empty()) return;
+    Integer value{};
+    const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), value);
+    if (error != std::errc{} || end != given.data() + given.size())
+      return add(flag, "must be a whole number, not '" + given + "'");
+    target = value;
+  }
+
+  void cpus(const std::string& given) {
+    if (given.empty()) return;
+    double value = 0;
+    const auto [end, error] =
+        std::from_chars(given.data(), given.data() + given.size(), value, std::chars_format::fixed);
+    if (error != std::errc{} || end != given.data() + given.size() || !(value > 0) || value > 1e5) {
+      return add("--cpus", "must be a number above 0, such as 2 or 0.5, not '" + given + "'");
+    }
+    spec_.resources.milli_cpus = static_cast<std::int32_t>(std::lround(value * 1000));
+  }
+
+  void memory(const std::string& given) {
+    if (given.empty()) return;
+    if (auto value = parseByteCount(given)) {
+      spec_.resources.memory = *value;
+    } else {
+      add("--memory", value.error().message);
+    }
+  }
+
+  void duration(const char* flag, const std::string& given, Duration& target) {
+    if (given.empty()) return;
+    if (auto value = parseDuration(given)) {
+      target = *value;
+    } else {
+      add(flag, value.error().message);
+    }
+  }
+
+  void spot(const std::string& given) {
+    if (given == "prefer") spec_.spot = engine::SpotPreference::prefer;
+    if (given == "only") spec_.spot = engine::SpotPreference::only;
+    if (given == "never") spec_.spot = engine::SpotPreference::never;
+  }
+
+  void checkpoint(const JobFlags& flags) {
+    if (flags.checkpoint.empty() && flags.keep.empty() && flags.signal.empty() && flags.settle.empty())
+      return;
+    if (!spec_.checkpoint) spec_.checkpoint.emplace();
+    text(flags.checkpoint, spec_.checkpoint->dir);
+    integer("--keep", flags.keep, spec_.checkpoint->keep);
+    text(flags.signal, spec_.checkpoint->signal);
+    duration("--settle", flags.settle, spec_.checkpoint->settle);
+  }
+
+  void list(const std::vector<std::string>& given, std::vector<std::string>& target) {
+    if (!given.empty()) target = given;
+  }
+
+  // NAME=VALUE entries.
+  void entries(const char* flag, const std::vector<std::string>& given,
+               std::map<std::string, std::string>& target, const char* example) {
+    for (const std::string& entry : given) {
+      const auto equals = entry.find('=');
+      if (equals == std::string::npos || equals == 0) {
+        add(flag, "'" + entry + "' is not NAME=VALUE; for example " + flag + " " + example);
+      } else {
+        target[entry.substr(0, equals)] = entry.substr(equals + 1);
+      }
+    }
+  }
+
+  void environment(const std::vector<std::string>& given) {
+    for (const std::string& entry : given) {
+      const auto equals = entry.find('=');
+      if (equals == 0 || entry.empty()) {
+        add("--env", "'" + entry + "' is not NAME=VALUE");
+      } else if (equals != std::string::npos) {
+        spec_.env[entry.substr(0, equals)] = entry.substr(equals + 1);
+      } else if (auto value = lookup_(entry)) {
+        spec_.env[entry] = *value;
+      } else {
+        add("--env", entry + " is not set here; give it a value: --env " + entry + "=VALUE");
+      }
+    }
+  }
+
+  void environmentFile(const std::string& name) {
+    auto content = os::readFile((std::filesystem::path(directory_) / name).string(), kLongestEnvFile);
+    if (!content) return add("--env-file", content.error().message);
+    int number = 0;
+    for (std::string_view line : split(*content, '\n')) {
+      ++number;
+      line = trim(line);
+      if (line.empty() || line.front() == '#') continue;
+      if (line.starts_with("export ")) line = trim(line.substr(7));
+      const auto equals = line.find('=');
+      if (equals == std::string_view::npos || equals == 0) {
+        problems_.push_back({name, number, 0, "env", "a line must be NAME=VALUE"});
+        return;
+      }
+      std::string_view value = line.substr(equals + 1);
+      const bool in_quotes = value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&
+                             value.back() == value.front();
+      spec_.env[std::string(line.substr(0, equals))] = in_quotes ? value.substr(1, value.size() - 2) : value;
+    }
+  }
+
+ private:
+  void add(const char* flag, std::string message) {
+    problems_.push_back({{}, 0, 0, flag, std::move(message)});
+  }
+
+  std::string directory_;
+  const Lookup& lookup_;
+  api::JobSpec& spec_;
+  std::vector<api::Problem> problems_;
+};
+
+}  // namespace
+
+void addJobFlags(Command& command, JobFlags& flags) {
+  command.optionalArgument(
+      "FILE", flags.file, "the job, as YAML; ./buoy.yaml if neither FILE nor a command is given", Hint::file);
+  command.rest = &flags.command;
+  command.under("Job")
+      .option("--name,-n", "NAME", flags.name, "what to call the job")
+      .option("--checkpoint", "DIR", flags.checkpoint, "directory that survives a reclaim", Hint::directory)
+      .option("--keep", "N", flags.keep, "checkpoint versions kept (3)")
+      .option("--signal", "SIGNAL", flags.signal, "sent at a notice or stop (SIGTERM)")
+      .option("--settle", "TIME", flags.settle, "quiet time before a checkpoint is committed (200ms)")
+      .option("--input", "NAME=PATH", flags.inputs, "found in $BUOY_INPUT_<NAME>; may be repeated")
+      .option("--output", "PATH", flags.outputs, "kept when the job succeeds; may be repeated")
+      .option("--metric", "NAME=REGEX", flags.metrics, "a number in the log; may be repeated")
+      .option("--env,-e", "NAME=VALUE", flags.env,
+              "a variable; NAME alone takes today's value; may be repeated")
+      .option("--env-file", "FILE", flags.env_files, "variables, one NAME=VALUE a line; may be repeated",
+              Hint::file)
+      .option("--source", "DIR", flags.source, "what to upload (the job file's directory, or this one)",
+              Hint::directory)
+      .flag("--no-source", flags.no_source, "upload nothing");
+  command.under("Machines")
+      .option("--machines,-m", "N", flags.machines, "how many, all or none (1)")
+      .option("--cpus", "N", flags.cpus, "of each machine (1)")
+      .option("--memory", "SIZE", flags.memory, "of each machine, as in 4GiB")
+      .option("--gpus", "N", flags.gpus, "of each machine")
+      .option("--pool", "POOL", flags.pools, "where machines may come from; may be repeated, in order",
+              Hint::pool)
+      .choice("--spot", {"prefer", "only", "never"}, flags.spot, "whether spot machines are used (prefer)");
+  command.under("Limits")
+      .option("--queue", "QUEUE", flags.queue, "where it waits (default)")
+      .option("--priority", "N", flags.priority, "within the queue, higher first (0)")
+      .option("--max-run", "TIME", flags.max_run, "longest running time over all attempts")
+      .option("--max-wait", "TIME", flags.max_wait, "longest waiting and running time from now")
+      .option("--retries", "N", flags.retries, "failures of the job itself that are forgiven (0)")
+      .option("--stop-grace", "TIME", flags.stop_grace, "from the stop signal to SIGKILL (30s)");
+  command.under("Options").option("--request-id", "TEXT", flags.request_id,
+                                  "makes a repeated submit harmless");
+}
+
+std::vector<api::Problem> applyFlags(const JobFlags& flags, const std::string& directory,
+                                     const Lookup& lookup, api::JobSpec& spec) {
+  Applier applier(directory, lookup, spec);
+  if (!flags.command.empty()) spec.run = commandText(flags.command);
+  applier.text(flags.name, spec.name);
+  applier.text(flags.queue, spec.queue);
+  applier.cpus(flags.cpus);
+  applier.memory(flags.memory);
+  applier.integer("--gpus", flags.gpus, spec.resources.gpus);
+  applier.integer("--machines", flags.machines, spec.machines);
+  applier.integer("--priority", flags.priority, spec.priority);
+  applier.integer("--retries", flags.retries, spec.retry_failures);
+  applier.spot(flags.spot);
+  applier.checkpoint(flags);
+  applier.duration("--max-run", flags.max_run, spec.max_run);
+  applier.duration("--max-wait", flags.max_wait, spec.max_wait);
+  applier.duration("--stop-grace", flags.stop_grace, spec.stop_grace);
+  applier.list(flags.pools, spec.pools);
+  applier.list(flags.outputs, spec.outputs);
+  applier.entries("--input", flags.inputs, spec.inputs, "data=./data");
+  applier.entries("--metric", flags.metrics, spec.metrics, "'loss=loss: ([0-9.]+)'");
+  for (const std::string& file : flags.env_files) applier.environmentFile(file);
+  applier.environment(flags.env);
+  return applier.take();
+}
+
+std::string flagFor(const JobFlags& flags, const std::string& field) {
+  struct Entry {
+    std::string_view field;
+    const char* flag;
+    bool given;
+  };
+  const std::array<Entry, 21> entries{{{"run", "the command", !flags.command.empty()},
+                                       {"name", "--name", !flags.name.empty()},
+                                       {"queue", "--queue", !flags.queue.empty()},
+                                       {"resources.cpus", "--cpus", !flags.cpus.empty()},
+                                       {"resources.memory", "--memory", !flags.memory.empty()},
+                                       {"resources.gpus", "--gpus", !flags.gpus.empty()},
+                                       {"machines", "--machines", !flags.machines.empty()},
+                                       {"priority", "--priority", !flags.priority.empty()},
+                                       {"retry.failures", "--retries", !flags.retries.empty()},
+                                       {"checkpoint.dir", "--checkpoint", !flags.checkpoint.empty()},
+                                       {"checkpoint.keep", "--keep", !flags.keep.empty()},
+                                       {"checkpoint.signal", "--signal", !flags.signal.empty()},
+                                       {"checkpoint.settle", "--settle", !flags.settle.empty()},
+                                       {"max_run", "--max-run", !flags.max_run.empty()},
+                                       {"max_wait", "--max-wait", !flags.max_wait.empty()},
+                                       {"stop_grace", "--stop-grace", !flags.stop_grace.empty()},
+                                       {"pools", "--pool", !flags.pools.empty()},
+                                       {"outputs", "--output", !flags.outputs.empty()},
+                                       {"inputs", "--input", !flags.inputs.empty()},
+                                       {"metrics", "--metric", !flags.metrics.empty()},
+                                       {"env", "--env", !flags.env.empty() || !flags.env_files.empty()}}};
+  for (const Entry& entry : entries) {
+    if (!entry.given || !field.starts_with(entry.field)) continue;
+    const std::string_view rest = std::string_view(field).substr(entry.field.size());
+    if (rest.empty() || rest[0] == '.' || rest[0] == '[') return entry.flag;
+  }
+  return {};
+}
+
+std::string commandText(const std::vector<std::string>& words) {
+  std::vector<std::string> command = words;
+  if (!command.empty() && command.front().ends_with(".py")) command.insert(command.begin(), "python3");
+  return shellCommand(command);
+}
+
+std::string nameForCommand(const std::vector<std::string>& words) {
+  std::string candidate;
+  for (const std::string& word : words) {
+    const std::filesystem::path path(word);
+    const std::string extension = path.extension().string();
+    if (extension == ".py" || extension == ".sh" || extension == ".R" || extension == ".jl") {
+      candidate = path.stem().string();
+      break;
+    }
+    if (candidate.empty()) candidate = path.filename().string();
+  }
+  return api::jobNameFrom(candidate);
+}
+
+}  // namespace buoy::cli

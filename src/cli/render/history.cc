@@ -1,0 +1,126 @@
+#include "cli/render/history.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "base/strings.h"
+#include "cli/render/plot.h"
+#include "cli/render/table.h"
+
+namespace buoy::cli {
+namespace {
+
+enum class Weight : std::uint8_t { detail, plain, good, warning, loss };
+
+// Kinds that are not here (a newer server's, an agent's own sentences) are plain.
+Weight weightOf(std::string_view kind) {
+  struct Entry {
+    std::string_view kind;
+    Weight weight;
+  };
+  static constexpr std::array<Entry, 23> kWeights{{{"submitted", Weight::detail},
+                                                   {"attempt_started", Weight::detail},
+                                                   {"machine_up", Weight::detail},
+                                                   {"committed", Weight::detail},
+                                                   {"released", Weight::detail},
+                                                   {"gone", Weight::detail},
+                                                   {"running", Weight::detail},
+                                                   {"finished", Weight::detail},
+                                                   {"reclaim_requested", Weight::detail},
+                                                   {"agent", Weight::detail},
+                                                   {"restored", Weight::good},
+                                                   {"reachable", Weight::good},
+                                                   {"notice", Weight::warning},
+                                                   {"unreachable", Weight::warning},
+                                                   {"verifying", Weight::warning},
+                                                   {"retry", Weight::warning},
+                                                   {"stopping", Weight::warning},
+                                                   {"launch_failed", Weight::warning},
+                                                   {"pool_backoff", Weight::warning},
+                                                   {"dissolved", Weight::warning},
+                                                   {"lost", Weight::loss},
+                                                   {"unfit", Weight::loss},
+                                                   {"forced_end", Weight::loss}}};
+  const auto found = std::find_if(kWeights.begin(), kWeights.end(),
+                                  [kind](const Entry& entry) { return entry.kind == kind; });
+  return found == kWeights.end() ? Weight::plain : found->weight;
+}
+
+std::string_view signOf(const Look& look, Weight weight) {
+  switch (weight) {
+    case Weight::detail:
+      return look.unicode ? "·" : "-";
+    case Weight::plain:
+      return look.unicode ? "▸" : ">";
+    case Weight::good:
+      return look.unicode ? "✓" : "+";
+    case Weight::warning:
+      return look.unicode ? "▲" : "!";
+    case Weight::loss:
+      return look.unicode ? "✗" : "x";
+  }
+  return "";
+}
+
+Color colorOf(Weight weight) {
+  switch (weight) {
+    case Weight::detail:
+    case Weight::plain:
+      return Color::dim;
+    case Weight::good:
+      return Color::green;
+    case Weight::warning:
+      return Color::yellow;
+    case Weight::loss:
+      return Color::red;
+  }
+  return Color::plain;
+}
+
+std::string hourly(PricePerHour price) {
+  return formatMoney(Money{price.nano_usd}) + "/h";
+}
+
+}  // namespace
+
+std::string renderRecord(const Look& look, const api::RecordView& view, Telling telling,
+                         std::string_view time) {
+  const Weight weight = weightOf(view.record.kind);
+  if (telling == Telling::brief && weight == Weight::detail) return {};
+  const std::string text = strCat({signOf(look, weight), " ", time, "  ", cleaned(view.record.detail)});
+  return paint(look, colorOf(weight), text) + "\n";
+}
+
+std::string renderCandidates(const Look& look, const api::RecordView& view) {
+  if (view.record.candidates.empty()) return {};
+  Table table{{{"POOL"},
+               {"TYPE"},
+               {"MARKET"},
+               {"PRICE", Align::right},
+               {"SCORE", Align::right},
+               {"", Align::left, true}},
+              {}};
+  // Only what was placed was chosen: the first that is possible.
+  bool chosen = view.record.kind != "placed" && view.record.kind != "opened";
+  for (const engine::Record::Candidate& candidate : view.record.candidates) {
+    const bool possible = candidate.rejected.empty();
+    const std::string verdict = !possible ? cleaned(candidate.rejected) : chosen ? "possible" : "chosen";
+    const Color color = !possible ? Color::dim : chosen ? Color::plain : Color::green;
+    if (possible) chosen = true;
+    table.rows.push_back({Cell(cleaned(candidate.pool), color), Cell(cleaned(candidate.type), color),
+                          Cell(std::string(engine::toString(candidate.market)), color),
+                          Cell(hourly(candidate.price), color),
+                          Cell(possible ? formatNumber(candidate.score) : "", color), Cell(verdict, color)});
+  }
+  Look narrower = look;
+  if (narrower.width > 0) narrower.width -= 11;
+  std::string result;
+  const std::string lines = renderTable(narrower, table);
+  for (const std::string_view line : split(lines, '\n')) {
+    if (!line.empty()) result += strCat({"           ", line, "\n"});
+  }
+  return result;
+}
+
+}  // namespace buoy::cli
