@@ -2,7 +2,6 @@
 // happened, the next attempt finds one whole version, and not an older one than was last acknowledged.
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -57,6 +56,7 @@ int numberOf(const Tree& tree) {
 struct Progress {
   std::atomic<int> begun{0};         // a commit of this state was begun
   std::atomic<int> acknowledged{0};  // and the call returned
+  std::atomic<int> wake_fd{-1};      // a byte is written here whenever a commit is begun
 };
 
 // Commits one state after the other until killed; exits 0 when fenced, 1 on anything else.
@@ -78,6 +78,7 @@ int trainForever(const std::string& directory, Epoch epoch, Progress& progress, 
   for (int i = 0; i < commits; ++i) {
     writeTree(work, state(++n));
     progress.begun.store(n);
+    if (const int wake = progress.wake_fd.load(); wake >= 0) (void)!::write(wake, "x", 1);
     const auto stats = repository.commit(work, {}, {});
     if (!stats) return fenced(stats.error());
     progress.acknowledged.store(n);
@@ -96,9 +97,25 @@ class CheckpointCrash : public ::testing::Test {
   }
   void TearDown() override { ::munmap(progress_, sizeof(Progress)); }
 
-  pid_t startAttempt(Epoch epoch, int commits = 1'000'000) {
+  // Returns when it has begun its first commit, and then some moment later.
+  pid_t startAttempt(Epoch epoch, std::mt19937& random) {
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    const os::Fd read_end(ends[0]);
+    os::Fd write_end(ends[1]);
+    progress_->wake_fd.store(write_end.get());
     const pid_t pid = ::fork();
-    if (pid == 0) ::_exit(trainForever(dir_.path(), epoch, *progress_, commits));
+    if (pid == 0) {
+      // It must not end because nobody reads any more.
+      ::signal(SIGPIPE, SIG_IGN);
+      ::_exit(trainForever(dir_.path(), epoch, *progress_, 1'000'000));
+    }
+    write_end.reset();
+    char byte = 0;
+    EXPECT_EQ(::read(read_end.get(), &byte, 1), 1) << "ended before its first commit";
+    progress_->wake_fd.store(-1);
+    const struct timespec moment = {0, static_cast<long>(random() % 50'000'000)};
+    ::nanosleep(&moment, nullptr);
     return pid;
   }
   static int waitFor(pid_t pid) {
@@ -143,12 +160,7 @@ TEST_F(CheckpointCrash, RandomKillsNeverTearOrLoseAVersion) {
   Epoch epoch = 0;
   int killed_in_commit = 0;
   for (int i = 0; i < kills && !HasFailure(); ++i) {
-    const pid_t pid = startAttempt(++epoch);
-    // Begin to count once it trains; then any moment of the next few commits.
-    const int target = progress_->begun.load() + 1;
-    while (progress_->begun.load() < target && ::waitpid(pid, nullptr, WNOHANG) == 0) ::sched_yield();
-    const struct timespec moment = {0, static_cast<long>(random() % 8'000'000)};
-    ::nanosleep(&moment, nullptr);
+    const pid_t pid = startAttempt(++epoch, random);
     ASSERT_EQ(::kill(pid, SIGKILL), 0);
     ASSERT_EQ(waitFor(pid), -SIGKILL);
     if (progress_->begun.load() != progress_->acknowledged.load()) ++killed_in_commit;
@@ -162,11 +174,7 @@ TEST_F(CheckpointCrash, AReplacedAttemptThatStillRunsIsFencedAndLosesNothing) {
   std::mt19937 random(11);
   Epoch epoch = 0;
   for (int i = 0; i < 40 && !HasFailure(); ++i) {
-    const pid_t old = startAttempt(++epoch);
-    const int target = progress_->begun.load() + 1;
-    while (progress_->begun.load() < target && ::waitpid(old, nullptr, WNOHANG) == 0) ::sched_yield();
-    const struct timespec moment = {0, static_cast<long>(random() % 4'000'000)};
-    ::nanosleep(&moment, nullptr);
+    const pid_t old = startAttempt(++epoch, random);
     // It goes on meanwhile, so what is there now is settled only by the fence, which this sets.
     const auto store = openStore("file://" + dir_.path() + "/store").value();
     const std::string work = dir_.path() + "/new";
