@@ -58,6 +58,12 @@ void Model::checkDirective(MachineId id, const Directive& directive) {
   Epoch& newest = directed_epoch_[directive.job.value];
   if (directive.epoch < newest) problem(id.toString() + " is directed to run an old epoch");
   newest = std::max(newest, directive.epoch);
+  for (const auto& [other, instance] : instances_) {
+    const bool works = instance.alive && instance.job == directive.job && instance.phase != MemberPhase::done;
+    if (works && instance.epoch < directive.epoch) {
+      problem(directive.job.toString() + " is started again while m" + std::to_string(other) + " still works on it");
+    }
+  }
 }
 
 // ---- what must hold at the end
