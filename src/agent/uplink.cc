@@ -26,6 +26,14 @@ net::Request post(std::string path, std::string body, std::string_view content_t
   return request;
 }
 
+// An answer that nothing but a mistake on one of the two sides explains; its text names the mistake.
+Error refused(const net::Response& response) {
+  return {ErrorCode::internal,
+          strCat({"the control plane answered ", std::to_string(response.status), ": ",
+                  response.body.substr(0, 500)}),
+          true};
+}
+
 Result<std::uint64_t> sizeIn(const std::string& body) {
   const auto json = nlohmann::json::parse(body, nullptr, false);
   if (!json.is_object() || !json.contains("size") || !json["size"].is_number_unsigned()) {
@@ -158,6 +166,7 @@ Result<api::DirectiveMessage> Uplink::hello() {
   BUOY_TRY(
       const net::Response response,
       send(*directive_client_, post("/v1/agent/hello", body, "application/json"), options_.request_timeout));
+  if (response.status != 200) return fail(refused(response));
   BUOY_TRY(api::DirectiveMessage message, api::parseDirectiveMessage(response.body));
   {
     const std::lock_guard guard(mutex_);
@@ -171,11 +180,12 @@ Result<std::optional<api::DirectiveMessage>> Uplink::poll(std::uint64_t seen) {
   net::Request request;
   request.method = "GET";
   request.path = "/v1/agent/directive";
-  const auto wait = std::chrono::duration<double>(options_.poll).count();
-  request.query = {{"seen", std::to_string(seen)}, {"wait", nlohmann::json(wait).dump()}};
+  const auto wait = std::chrono::ceil<std::chrono::seconds>(options_.poll).count();
+  request.query = {{"seen", std::to_string(seen)}, {"wait", std::to_string(wait)}};
   BUOY_TRY(const net::Response response,
            send(*directive_client_, request, options_.poll + options_.request_timeout));
   if (response.status == 204) return std::nullopt;
+  if (response.status != 200) return fail(refused(response));
   BUOY_TRY(api::DirectiveMessage message, api::parseDirectiveMessage(response.body));
   return message;
 }
