@@ -110,7 +110,8 @@ int token(const Context& context) {
   if (!body) return context.fail(body.error());
   const auto tree = api::parseJsonTree(*body, api::kMessageLimits);
   const api::Node* created = tree ? tree->find("token") : nullptr;
-  if (created == nullptr) return context.fail({ErrorCode::internal, "the server's answer holds no token", false});
+  if (created == nullptr)
+    return context.fail({ErrorCode::internal, "the server's answer holds no token", false});
   context.print(created->text + "\n");
   if (context.err_terminal)
     context.note(paint(context.err, Color::dim, "this is the only time it is shown; use it as BUOY_TOKEN") +

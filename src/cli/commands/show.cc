@@ -42,8 +42,7 @@ std::string facts(const Look& look, const api::JobView& job) {
   const auto line = [&](std::string_view name, const std::string& value) {
     if (!value.empty()) text += "  " + paint(look, Color::dim, pad(name, 11)) + cleaned(value) + "\n";
   };
-  if (const auto spec = api::parseJobJson(job.spec); spec)
-    line("run", spec->run);
+  if (const auto spec = api::parseJobJson(job.spec); spec) line("run", spec->run);
   line("submitted", formatTime(job.submitted));
   line("queue", job.request.queue +
                     (job.request.priority != 0 ? ", priority " + std::to_string(job.request.priority) : ""));
