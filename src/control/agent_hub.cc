@@ -56,6 +56,17 @@ void AgentHub::forget(MachineId machine) {
   for (const Poll& poll : woken) answer(*poll.responder, message);
 }
 
+bool AgentHub::knows(MachineId machine) {
+  return generation(machine) != 0;
+}
+
+bool AgentHub::says(MachineId machine, const engine::Directive& directive) {
+  auto state = state_.lock();
+  const auto found = state->machines.find(machine);
+  return found != state->machines.end() && found->second.message.generation != 0 &&
+         found->second.message.directive == directive;
+}
+
 std::optional<api::DirectiveMessage> AgentHub::current(MachineId machine) {
   auto state = state_.lock();
   const auto found = state->machines.find(machine);

@@ -33,6 +33,8 @@ class AgentHub {
   // The machine is gone: its polls are answered with shutdown, and it is forgotten.
   void forget(MachineId machine);
 
+  bool knows(MachineId machine);                                     // it was told something and is not gone
+  bool says(MachineId machine, const engine::Directive& directive);  // that is what it is told now
   // nullopt: nothing is known of this machine (yet).
   std::optional<api::DirectiveMessage> current(MachineId machine);
   // The last run or stop that the machine was told; none since this control plane started: nullopt. What it

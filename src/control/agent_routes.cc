@@ -13,7 +13,7 @@ constexpr std::int64_t kLongestWait = 60;
 // 403).
 Result<MachineId> callerOf(Services& services, const Call& call) {
   BUOY_TRY(const MachineId machine, services.access.checkMachine(call.request));
-  if (!services.hub.current(machine)) {
+  if (!services.hub.knows(machine)) {
     return fail(ErrorCode::permission_denied,
                 machine.toString() + " does not exist any more: save and shut down");
   }

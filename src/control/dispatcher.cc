@@ -48,8 +48,7 @@ void Dispatcher::direct(const engine::State& state, MachineId machine) {
 }
 
 void Dispatcher::tell(MachineId machine, const engine::Directive& directive) {
-  const auto current = context_.hub.current(machine);
-  if (current && current->directive == directive) return;
+  if (context_.hub.says(machine, directive)) return;
   std::string spec;
   if (directive.kind == engine::Directive::Kind::run) {
     auto stored = context_.store.jobSpec(directive.job);

@@ -7,8 +7,16 @@
 namespace buoy::control {
 
 void addServerRoutes(Router& router, Services& services) {
-  router.add("GET", "/v1/server",
-             [&](Call call) { sendJson(*call.responder, 200, api::toJson(services.describeServer())); });
+  router.add("GET", "/v1/server", [&](Call call) {
+    std::string json = api::toJson(services.describeServer());
+    if (const std::string fingerprint = services.fingerprint(); !fingerprint.empty()) {
+      json.back() = ',';  // in place of the closing brace
+      json += "\"fingerprint\":";
+      api::appendJsonString(json, fingerprint);
+      json += '}';
+    }
+    sendJson(*call.responder, 200, std::move(json));
+  });
   router.add("GET", "/v1/openapi.json",
              [](Call call) { sendJson(*call.responder, 200, std::string(api::openApiDocument())); });
   router.add("POST", "/v1/server/stop", [&](Call call) {
