@@ -238,7 +238,7 @@ Result<os::Spawned> LocalProvider::startHost(const MachineDir& dir, const os::Fd
   options.fds = {{output.get(), 1}, {output.get(), 2}, {lock.get(), kInheritedLockFd}};
   options.new_session = true;
   // A SIGTERM that comes before the host is ready for it waits until it is.
-  options.blocked_signals = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+  options.blocked_signals = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGIO};
   return os::spawn(options);
 }
 
@@ -256,6 +256,7 @@ Result<os::Spawned> LocalProvider::start(const LaunchRequest& request, MachineRe
   BUOY_TRY(const PoolMarkets::Admission admission, markets_.admit(request));
   record.order = admission.order;
   record.appointment = admission.appointment;
+  BUOY_TRY_VOID(os::makeDirectories(dir.requests(), 0700));
   BUOY_TRY_VOID(writeNew(dir.machine(), toJson(record)));
   BUOY_TRY_VOID(writeNew(dir.agentConfig(), agentConfigFor(request.agent_config, dir)));
   return startHost(dir, lock);
@@ -432,9 +433,8 @@ void LocalProvider::order(MachineId machine, const HostRequest& request) {
   // Names sort in the order of the requests, also across restarts.
   const auto number =
       std::chrono::duration_cast<std::chrono::microseconds>(options_.clock.now().time_since_epoch()).count();
-  const std::string name = strCat(
-      {MachineDir::kRequestPrefix, std::to_string(number), "-", std::to_string(++last_order_), ".json"});
-  if (auto written = replaceFile(dir.path() + "/" + name, toJson(request)); !written) {
+  const std::string name = strCat({std::to_string(number), "-", std::to_string(++last_order_), ".json"});
+  if (auto written = replaceFile(dir.requests() + "/" + name, toJson(request)); !written) {
     os::log(os::LogLevel::warn, "order_not_written",
             {{"machine", machine.toString()}, {"error", written.error().message}});
   }

@@ -351,7 +351,7 @@ TEST_F(LocalProviderTest, AnAgentThatFailsIsAVanishedMachine) {
 TEST_F(LocalProviderTest, TheMarketTakesMachinesWhileNoProviderLives) {
   const MachineId machine{1};
   auto wanted = request(machine, "echo up > $OUT\nexec sleep 1000\n");
-  wanted.provider_config = R"({"market": {"script": [{"after": 0.2}]}})";
+  wanted.provider_config = R"({"script": [{"after": 0.2}]})";
   provider_->launch(wanted);
   ASSERT_EQ(readLine(), "up");
   const os::Pidfd watched = host(machine);
@@ -451,7 +451,7 @@ TEST_F(LocalProviderTest, AFullMarketIsACapacityError) {
   ASSERT_TRUE(os::writeFileAtomic(dir_.path() + "/trace.json",
                                   R"({"metadata": {"gap_seconds": 1000}, "data": [0]})"));
   auto wanted = request(MachineId{1}, "exec sleep 1000\n");
-  wanted.provider_config = R"({"market": {"trace": ")" + dir_.path() + R"(/trace.json"}})";
+  wanted.provider_config = R"({"trace": ")" + dir_.path() + R"(/trace.json"})";
   provider_->launch(wanted);
   const auto failed = events_.wait<engine::LaunchFailed>(MachineId{1});
   ASSERT_TRUE(failed);
@@ -465,7 +465,7 @@ TEST_F(LocalProviderTest, ATraceTakesTheNewestMachine) {
       R"([0.5, 0.25, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]})"));
   for (const std::uint64_t id : {1u, 2u}) {
     auto wanted = request(MachineId{id}, "exec sleep 1000\n");
-    wanted.provider_config = R"({"market": {"trace": ")" + dir_.path() + R"(/trace.json"}})";
+    wanted.provider_config = R"({"trace": ")" + dir_.path() + R"(/trace.json"})";
     provider_->launch(wanted);
     ASSERT_TRUE(events_.wait<engine::LaunchSucceeded>(MachineId{id}));
   }
@@ -503,7 +503,8 @@ class UnlimitedTest : public LocalProviderTest {
   }
   LocalCapabilities capabilities() override {
     LocalCapabilities found = detectLocalCapabilities();
-    found.cgroups = {};
+    found.cgroups.cpu_parent = found.cgroups.memory_parent =
+        "/nonexistent/cgroup";  // permitted once, it seemed
     return found;
   }
   // A sanitizer's memory does not fit under the limit: the agent is the shell itself.

@@ -18,6 +18,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int kVersion = 1;
+constexpr std::string_view kTemporaryMark = ".tmp-";
 constexpr int kFirstExitCode = 20;  // away from what shells, signals and sanitizers use
 
 std::string_view name(engine::GoneReason reason) {
@@ -200,7 +201,7 @@ std::string noticeJson(Time deadline) {
 
 Status replaceFile(const std::string& path, std::string_view content, unsigned mode) {
   static std::atomic<unsigned> counter{0};
-  const std::string temporary = path + ".tmp-" + std::to_string(::getpid()) + "-" +
+  const std::string temporary = path + std::string(kTemporaryMark) + std::to_string(::getpid()) + "-" +
                                 std::to_string(counter.fetch_add(1, std::memory_order_relaxed));
   BUOY_TRY(os::Fd fd, os::openFile(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode));
   Status written = os::writeAll(fd.get(), content);
@@ -208,6 +209,10 @@ Status replaceFile(const std::string& path, std::string_view content, unsigned m
     written = failErrno(errno, "rename to " + path);
   if (!written) ::unlink(temporary.c_str());
   return written;
+}
+
+bool isTemporary(std::string_view name) {
+  return name.find(kTemporaryMark) != std::string_view::npos;
 }
 
 }  // namespace buoy::cloud::local

@@ -34,8 +34,8 @@ class MachineDir {
   std::string hostPid() const { return path_ + "/host.pid"; }    // os::ProcessIdentity, by the host
   std::string host() const { return path_ + "/host.json"; }      // HostRecord, by the host
   std::string exit() const { return path_ + "/exit.json"; }      // ExitRecord, by the host, last of all
-  // Orders to the host: request-N.json, by the provider; the host removes what it has carried out.
-  static constexpr std::string_view kRequestPrefix = "request-";
+  // Orders to the host: HostRequest each, by the provider; the host removes what it has carried out.
+  std::string requests() const { return path_ + "/requests"; }
 
  private:
   std::string path_;
@@ -105,5 +105,7 @@ std::string noticeJson(Time deadline);
 // Temp and rename: whole after any process is killed. Not synced: nothing here outlives the machine it stands
 // on.
 Status replaceFile(const std::string& path, std::string_view content, unsigned mode = 0600);
+// Whether a name in a directory is that of a file still being written by replaceFile.
+bool isTemporary(std::string_view name);
 
 }  // namespace buoy::cloud::local

@@ -23,7 +23,6 @@
 #include "os/cgroup.h"
 #include "os/event_loop.h"
 #include "os/files.h"
-#include "os/inotify.h"
 #include "os/log.h"
 #include "os/pidfd.h"
 #include "os/process.h"
@@ -40,7 +39,9 @@ constexpr Duration kKillLimit = std::chrono::seconds{30};
 // A process with less could not even start an interpreter.
 constexpr std::uint64_t kLeastDataLimit = 64ull << 20;
 
-constexpr int kWatchedSignals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+constexpr int kWatchedSignals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGIO};
+// Only where the kernel has no dnotify.
+constexpr Duration kLookInterval = std::chrono::seconds{1};
 
 Result<os::Fd> openSignals() {
   sigset_t set;
@@ -68,6 +69,15 @@ Result<os::Fd> holdLock(const MachineDir& dir) {
   return fail(ErrorCode::already_exists, "this machine already has a host");
 }
 
+// SIGIO at changes in a directory. Not inotify: closing that waits for the kernel's cleaning up, some 10 ms,
+// and this process's end is what a job that lost its machine waits for.
+Result<os::Fd> signalChanges(const std::string& directory, long events) {
+  BUOY_TRY(os::Fd fd, os::openFile(directory, O_RDONLY | O_DIRECTORY));
+  if (::fcntl(fd.get(), F_NOTIFY, events | static_cast<long>(DN_MULTISHOT)) != 0)
+    return failErrno(errno, "watch " + directory);
+  return fd;
+}
+
 std::vector<std::string> environmentWith(const std::string& entry) {
   std::vector<std::string> environment{entry};
   for (char** variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
@@ -93,11 +103,11 @@ std::vector<int> affinityFor(MachineId machine, int milli_cpus) {
 
 class MachineHost {
  public:
-  MachineHost(MachineDir dir, MachineRecord record, os::Fd signals, os::Inotify changes)
+  MachineHost(MachineDir dir, MachineRecord record, os::Fd signals, os::Fd lock)
       : dir_(std::move(dir)),
         record_(std::move(record)),
         signals_(std::move(signals)),
-        changes_(std::move(changes)),
+        lock_(std::move(lock)),
         loop_(clock_) {}
 
   GoneReason run();
@@ -105,14 +115,17 @@ class MachineHost {
  private:
   void limit(os::SpawnOptions& options);
   Status startAgent();
-  Result<os::Spawned> spawnAgent(const os::SpawnOptions& options);
+  Result<os::Spawned> spawnAgent(os::SpawnOptions& options);
+  void leaveCgroups();
   void writeHostRecord();
   void keepAppointment(const std::optional<Appointment>& appointment);
   void take(std::optional<Duration> notice, const std::string& who);
   void onSignal();
+  void watchDirectory();
   void onChange();
-  void carryOut(const std::string& name);
-  void carryOutWaitingRequests();
+  bool directoryIsMine() const;
+  void carryOutRequests();
+  void carryOut(const std::string& path);
   void reapChildren();
   void onAgentEnd();
   bool killEverything();
@@ -122,7 +135,8 @@ class MachineHost {
   MachineRecord record_;
   os::SystemClock clock_;
   os::Fd signals_;
-  os::Inotify changes_;
+  os::Fd lock_;
+  os::Fd directory_watch_, request_watch_;
   os::EventLoop loop_;
   os::Cgroup cgroup_;
   std::vector<os::Fd> cgroup_files_;
@@ -142,29 +156,39 @@ GoneReason MachineHost::run() {
   }
   writeHostRecord();
   loop_.watch(signals_.get(), [this] { onSignal(); });
-  loop_.watch(changes_.fd(), [this] { onChange(); });
   keepAppointment(record_.appointment);
-  carryOutWaitingRequests();
+  watchDirectory();
   if (!gone_) loop_.run();
   return *gone_;
 }
 
 // Control groups where the provider found them permitted; else what a process can be given: CPUs by affinity,
 // and RLIMIT_DATA for memory. Not RLIMIT_AS: a framework reserves far more addresses than it ever uses.
+// Control groups where the provider found them permitted; else what a process can be given: CPUs by affinity,
+// and RLIMIT_DATA for memory. Not RLIMIT_AS: a framework reserves far more addresses than it ever uses.
 void MachineHost::limit(os::SpawnOptions& options) {
   auto group = os::Cgroup::create(record_.cgroups, record_.cgroupName(), record_.limits);
-  if (group) {
-    cgroup_ = std::move(*group);
-    if (auto files = cgroup_.openProcs()) cgroup_files_ = std::move(*files);
+  if (group) cgroup_ = std::move(*group);
+  auto files = group ? cgroup_.openProcs() : Result<std::vector<os::Fd>>(fail(group.error()));
+  if (files) {
+    cgroup_files_ = std::move(*files);
   } else {
-    os::log(os::LogLevel::warn, "cgroup_failed", {{"error", group.error().message}});
-    record_.cgroups = {};
+    os::log(os::LogLevel::warn, "cgroup_failed", {{"error", files.error().message}});
+    leaveCgroups();
   }
+  options.cgroup_procs.clear();
   for (const os::Fd& file : cgroup_files_) options.cgroup_procs.push_back(file.get());
   if (!record_.cgroups.cpu()) options.cpus = affinityFor(record_.machine, record_.limits.milli_cpus);
   if (!record_.cgroups.memory() && record_.limits.memory.value > 0) {
-    options.rlimits.emplace_back(RLIMIT_DATA, std::max(record_.limits.memory.value, kLeastDataLimit));
+    options.rlimits = {{RLIMIT_DATA, std::max(record_.limits.memory.value, kLeastDataLimit)}};
   }
+}
+
+void MachineHost::leaveCgroups() {
+  record_.cgroups = {};
+  cgroup_files_.clear();
+  for (const std::string& directory : cgroup_.directories()) (void)os::removeCgroup(directory);
+  cgroup_ = {};
 }
 
 Status MachineHost::startAgent() {
@@ -182,20 +206,24 @@ Status MachineHost::startAgent() {
   return {};
 }
 
-Result<os::Spawned> MachineHost::spawnAgent(const os::SpawnOptions& wanted) {
-  os::SpawnOptions options = wanted;
+// What the provider found permitted may still be refused here; then with less.
+Result<os::Spawned> MachineHost::spawnAgent(os::SpawnOptions& options) {
   if (record_.isolation == Isolation::pid_namespace) options.namespaces = os::NamespaceMode::pid;
   if (record_.isolation == Isolation::user_namespace) options.namespaces = os::NamespaceMode::user_pid;
-  if (options.namespaces != os::NamespaceMode::none) {
-    auto spawned = os::spawn(options);
-    if (spawned) return spawned;
-    os::log(os::LogLevel::warn, "namespace_failed", {{"error", spawned.error().message}});
-    record_.isolation = Isolation::session;
-    options.namespaces = os::NamespaceMode::none;
-  }
   // What a daemon leaves behind becomes this process's child, and so can be found.
-  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  return os::spawn(options);
+  if (record_.isolation == Isolation::session) ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  auto spawned = os::spawn(options);
+  if (spawned) return spawned;
+  os::log(os::LogLevel::warn, "agent_not_started", {{"error", spawned.error().message}});
+  if (!options.cgroup_procs.empty()) {
+    leaveCgroups();
+    limit(options);
+    return spawnAgent(options);
+  }
+  if (record_.isolation == Isolation::session) return spawned;
+  record_.isolation = Isolation::session;
+  options.namespaces = os::NamespaceMode::none;
+  return spawnAgent(options);
 }
 
 void MachineHost::writeHostRecord() {
@@ -239,48 +267,60 @@ void MachineHost::onSignal() {
     if (info.ssi_signo == SIGCHLD) {
       reapChildren();
       if (agent_exit_) onAgentEnd();
+    } else if (info.ssi_signo == SIGIO) {
+      onChange();
     } else if (info.ssi_signo != SIGHUP) {
       finish(GoneReason::terminated, "terminated by its provider");
     }
   }
 }
 
-void MachineHost::onChange() {
-  bool removed = false;
-  std::vector<std::string> requests;
-  const std::string lock_name = dir_.lock().substr(dir_.path().size() + 1);
-  changes_.drain([&](const os::Inotify::Event& event) {
-    removed = removed || (event.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)) != 0 ||
-              ((event.mask & (IN_DELETE | IN_MOVED_FROM)) != 0 && event.name == lock_name);
-    if ((event.mask & IN_MOVED_TO) != 0 && event.name.starts_with(MachineDir::kRequestPrefix))
-      requests.emplace_back(event.name);
-  });
-  if (removed) {
-    finish(GoneReason::vanished, "its directory was removed");
-    return;
+void MachineHost::watchDirectory() {
+  auto own = signalChanges(dir_.path(), DN_DELETE | DN_RENAME);
+  auto requests = signalChanges(dir_.requests(), DN_CREATE | DN_RENAME);
+  if (own && requests) {
+    directory_watch_ = std::move(*own);
+    request_watch_ = std::move(*requests);
+  } else {
+    loop_.after(kLookInterval, [this] { watchDirectory(); });
   }
-  for (const std::string& name : requests) carryOut(name);
+  onChange();  // what came before the watch
 }
 
-void MachineHost::carryOutWaitingRequests() {
+void MachineHost::onChange() {
+  if (gone_) return;
+  if (directoryIsMine()) {
+    carryOutRequests();
+  } else {
+    finish(GoneReason::vanished, "its directory was removed");
+  }
+}
+
+// The lock that this process holds is the one that others find there.
+bool MachineHost::directoryIsMine() const {
+  struct stat held {};
+  struct stat found {};
+  return ::fstat(lock_.get(), &held) == 0 && ::stat(dir_.lock().c_str(), &found) == 0 &&
+         held.st_dev == found.st_dev && held.st_ino == found.st_ino;
+}
+
+void MachineHost::carryOutRequests() {
   std::vector<std::string> names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(dir_.path().c_str()), ::closedir);
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(dir_.requests().c_str()), ::closedir);
   while (listing) {
     const dirent* entry = ::readdir(listing.get());
     if (entry == nullptr) break;
     const std::string_view name = entry->d_name;
-    if (name.starts_with(MachineDir::kRequestPrefix) && name.find(".tmp-") == std::string_view::npos)
-      names.emplace_back(name);
+    if (name[0] != '.' && !isTemporary(name)) names.emplace_back(name);
   }
   std::sort(names.begin(), names.end());
-  for (const std::string& name : names) carryOut(name);
+  for (const std::string& name : names) carryOut(dir_.requests() + "/" + name);
 }
 
-void MachineHost::carryOut(const std::string& name) {
+void MachineHost::carryOut(const std::string& path) {
   if (gone_) return;
-  const std::string path = dir_.path() + "/" + name;
   const auto text = os::readFile(path, 64u << 10);
-  if (!text) return;  // carried out already
+  if (!text) return;
   ::unlink(path.c_str());
   const auto request = parseHostRequest(*text);
   if (!request) {
@@ -361,14 +401,10 @@ void MachineHost::finish(GoneReason reason, const std::string& detail) {
 Result<GoneReason> host(const std::string& path) {
   const MachineDir dir(path);
   BUOY_TRY(os::Fd signals, openSignals());
-  BUOY_TRY(const os::Fd lock, holdLock(dir));
-  BUOY_TRY(os::Inotify changes, os::Inotify::create());
-  BUOY_TRY(const int watch, changes.add(path, IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF |
-                                                  IN_MOVE_SELF | IN_ONLYDIR));
-  (void)watch;
+  BUOY_TRY(os::Fd lock, holdLock(dir));
   BUOY_TRY(const std::string text, os::readFile(dir.machine(), 16u << 20));
   BUOY_TRY(MachineRecord record, parseMachineRecord(text));
-  return MachineHost(dir, std::move(record), std::move(signals), std::move(changes)).run();
+  return MachineHost(dir, std::move(record), std::move(signals), std::move(lock)).run();
 }
 
 }  // namespace

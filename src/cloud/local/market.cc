@@ -54,7 +54,7 @@ Status parseScript(const Json& script, Market& market) {
 }
 
 Result<Market> marketOf(const Json& object) {
-  if (!object.is_object()) return invalid("market", "must be an object");
+  if (!object.is_object()) return invalid("market", "must be a JSON object");
   Market market;
   BUOY_TRY(market.notice, noticeOf(object, std::nullopt, "market.notice"));
   for (const auto& [key, value] : object.items()) {
@@ -109,13 +109,7 @@ Result<std::int32_t> availabilityOf(const Json& value, std::size_t tick) {
 
 Result<Market> parseMarket(std::string_view provider_config) {
   if (trim(provider_config).empty()) return Market{};
-  const Json config = Json::parse(provider_config, nullptr, false);
-  if (config.is_discarded() || !config.is_object()) {
-    return fail(ErrorCode::invalid_argument, "the local provider's configuration must be a JSON object");
-  }
-  const auto market = config.find("market");
-  if (market == config.end() || market->is_null()) return Market{};
-  return marketOf(*market);
+  return marketOf(Json::parse(provider_config, nullptr, false));
 }
 
 std::optional<Appointment> appointmentFor(const Market& market, std::uint64_t order, MachineId machine) {

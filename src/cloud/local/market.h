@@ -36,10 +36,10 @@ struct Market {
   bool usesTrace() const { return !scripted && mean_uptime == Duration{} && !trace.empty(); }
 };
 
-// From a pool's provider_config: {"market": {"script": [{"after": 6, "notice": 2}, {"after": 8, "notice":
-// null}], "mean_uptime": 600, "seed": 7, "trace": "/abs/file", "speed": 60, "notice": 30}}; durations in
-// seconds; null is "without notice", a script's entry that does not say takes the market's. Empty text or no
-// "market": a calm market. invalid_argument names the field.
+// From a pool's provider_config (as api/config.h writes it): {"script": [{"after": 6, "notice": 2}, {"after":
+// 8, "notice": null}], "mean_uptime": 600, "seed": 7, "trace": "/abs/file", "speed": 60, "notice": 30}; all
+// optional, durations in seconds; null is "without notice", a script's entry that does not say takes the
+// market's. Empty text: a calm market. invalid_argument names the field.
 Result<Market> parseMarket(std::string_view provider_config);
 
 // By script or mean uptime; `order` counts the pool's spot machines from 1. nullopt: never taken.

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 
 TEST(Market, NothingSaidIsACalmMarket) {
-  for (const char* config : {"", "  ", "{}", R"({"market": null})", R"({"market": {}})"}) {
+  for (const char* config : {"", "  ", "{}", R"({"notice": 30, "seed": 3})"}) {
     const auto market = parseMarket(config);
     ASSERT_TRUE(market) << config;
     EXPECT_EQ(appointmentFor(*market, 1, MachineId{1}), std::nullopt) << config;
@@ -21,7 +21,7 @@ TEST(Market, NothingSaidIsACalmMarket) {
 
 TEST(Market, AScriptSaysWhatHappensToTheKthMachine) {
   const auto market = parseMarket(
-      R"({"market": {"script": [{"after": 6.5, "notice": 2}, {"after": 8, "notice": null}, {"after": 1}], "notice": 30}})");
+      R"({"script": [{"after": 6.5, "notice": 2}, {"after": 8, "notice": null}, {"after": 1}], "notice": 30})");
   ASSERT_TRUE(market);
   EXPECT_EQ(appointmentFor(*market, 1, MachineId{9}), (Appointment{6500ms, 2s}));
   EXPECT_EQ(appointmentFor(*market, 2, MachineId{9}), (Appointment{8s, std::nullopt}));
@@ -30,14 +30,14 @@ TEST(Market, AScriptSaysWhatHappensToTheKthMachine) {
 }
 
 TEST(Market, AnEmptyScriptTakesNothingEvenBesideOtherSettings) {
-  const auto market = parseMarket(R"({"market": {"script": [], "mean_uptime": 1}})");
+  const auto market = parseMarket(R"({"script": [], "mean_uptime": 1})");
   ASSERT_TRUE(market);
   EXPECT_EQ(appointmentFor(*market, 1, MachineId{1}), std::nullopt);
 }
 
 TEST(Market, MeanUptimeIsExponentialAndTheSameForTheSameSeed) {
-  const auto market = parseMarket(R"({"market": {"mean_uptime": 600, "seed": 7, "notice": 30}})");
-  const auto other = parseMarket(R"({"market": {"mean_uptime": 600, "seed": 8, "notice": 30}})");
+  const auto market = parseMarket(R"({"mean_uptime": 600, "seed": 7, "notice": 30})");
+  const auto other = parseMarket(R"({"mean_uptime": 600, "seed": 8, "notice": 30})");
   ASSERT_TRUE(market && other);
   const std::uint64_t n = 20'000;
   double sum = 0;
@@ -59,19 +59,18 @@ TEST(Market, MistakesNameTheirField) {
   const std::pair<const char*, const char*> cases[] = {
       {"[]", "JSON object"},
       {"{", "JSON object"},
-      {R"({"market": 3})", "market"},
-      {R"({"market": {"script": {}}})", "market.script"},
-      {R"({"market": {"script": [{"after": 1}, {}]}})", "market.script[1]"},
-      {R"({"market": {"script": [{"after": -1}]}})", "market.script[0].after"},
-      {R"({"market": {"script": [{"after": 1e300}]}})", "market.script[0].after"},
-      {R"({"market": {"script": [{"after": "6s"}]}})", "market.script[0].after"},
-      {R"({"market": {"script": [{"after": 1, "notice": "x"}]}})", "market.script[0].notice"},
-      {R"({"market": {"notice": true}})", "market.notice"},
-      {R"({"market": {"mean_uptime": -5}})", "market.mean_uptime"},
-      {R"({"market": {"seed": -5}})", "market.seed"},
-      {R"({"market": {"speed": 0}})", "market.speed"},
-      {R"({"market": {"trace": "relative.json"}})", "market.trace"},
-      {R"({"market": {"scirpt": []}})", "market.scirpt"},
+      {R"({"script": {}})", "market.script"},
+      {R"({"script": [{"after": 1}, {}]})", "market.script[1]"},
+      {R"({"script": [{"after": -1}]})", "market.script[0].after"},
+      {R"({"script": [{"after": 1e300}]})", "market.script[0].after"},
+      {R"({"script": [{"after": "6s"}]})", "market.script[0].after"},
+      {R"({"script": [{"after": 1, "notice": "x"}]})", "market.script[0].notice"},
+      {R"({"notice": true})", "market.notice"},
+      {R"({"mean_uptime": -5})", "market.mean_uptime"},
+      {R"({"seed": -5})", "market.seed"},
+      {R"({"speed": 0})", "market.speed"},
+      {R"({"trace": "relative.json"})", "market.trace"},
+      {R"({"scirpt": []})", "market.scirpt"},
   };
   for (const auto& [config, expected] : cases) {
     const auto market = parseMarket(config);

@@ -31,7 +31,7 @@ class PoolMarketsTest : public testing::Test {
     const std::string path = dir_.path() + "/trace.json";
     EXPECT_TRUE(
         os::writeFileAtomic(path, R"({"metadata": {"gap_seconds": 10}, "data": )" + data + more + "}"));
-    return R"({"market": {"trace": ")" + path + R"("}})";
+    return R"({"trace": ")" + path + R"("})";
   }
 
   FakeClock clock_;
@@ -39,7 +39,7 @@ class PoolMarketsTest : public testing::Test {
   std::optional<PoolMarkets> markets_;
 };
 
-constexpr const char* kScript = R"({"market": {"script": [{"after": 1}, {"after": 2}, {"after": 3}]}})";
+constexpr const char* kScript = R"({"script": [{"after": 1}, {"after": 2}, {"after": 3}]})";
 
 TEST_F(PoolMarketsTest, AScriptGoesOnAfterARestart) {
   EXPECT_EQ(markets_->admit(request(4, kScript))->appointment->after, 1s);
@@ -117,7 +117,7 @@ TEST_F(PoolMarketsTest, PricesAreToldOnceForEachType) {
 
 TEST_F(PoolMarketsTest, WhatCannotBeReadIsRefusedWithItsName) {
   EXPECT_EQ(markets_->admit(request(1, "nonsense")).error().code, ErrorCode::invalid_argument);
-  EXPECT_FALSE(markets_->admit(request(1, R"({"market": {"trace": "/nonexistent/trace"}})")));
+  EXPECT_FALSE(markets_->admit(request(1, R"({"trace": "/nonexistent/trace"})")));
   EXPECT_FALSE(markets_->admit(request(1, traced("[-1]"))));
   auto escaping = request(1, kScript);
   escaping.pool = "../up";
