@@ -336,6 +336,7 @@ bool Connection::parseSome() {
     refuse(parser_.errorStatus(), parser_.errorMessage());
     return false;
   }
+  if (parser_.headerDone() && !admit()) return true;
   if (parser_.done()) {
     dispatch();
     return true;
@@ -352,16 +353,43 @@ bool Connection::parseSome() {
   return used > 0;
 }
 
-void Connection::dispatch() {
+// False if the request was refused, which is answered then.
+bool Connection::admit() {
+  if (admitted_) return true;
+  admitted_ = true;
+  parser_.request().over_unix_socket = over_unix_socket_;
+  if (!context_.options.admit) return true;
+  auto refusal = context_.options.admit(parser_.request());
+  if (!refusal) return true;
+  const bool body_follows = !parser_.done();
+  beginExchange();
+  nextRequest();
+  if (body_follows) {
+    exchange_.keep_alive = false;
+    linger_ = true;
+  }
+  respond(std::move(*refusal));
+  return false;
+}
+
+void Connection::beginExchange() {
   exchange_.active = true;
   exchange_.http10 = parser_.isHttp10();
   exchange_.keep_alive = parser_.keepAlive();
-  Request request = std::move(parser_.request());
-  exchange_.is_head = request.method == "HEAD";
-  request.over_unix_socket = over_unix_socket_;
-  parser_.reset();
-  continue_sent_ = false;
+  exchange_.is_head = parser_.request().method == "HEAD";
   read_deadline_ = kNever;
+}
+
+void Connection::nextRequest() {
+  parser_.reset();
+  admitted_ = false;
+  continue_sent_ = false;
+}
+
+void Connection::dispatch() {
+  beginExchange();
+  Request request = std::move(parser_.request());
+  nextRequest();
   auto responder = std::make_shared<ResponderImpl>(context_.mailbox, context_, weak_from_this(),
                                                    exchange_number_, !exchange_.http10, exchange_.is_head);
   try {

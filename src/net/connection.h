@@ -104,6 +104,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void advance();
   bool canParse() const;
   bool parseSome();
+  bool admit();
+  void beginExchange();
+  void nextRequest();
   void dispatch();
   void refuse(int status, std::string_view message);
   void appendHead(const Response& response, std::size_t length, bool streaming);
@@ -126,6 +129,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool advancing_ = false;
   bool reading_ = false;
   bool writing_ = false;
+  bool admitted_ = false;  // the request that is being read
   bool continue_sent_ = false;
   bool close_after_flush_ = false;
   bool linger_ = false;

@@ -79,6 +79,10 @@ struct ServerOptions {
   int max_connections = 4096;  // one more gets 503
   // Between requests; to send a whole header; without progress while a body comes or an answer goes out.
   Duration idle_timeout = std::chrono::seconds{120};
+  // If set, is asked on an I/O thread when the header of a request is there and before its body is read, so
+  // that strangers cannot make the server hold their bodies: an answer given here refuses the request. Its
+  // body may be there in part.
+  std::function<std::optional<Response>(const Request&)> admit;
 };
 struct TlsFiles {
   std::string certificate, key;  // PEM paths; the certificate's file may hold its chain

@@ -96,6 +96,18 @@ class StreamConnection final : public Connection {
   Stream stream_;
 };
 
+// A quiet stream or long poll must not outlive its client's machine by more than two minutes.
+void noticeDeadPeer(int fd) {
+  const int on = 1;
+  const int idle_seconds = 60;
+  const int interval_seconds = 15;
+  const int probes = 4;
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof interval_seconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
 // Where accepted connections come from.
 struct Listener {
   asio::posix::stream_descriptor descriptor;
@@ -209,7 +221,7 @@ class Worker {
     if (!is_unix) {
       const int on = 1;
       ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-      ::setsockopt(fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+      noticeDeadPeer(fd.get());
     }
     AsioError error;
     Socket socket(io_);

@@ -137,6 +137,35 @@ TEST(Server, RefusalReachesAClientThatIsStillSending) {
   EXPECT_EQ(next->status, 200);
 }
 
+TEST(Server, AdmissionIsAskedBeforeTheBody) {
+  ServerOptions options;
+  options.admit = [](const Request& request) -> std::optional<Response> {
+    EXPECT_TRUE(request.over_unix_socket);
+    if (request.header("authorization") == "Bearer right") return std::nullopt;
+    return textResponse("who are you?", 401);
+  };
+  TestServer server(echo, options);
+  RawClient raw(server.path());
+  ASSERT_TRUE(raw.send("POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 50000000\r\n\r\n"));
+  ASSERT_TRUE(raw.readUntil("who are you?"));
+  EXPECT_NE(raw.received().find(" 401 "), std::string::npos);
+  EXPECT_EQ(raw.received().find("100 Continue"), std::string::npos);
+  raw.readAll();
+  EXPECT_TRUE(raw.sawEnd());
+  // Without a body the connection stays, and the next request is asked about again.
+  RawClient kept(server.path());
+  ASSERT_TRUE(
+      kept.send("GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\nAuthorization: Bearer right\r\n\r\n"
+                "GET /c HTTP/1.1\r\nConnection: close\r\n\r\n"));
+  const std::string all = kept.readAll();
+  EXPECT_EQ(countOf(all, " 401 "), 2u) << all;
+  EXPECT_NE(all.find("GET /b "), std::string::npos) << all;
+  ClientOptions with_token;
+  with_token.bearer_token = "right";
+  auto client = makeClient(server.endpoint(), with_token);
+  EXPECT_EQ(client->send(makeRequest("PUT", "/", std::string(100000, 'x')), kLongEnough)->status, 200);
+}
+
 TEST(Server, AsksForTheBodyOfAnExpectantClient) {
   TestServer server(echo);
   RawClient raw(server.path());
