@@ -65,9 +65,15 @@ class ControlPlaneKiller(threading.Thread):
 
     def __init__(self, buoy, state):
         super().__init__(daemon=True)
-        self.buoy, self.state, self.done = buoy, state, False
+        self.buoy, self.state, self.done, self.error = buoy, state, False, None
 
     def run(self):
+        try:
+            self.kill_and_restart()
+        except Exception as error:  # told by the main thread: the job itself goes on
+            self.error = error
+
+    def kill_and_restart(self):
         machine = self.wait_for(lambda: self.running_machine("m4"))
         host = int((self.state / "machines/m4/host.pid").read_text().split()[0])
         server = json.loads(self.buoy("server", "status", "--json").stdout)["pid"]
@@ -85,13 +91,13 @@ class ControlPlaneKiller(threading.Thread):
         return name if running else None
 
     @staticmethod
-    def wait_for(condition, limit=110):
+    def wait_for(condition, limit=60):
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             if value := condition():
                 return value
             time.sleep(0.1)
-        raise TimeoutError("demo: what was waited for did not happen")
+        raise TimeoutError("the fourth machine never ran")
 
 
 def main():
@@ -124,6 +130,8 @@ def main():
         if job.returncode != 0:
             sys.exit(f"demo: the job ended with {job.returncode}")
         killer.join(10)
+        if killer.error:
+            sys.exit(f"demo: {killer.error}")
         finished = json.loads(buoy("ps", "--all", "--json").stdout)["jobs"][0]
         reclaims = finished["ledger"]["reclaims_noticed"], finished["ledger"]["reclaims_unnoticed"]
         if not killer.done or reclaims[0] < 2 or reclaims[1] < 2:

@@ -33,7 +33,7 @@ Result<std::optional<Duration>> noticeOf(const Json& object, std::optional<Durat
                                          std::string_view field) {
   const auto found = object.find("notice");
   if (found == object.end()) return fallback;
-  if (found->is_null()) return std::optional<Duration>{};
+  if (found->is_null() || *found == "none") return std::optional<Duration>{};
   BUOY_TRY(const Duration notice, secondsOf(*found, field));
   return std::optional<Duration>{notice};
 }
