@@ -420,7 +420,7 @@ TEST_F(ControlTest, PoolsAndQueuesCanBeChanged) {
       << "an unchanged configuration is not put again";
   EXPECT_EQ(plane_.call("PUT", "/v1/queues/fast", R"({"name":"fast","priority":9,"pools":["local"]})").status,
             200);
-  const net::Response unknown = plane_.call("PUT", "/v1/queues/fast", R"({"name":"fast","pools":["locla"]})");
+  const net::Response unknown = plane_.call("PUT", "/v1/queues/fast", R"({"name":"fast","pools":["locl"]})");
   EXPECT_EQ(unknown.status, 400);
   EXPECT_THAT(unknown.body, HasSubstr("did you mean 'local'?"));
   plane_.submit("one", "", R"(,"queue":"fast")");

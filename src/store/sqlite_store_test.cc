@@ -111,7 +111,8 @@ TEST_F(SqliteStoreTest, ListingsAreNewestFirstAndPaged) {
   }
   const auto ids = [&](const JobQuery& query) {
     std::vector<std::uint64_t> found;
-    for (const JobRow& row : *store_->jobs(query)) found.push_back(row.id.value);
+    const auto rows = store_->jobs(query);
+    for (const JobRow& row : *rows) found.push_back(row.id.value);
     return found;
   };
   EXPECT_THAT(ids({}), ElementsAre(5, 4, 3, 2, 1));
