@@ -68,7 +68,8 @@ class Buoy:
                                 stdin=subprocess.DEVNULL, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
 
     def json(self, *arguments):
-        return json.loads(self.run(*arguments, "--json", check=0).stdout)
+        end = arguments.index("--") if "--" in arguments else len(arguments)
+        return json.loads(self.run(*arguments[:end], "--json", *arguments[end:], check=0).stdout)
 
     def submit(self, *arguments):
         """Submits and returns the job's id."""
