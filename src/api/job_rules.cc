@@ -28,7 +28,7 @@ constexpr std::size_t kMostOutputs = 1'000;
 constexpr std::size_t kMostNamed = 100;  // inputs, metrics, pools
 constexpr std::size_t kLongestPath = 4'096;
 constexpr std::size_t kLongestPattern = 1'000;
-constexpr std::int64_t kMostPatternMemory = 1 << 20;
+constexpr std::int64_t kMostPatternMemory = 256 << 10;
 
 bool isLetter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');

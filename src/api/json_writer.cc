@@ -9,9 +9,14 @@
 namespace buoy::api {
 namespace {
 
-bool needsCare(unsigned char byte) {
-  return byte < 0x20 || byte == '"' || byte == '\\' || byte >= 0x7F;
-}
+// Bytes that do not stand for themselves in a JSON string, or have to be looked at first.
+constexpr std::array<bool, 256> kNeedsCare = [] {
+  std::array<bool, 256> table{};
+  for (std::size_t byte = 0; byte < table.size(); ++byte) {
+    table[byte] = byte < 0x20 || byte == '"' || byte == '\\' || byte >= 0x7F;
+  }
+  return table;
+}();
 
 // The length of the UTF-8 sequence at the front of `text`; 0 if there is no valid one.
 std::size_t utf8Length(std::string_view text) {
@@ -55,7 +60,7 @@ void appendJsonString(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
     std::size_t plain = 0;
-    while (plain < text.size() && !needsCare(static_cast<unsigned char>(text[plain]))) ++plain;
+    while (plain < text.size() && !kNeedsCare[static_cast<unsigned char>(text[plain])]) ++plain;
     out += text.substr(0, plain);
     text.remove_prefix(plain);
     if (text.empty()) break;
@@ -97,6 +102,14 @@ JsonWriter& JsonWriter::key(std::string_view name) {
   return *this;
 }
 
+JsonWriter& JsonWriter::plainKey(std::string_view name) {
+  out_.append(comma_ ? ",\"" : "\"");
+  out_.append(name);
+  out_.append("\":", 2);
+  comma_ = false;
+  return *this;
+}
+
 JsonWriter& JsonWriter::null() {
   return raw("null");
 }
@@ -134,25 +147,24 @@ JsonWriter& JsonWriter::value(double number) {
 }
 
 JsonWriter& JsonWriter::decimal(std::int64_t units, int places) {
-  separate();
-  std::uint64_t scale = 1;
-  for (int i = 0; i < places; ++i) scale *= 10;
+  constexpr std::array<std::uint64_t, 10> kPowers{1,       10,        100,        1'000,       10'000,
+                                                  100'000, 1'000'000, 10'000'000, 100'000'000, 1'000'000'000};
+  const std::uint64_t scale = kPowers[static_cast<std::size_t>(places)];
   // Negated as unsigned: the lowest int64 has no positive counterpart.
   const std::uint64_t size =
       units < 0 ? 0 - static_cast<std::uint64_t>(units) : static_cast<std::uint64_t>(units);
-  std::array<char, 24> buffer;
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), size / scale).ptr;
-  if (units < 0) out_ += '-';
-  out_.append(buffer.data(), end);
-  std::uint64_t rest = size % scale;
-  if (rest == 0) return *this;
-  out_ += '.';
-  while (rest > 0) {
-    scale /= 10;
-    out_ += static_cast<char>('0' + rest / scale);
-    rest %= scale;
+  std::array<char, 40> buffer;
+  char* end = buffer.data();
+  if (units < 0) *end++ = '-';
+  end = std::to_chars(end, buffer.data() + buffer.size(), size / scale).ptr;
+  if (const std::uint64_t fraction = size % scale; fraction > 0) {
+    // With the leading 1 of `scale` the zeros behind the point come out too; the point takes its place.
+    char* point = end;
+    end = std::to_chars(point, buffer.data() + buffer.size(), scale + fraction).ptr;
+    *point = '.';
+    while (end[-1] == '0') --end;
   }
-  return *this;
+  return raw({buffer.data(), end});
 }
 
 JsonWriter& JsonWriter::value(Time time) {

@@ -26,6 +26,11 @@ class JsonWriter {
   JsonWriter& beginArray() { return open('['); }
   JsonWriter& endArray() { return close(']'); }
   JsonWriter& key(std::string_view name);
+  // A literal is taken as it is: it must not need escapes.
+  template <std::size_t kSize>
+  JsonWriter& key(const char (&name)[kSize]) {
+    return plainKey({name, kSize - 1});
+  }
 
   JsonWriter& null();
   JsonWriter& raw(std::string_view json);  // a whole value, already JSON
@@ -56,6 +61,11 @@ class JsonWriter {
     return id ? value(id.toString()) : null();
   }
 
+  template <std::size_t kSize, class T>
+  JsonWriter& field(const char (&name)[kSize], const T& content) {
+    plainKey({name, kSize - 1});
+    return value(content);
+  }
   template <class T>
   JsonWriter& field(std::string_view name, const T& content) {
     key(name);
@@ -63,6 +73,7 @@ class JsonWriter {
   }
 
  private:
+  JsonWriter& plainKey(std::string_view name);
   JsonWriter& open(char bracket);
   JsonWriter& close(char bracket);
   JsonWriter& integer(std::int64_t number);
