@@ -17,8 +17,6 @@ namespace buoy::os {
 namespace {
 
 constexpr std::size_t kPiece = 512 * 1024;
-// Writeback is started this often, so that the sync at the end finds little left to do.
-constexpr std::uint64_t kWriteBehind = 16 * 1024 * 1024;
 
 bool allZero(std::string_view piece) {
   return !piece.empty() && piece[0] == '\0' &&
@@ -90,17 +88,11 @@ Result<std::uint64_t> copyContent(int from, int to, std::uint64_t size, const Pi
   }
   const bool sparse = isSparse(from);
   std::uint64_t offset = 0;
-  std::uint64_t behind = 0;
   Status written;
   auto read = readPieces(from, size, [&](std::string_view piece) {
     if (see && !see(piece)) return false;
     if (!sparse || !allZero(piece)) written = writeAt(to, piece, offset);
     offset += piece.size();
-    if (offset - behind >= kWriteBehind) {
-      ::sync_file_range(to, static_cast<off_t>(behind), static_cast<off_t>(offset - behind),
-                        SYNC_FILE_RANGE_WRITE);
-      behind = offset;
-    }
     return written.has_value();
   });
   if (!written) return fail(std::move(written).error());
