@@ -61,7 +61,8 @@ void Model::checkDirective(MachineId id, const Directive& directive) {
   for (const auto& [other, instance] : instances_) {
     const bool works = instance.alive && instance.job == directive.job && instance.phase != MemberPhase::done;
     if (works && instance.epoch < directive.epoch) {
-      problem(directive.job.toString() + " is started again while m" + std::to_string(other) + " still works on it");
+      problem(directive.job.toString() + " is started again while m" + std::to_string(other) +
+              " still works on it");
     }
   }
 }

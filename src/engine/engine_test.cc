@@ -403,6 +403,66 @@ TEST(Engine, NothingIsLeftOfALaunchThatWasGivenUp) {
   EXPECT_EQ(world.takeAll<TerminateMachine>().size(), 1u);
 }
 
+TEST(Engine, AMachineThatIsGivenUpWhileItLaunchesIsBilledAllTheSame) {
+  World world;
+  world.send(CancelJob{world.submit()});
+  world.wait(1s);
+  world.send(LaunchSucceeded{m(1), "late", ""});
+  EXPECT_EQ(world.takeAll<TerminateMachine>().size(), 2u) << "the first may have come before the launch";
+  world.wait(3s);
+  world.send(MachineGone{m(1), GoneReason::terminated, ""});
+  EXPECT_EQ(world.total(Use::waiting), 3s);
+  ASSERT_EQ(world.spans.size(), 1u);
+  EXPECT_FALSE(world.spans[0].job);
+}
+
+TEST(Engine, AFencedAttemptIsFollowedByANewOne) {
+  World world;
+  const JobId job = runOne(world);
+  world.report(m(1), MemberPhase::done, MemberResult{MemberResult::Kind::fenced, 0, ""});
+  EXPECT_EQ(world.directive(m(1)).kind, Kind::run);
+  EXPECT_EQ(world.directive(m(1)).epoch, 2u);
+  EXPECT_EQ(world.job(job).failures, 0u);
+}
+
+TEST(Engine, ANoticeOutlivesTheJobThatEndsWell) {
+  World world;
+  const JobId job = runOne(world);
+  world.report(m(1), MemberPhase::saving);
+  world.exited(m(1));
+  EXPECT_EQ(world.job(job).phase, JobPhase::succeeded);
+  world.send(NoticeReceived{m(1), world.now + 30s});
+  world.send(MachineGone{m(1), GoneReason::reclaimed, ""});
+  world.take();
+  EXPECT_EQ(world.state.machineCount(), 0u);
+}
+
+TEST(Engine, ANoticeWhileTheMachineWaitsForItsGangReplacesIt) {
+  World world;
+  const JobId job = world.submit({.machines = 2});
+  world.up(m(1));
+  world.send(NoticeReceived{m(1), world.now + 30s});
+  EXPECT_EQ(world.directive(m(1)).kind, Kind::shutdown);
+  EXPECT_EQ(world.job(job).current->members[0].machine, m(3));
+  world.up(m(2));
+  world.up(m(3));
+  EXPECT_EQ(world.directive(m(3)).kind, Kind::run);
+  EXPECT_EQ(world.directive(m(3)).epoch, 1u);
+}
+
+TEST(Engine, ASecondNoticeHitsTheReplacement) {
+  World world;
+  const JobId job = runOne(world);
+  world.send(NoticeReceived{m(1), world.now + 30s});
+  world.up(m(2));
+  world.send(NoticeReceived{m(2), world.now + 30s});
+  world.stopped(m(1));
+  EXPECT_EQ(world.directive(m(2)).kind, Kind::shutdown);
+  world.up(m(3));
+  EXPECT_EQ(world.directive(m(3)).kind, Kind::run);
+  EXPECT_EQ(world.job(job).phase, JobPhase::recovering);
+}
+
 TEST(Engine, TerminationsAreRepeatedUntilAnswered) {
   World world;
   runOne(world);
@@ -539,6 +599,24 @@ TEST(Gang, ANoticeToOneStopsAllAndReplacesOne) {
   EXPECT_EQ(world.directive(m(3)).kind, Kind::shutdown);
   EXPECT_EQ(world.directive(m(4)).kind, Kind::run);
   EXPECT_EQ(world.directive(m(1)).kind, Kind::run);
+}
+
+TEST(Gang, ASurvivorThatDoesNotStopIsReplacedToo) {
+  World world;
+  world.settings.lease = 24h;
+  const JobId job = runGang(world);
+  world.send(MachineGone{m(2), GoneReason::reclaimed, ""});
+  world.up(m(4));
+  world.stopped(m(1));
+  world.take();
+  world.pass(60s);
+  EXPECT_EQ(world.takeAll<LaunchMachine>().size(), 1u);
+  EXPECT_EQ(world.directive(m(3)).kind, Kind::shutdown);
+  world.up(m(5));
+  EXPECT_EQ(world.directive(m(5)).kind, Kind::idle) << "the old rank may still run";
+  world.send(MachineGone{m(3), GoneReason::terminated, ""});
+  for (const MachineId id : {m(1), m(4), m(5)}) EXPECT_EQ(world.directive(id).kind, Kind::run);
+  EXPECT_EQ(world.job(job).attempts, 2u);
 }
 
 TEST(Gang, AFailureAfterAPeersLossIsNotTheJobs) {

@@ -6,7 +6,8 @@
 
 // Which waiting job gets machines, and which. Buckets are examined in the order of their heads; one that
 // finds nothing is put aside until one of its pools is woken, so that a step costs what changed, not what
-// waits.
+// waits. Nothing is reserved: a gang that finds no room is passed by smaller jobs behind it, of lower queues
+// too.
 namespace buoy::engine {
 namespace {
 
@@ -150,9 +151,7 @@ bool Stepper::examine(Bucket& bucket) {
                                  .count = job.request.machines};
   Placement placement = policy_.place(request, s_.views, now_);
   if (placement.pool) {
-    const bool more = bucket.waiting.size() > 1;
     startAttempt(slot, placement);
-    if (more) s_.reopen(bucket);
     return true;
   }
   s_.block(bucket, pools);
