@@ -25,8 +25,6 @@ constexpr int kPublishTries = 5;
 // From this many new objects on, one sync of the whole file system is cheaper than one for each, and
 // descriptors are saved.
 constexpr std::size_t kSyncTogether = 256;
-// Writeback is started this often, so that the sync at the end finds little left to do.
-constexpr std::uint64_t kWriteBehind = 16 * 1024 * 1024;
 
 struct Place {
   std::string directory;  // "": the root
