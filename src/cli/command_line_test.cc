@@ -166,7 +166,9 @@ TEST_F(Tree, CompletionsAndManualKnowEveryCommandAndOption) {
     forEach(root_, [&](const Command& command) {
       if (command.heading == "hidden") return;
       EXPECT_THAT(*script, HasSubstr(command.name)) << shell;
-      if (command.parent != nullptr) EXPECT_THAT(manual, HasSubstr("`" + command.path() + "`"));
+      if (command.parent != nullptr) {
+        EXPECT_THAT(manual, HasSubstr("`" + command.path() + "`"));
+      }
       for (const Option& option : command.options)
         EXPECT_THAT(*script, HasSubstr(option.name.substr(2))) << shell;
     });

@@ -78,7 +78,7 @@ std::string counted(std::uint64_t count, std::string_view one, std::string_view 
 
 std::string age(Time since, Time now) {
   const Duration whole = std::chrono::floor<std::chrono::seconds>(now - since);
-  return formatDuration(std::max(Duration{}, whole));
+  return whole > Duration{} ? formatDuration(whole) : "0s";
 }
 
 Time wallClock() {

@@ -39,7 +39,7 @@ std::string remark(const api::MachineView& machine, Time now) {
   if (machine.phase == engine::MachinePhase::gone) return "";
   if (machine.notice_deadline)
     return "reclaimed in " + formatDuration(std::max(Duration{}, *machine.notice_deadline - now));
-  if (machine.unreachable) return "not heard of";
+  if (machine.unreachable) return "not heard from";
   return machine.holder.empty() ? "" : "held by " + cleaned(machine.holder);
 }
 
