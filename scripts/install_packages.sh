@@ -2,7 +2,7 @@
 # Installs the Debian packages that a task needs; asks for root only if one is missing.
 #   install_packages.sh build|demo|test|bench …
 set -eu
-build="build-essential cmake ninja-build ccache mold pkg-config libboost-dev libcli11-dev libexpected-dev libfmt-dev \
+build="build-essential cmake ninja-build ccache mold pkg-config libboost-dev libexpected-dev libfmt-dev \
   libgtest-dev libgmock-dev librapidcheck-dev libre2-dev libspdlog-dev libsqlite3-dev libssl-dev libyaml-cpp-dev \
   nlohmann-json3-dev libbenchmark-dev"
 demo="python3 python3-torch python3-sklearn libopenblas0-pthread"
