@@ -2,8 +2,8 @@
 
 What happens: the digits example (examples/digits) runs as a Buoy job on local machines. The market of its pool takes
 the first machine with a notice, the second by SIGKILL without a word, the third with a notice, and the fourth while
-the control plane itself lies dead of SIGKILL. Beside it the same script runs once without any of that. At the end the
-two models are compared bit by bit.
+the control plane itself lies dead of SIGKILL. Before that the same script runs once without any of it, which also tells
+how long a machine may live so that the job needs five. At the end the two models are compared bit by bit.
 """
 import os
 import pathlib
@@ -21,22 +21,24 @@ BIN = ROOT / "build/release/bin"
 EXAMPLE = ROOT / "examples/digits"
 WORK = ROOT / "build/demo"
 
+# {0}: what a machine lives, in seconds.
 CONFIG = """\
 pools:
   - name: local
     provider: local
     max_machines: 4
     types:
-      - {name: small, cpus: 1, memory: 2GiB, price: 1.00, spot_price: 0.30}
+      - {{name: small, cpus: 1, memory: 2GiB, price: 1.00, spot_price: 0.30}}
     market:
-      script:                        # the k-th machine lives this long; after the fourth the market is calm
-        - {after: 7s, notice: 5s}    # with a notice
-        - {after: 8s}                # SIGKILL, no notice
-        - {after: 7s, notice: 5s}    # with a notice
-        - {after: 9s}                # SIGKILL, while the control plane is dead too
+      script:                             # one entry for each machine in turn; after the fourth the market is calm
+        - {{after: {0:.1f}s, notice: 5s}}    # with a notice
+        - {{after: {0:.1f}s}}                # SIGKILL, no notice
+        - {{after: {0:.1f}s, notice: 5s}}    # with a notice
+        - {{after: {0:.1f}s}}                # SIGKILL, while the control plane is dead too
 queues:
-  - {name: default, pools: [local]}
+  - {{name: default, pools: [local]}}
 """
+EPOCHS = 30
 
 
 def say(text):
@@ -50,6 +52,18 @@ def find_python():
         if candidate and subprocess.run([candidate, "-c", "import torch, sklearn"], capture_output=True).returncode == 0:
             return candidate
     sys.exit("demo: no python3 with torch and sklearn was found; install python3-torch and python3-sklearn")
+
+
+def run_uninterrupted(python):
+    """Runs the script outside Buoy, and returns how long it took to its first epoch and for all of them."""
+    begin = time.monotonic()
+    reference = subprocess.Popen([python, "-u", EXAMPLE / "train.py", "--epochs", str(EPOCHS), "--checkpoints", WORK / "reference",
+                                  "--model", WORK / "reference.pt"], stdout=subprocess.PIPE, text=True)
+    epochs = [time.monotonic() for line in reference.stdout if line.startswith("epoch=")]
+    if reference.wait() != 0 or len(epochs) != EPOCHS:
+        sys.exit("demo: the uninterrupted run failed")
+    training = (epochs[-1] - epochs[0]) * EPOCHS / (EPOCHS - 1)
+    return epochs[-1] - training - begin, training
 
 
 def alive(pid):
@@ -106,8 +120,11 @@ def main():
     WORK.mkdir(parents=True)
     # A Unix socket's path must be short, so the state is in the temporary directory.
     state = pathlib.Path(tempfile.mkdtemp(prefix="buoy-demo-"))
+    say(f"$ python3 train.py --epochs {EPOCHS}      # first without Buoy and without interruption, for comparison")
+    starting, training = run_uninterrupted(python)
+    print(f"took {starting + training:.1f} s: {starting:.1f} s until PyTorch was loaded, {training:.1f} s of training")
     config = WORK / "config.yaml"
-    config.write_text(CONFIG)
+    config.write_text(CONFIG.format(starting + training / 5))
     environment = dict(os.environ, BUOY_STATE_DIR=str(state), BUOY_CONFIG=str(config))
     environment.pop("BUOY_SERVER", None)
 
@@ -115,10 +132,6 @@ def main():
         return subprocess.run([BIN / "buoy", *arguments], env=environment, text=True,
                               **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
 
-    say("An uninterrupted run of the same script goes on beside the job, for comparison.")
-    reference = subprocess.Popen(
-        [python, EXAMPLE / "train.py", "--epochs", "30", "--checkpoints", WORK / "reference", "--model", WORK / "reference.pt"],
-        stdout=subprocess.DEVNULL)
     try:
         started = buoy("server", "start")
         if started.returncode != 0:
@@ -137,13 +150,10 @@ def main():
         if not killer.done or reclaims[0] < 2 or reclaims[1] < 2:
             sys.exit(f"demo: the market took too few machines (noticed, unnoticed: {reclaims}); this machine is too fast or too slow")
         buoy("download", finished["id"], WORK / "job")
-        if reference.wait(120) != 0:
-            sys.exit("demo: the uninterrupted run failed")
         say("The proof: the weights of the job that lost four machines, and those of the run that lost none")
         sys.stdout.flush()
         subprocess.run([python, EXAMPLE / "compare.py", "reference.pt", "job/model.pt"], cwd=WORK, check=True)
     finally:
-        reference.kill()
         buoy("server", "stop")
         shutil.rmtree(state, ignore_errors=True)
 

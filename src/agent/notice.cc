@@ -20,6 +20,10 @@ std::string directoryOf(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+std::string nameOf(const std::string& path) {
+  return path.substr(path.find_last_of('/') + 1);
+}
+
 }  // namespace
 
 Result<Time> parseNotice(std::string_view json) {
@@ -41,21 +45,9 @@ FileNoticeSource::FileNoticeSource(os::EventLoop& loop, std::string file, OnNoti
       file_(std::move(file)),
       on_notice_(std::move(on_notice)),
       on_directory_gone_(std::move(on_directory_gone)) {
-  if (auto inotify = os::Inotify::create();
-      inotify &&
-      inotify->add(directoryOf(file_), IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF)) {
+  if (auto inotify = watchFiles()) {
     inotify_ = std::move(*inotify);
-    loop_.watch(inotify_->fd(), [this] {
-      const std::string name = file_.substr(file_.find_last_of('/') + 1);
-      bool touched = false;
-      bool gone = false;
-      inotify_->drain([&](const os::Inotify::Event& event) {
-        touched = touched || event.name == name;
-        gone = gone || (event.mask & (IN_DELETE_SELF | IN_MOVE_SELF)) != 0;
-      });
-      if (touched) check();
-      if (gone) on_directory_gone_();
-    });
+    loop_.watch(inotify_->fd(), [this] { drain(); });
   }
   // The file may have been there before the watch. Looked at by the loop, when whoever creates this is
   // complete.
@@ -65,6 +57,30 @@ FileNoticeSource::FileNoticeSource(os::EventLoop& loop, std::string file, OnNoti
 FileNoticeSource::~FileNoticeSource() {
   if (inotify_) loop_.unwatch(inotify_->fd());
   loop_.cancel(timer_);
+}
+
+// The directory's end is seen in the directory above it: its own is told only when nothing refers to it any
+// more, and the job, which stands in a directory below, does.
+Result<os::Inotify> FileNoticeSource::watchFiles() {
+  BUOY_TRY(os::Inotify inotify, os::Inotify::create());
+  const std::string directory = directoryOf(file_);
+  BUOY_TRY_VOID(inotify.add(directory, IN_MOVED_TO | IN_CLOSE_WRITE).map([](int) {}));
+  BUOY_TRY(above_, inotify.add(directoryOf(directory), IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR));
+  return inotify;
+}
+
+void FileNoticeSource::drain() {
+  const std::string file = nameOf(file_);
+  const std::string directory = nameOf(directoryOf(file_));
+  bool touched = false;
+  bool gone = false;
+  inotify_->drain([&](const os::Inotify::Event& event) {
+    const bool above = event.watch == above_;
+    touched = touched || (!above && event.name == file);
+    gone = gone || (above && event.name == directory);
+  });
+  if (touched) check();
+  if (gone) on_directory_gone_();
 }
 
 void FileNoticeSource::poll() {

@@ -31,6 +31,8 @@ class FileNoticeSource final : public NoticeSource {
   ~FileNoticeSource() override;
 
  private:
+  Result<os::Inotify> watchFiles();
+  void drain();
   void check();
   void poll();
 
@@ -39,6 +41,7 @@ class FileNoticeSource final : public NoticeSource {
   OnNotice on_notice_;
   std::function<void()> on_directory_gone_;
   std::optional<os::Inotify> inotify_;
+  int above_ = -1;  // the watch of the directory above the machine's
   os::EventLoop::TimerId timer_ = 0;
   std::optional<Time> told_;
 };

@@ -106,6 +106,20 @@ TEST(Engine, NoticeLaunchesTheReplacementWhileTheOldAttemptSaves) {
   EXPECT_EQ(world.job(job).failures, 0u);
 }
 
+TEST(Engine, ARepeatedNoticeIsNoNews) {
+  World world;
+  runOne(world);
+  const Time deadline = world.now + 30s;
+  world.send(NoticeReceived{m(1), deadline});
+  world.take();
+  world.send(NoticeReceived{m(1), deadline + 300ms});
+  EXPECT_TRUE(world.out.changes.empty());
+  EXPECT_TRUE(world.take().empty());
+  world.send(NoticeReceived{m(1), deadline - 10s});
+  EXPECT_EQ(world.takeAll<DirectAgent>().size(), 1u);
+  EXPECT_EQ(world.directive(m(1)).grace, 20s);
+}
+
 TEST(Engine, LossWithoutNoticeStartsAgainElsewhere) {
   World world;
   const JobId job = runOne(world);

@@ -3,6 +3,11 @@
 
 // What providers and people say about machines and pools.
 namespace buoy::engine {
+namespace {
+
+constexpr Duration kSameNotice = std::chrono::seconds{1};
+
+}  // namespace
 
 // ---- from providers
 
@@ -134,7 +139,8 @@ void Stepper::on(const NoticeReceived& event) {
   if (!slot || slot->machine.phase == MachinePhase::gone) return;
   Machine& machine = slot->machine;
   const bool first = !machine.notice_deadline;
-  if (!first && *machine.notice_deadline == event.deadline) return;
+  // Agents tell the time that is left with every report: the deadline comes out a little different each time.
+  if (!first && std::chrono::abs(*machine.notice_deadline - event.deadline) < kSameNotice) return;
   machine.notice_deadline = event.deadline;
   touch(*slot);
   if (!first) return redirect(*slot);

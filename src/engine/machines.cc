@@ -183,7 +183,7 @@ void Stepper::hear(MachineSlot& slot) {
   if (!machine.unreachable) return;
   machine.unreachable = false;
   touch(slot);
-  record("reachable", strCat({machine.id.toString(), " is heard of again"}), machine);
+  record("reachable", strCat({machine.id.toString(), " is heard from again"}), machine);
 }
 
 // ---- launches
@@ -303,7 +303,7 @@ void Stepper::machineTimer(MachineSlot& slot) {
         machine.unreachable = true;
         record("unreachable",
                strCat({machine.id.toString(),
-                       " has not been heard of; it is left alone while the provider says it lives"}),
+                       " has not been heard from; it is left alone while the provider says it lives"}),
                machine);
       }
       out_.actions.push_back(QueryMachine{machine.id});

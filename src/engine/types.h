@@ -155,7 +155,7 @@ Job clone(const Job& job);
 
 enum class MachinePhase : std::uint8_t {
   requested,  // a launch is intended or in flight: LaunchMachine is re-issued until answered
-  booting,    // the provider says it exists; its agent has not been heard of
+  booting,    // the provider says it exists; its agent has not been heard from
   idle,       // agent connected, no work
   assigned,   // belongs to an attempt
   releasing,  // an end is intended or in flight: TerminateMachine is re-issued until MachineGone

@@ -325,13 +325,13 @@ TEST_F(FileStoreTest, BatchIsInvisibleUntilFinished) {
 
 TEST_F(FileStoreTest, BatchOfManyFilesAndAStop) {
   const auto batch = store_->newBatch();
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 300; ++i) {
     const os::Fd fd = fileWith(std::to_string(1000 + i));
     const auto added = batch->add("o/", fd.get(), 4, {}).value();
-    if (i >= 190) batch->drop("o/", added);
+    if (i >= 290) batch->drop("o/", added);
   }
   ASSERT_TRUE(batch->finish());
-  EXPECT_EQ(keys("o/").size(), 190u);
+  EXPECT_EQ(keys("o/").size(), 290u);
   std::stop_source stop;
   stop.request_stop();
   const os::Fd fd = fileWith("x");

@@ -15,8 +15,8 @@ struct LogField {
   LogField(std::string_view k, std::string v) : key(k), value(std::move(v)) {}
   LogField(std::string_view k, std::string_view v) : key(k), value(v) {}
   LogField(std::string_view k, const char* v) : key(k), value(v) {}
-  template <class T> requires std::integral<T>
-  LogField(std::string_view k, T v) : key(k), value(std::to_string(v)) {}
+  template <class T>
+  requires std::integral<T> LogField(std::string_view k, T v) : key(k), value(std::to_string(v)) {}
 };
 
 // One line: time, level, event=stable_name key=value … Threads: any. Never give it a secret: use Redacted.

@@ -16,9 +16,12 @@ std::int64_t monotonicMicroseconds() {
 }  // namespace
 
 SystemClock::SystemClock(Time not_before)
-    : start_wall_(std::max(not_before, std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()))),
+    : start_wall_(
+          std::max(not_before, std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()))),
       start_monotonic_us_(monotonicMicroseconds()) {}
 
-Time SystemClock::now() const { return start_wall_ + Duration{monotonicMicroseconds() - start_monotonic_us_}; }
+Time SystemClock::now() const {
+  return start_wall_ + Duration{monotonicMicroseconds() - start_monotonic_us_};
+}
 
 }  // namespace buoy::os

@@ -4,7 +4,8 @@
 
 namespace buoy::os {
 
-// Wall clock at the start plus the monotonic time since: a wall clock set back or forward later has no effect.
+// Wall clock at the start plus the monotonic time since: a wall clock set back or forward later has no
+// effect.
 class SystemClock final : public Clock {
  public:
   explicit SystemClock(Time not_before = Time{});  // e.g. the last instant that the store has seen

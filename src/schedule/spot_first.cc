@@ -48,9 +48,9 @@ std::string whyNot(const PlacementRequest& request, const PoolView& view, Market
   const std::int32_t launches = request.count - idle;
   if (launches > view.free) {
     const std::string limit = std::to_string(pool.max_machines);
-    if (view.free == 0) return strCat({"full (limit of ", limit, " machines)"});
-    return strCat({"room for ", std::to_string(idle + view.free), " of the ", std::to_string(request.count),
-                   " machines (limit of ", limit, ")"});
+    // Without the number that is free now: it changes with every job that ends, and each change is told once.
+    if (request.count == 1) return strCat({"full (limit of ", limit, " machines)"});
+    return strCat({"no room for ", std::to_string(request.count), " machines (limit of ", limit, ")"});
   }
   const auto backingOff = [&](std::uint32_t failures, Time retry_at, std::string_view what) {
     return strCat({"backing off after ", std::to_string(failures), " failed ", what,

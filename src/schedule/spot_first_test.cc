@@ -94,7 +94,7 @@ TEST_F(SpotFirstTest, RejectsWithTheReason) {
   a_.spot_retry_at = kNow;
   request_.count = 4;
   a_.max_machines = 10;
-  EXPECT_EQ(reason(a_, 3), "room for 3 of the 4 machines (limit of 10)");
+  EXPECT_EQ(reason(a_, 3), "no room for 4 machines (limit of 10)");
   PoolView trial = view(a_);
   trial.trial_spot = true;
   EXPECT_THAT(place({trial}).candidates[0].rejected, HasSubstr("tried first"));
