@@ -1,6 +1,6 @@
-// submit_load ENDPOINT CLIENTS REQUESTS [get]: so many submits from so many connections, each sent when the one before
-// it was answered, so that an answer means that the job is durable. Prints one JSON object. With `get` it asks for
-// GET /v1/server instead: the same traffic without the database, as the floor.
+// submit_load ENDPOINT CLIENTS REQUESTS [get]: so many submits from so many connections, each sent when the
+// one before it was answered, so that an answer means that the job is durable. Prints one JSON object. With
+// `get` it asks for GET /v1/server instead: the same traffic without the database, as the floor.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -51,7 +51,8 @@ int main(int argc, char** argv) {
           latencies[c].push_back(std::chrono::duration<double, std::milli>(Clock::now() - sent).count());
           if (!response || response->status / 100 != 2) {
             if (failed.fetch_add(1) == 0) {
-              std::fprintf(stderr, "submit_load: %s\n", response ? response->body.c_str() : response.error().message.c_str());
+              std::fprintf(stderr, "submit_load: %s\n",
+                           response ? response->body.c_str() : response.error().message.c_str());
             }
           }
         }
@@ -62,8 +63,11 @@ int main(int argc, char** argv) {
   std::vector<double> all;
   for (const auto& part : latencies) all.insert(all.end(), part.begin(), part.end());
   std::sort(all.begin(), all.end());
-  const auto at = [&](double q) { return all.empty() ? 0.0 : all[static_cast<std::size_t>(q * static_cast<double>(all.size() - 1))]; };
-  std::printf(R"({"requests":%zu,"failed":%zu,"seconds":%.3f,"per_second":%.0f,"p50_ms":%.3f,"p99_ms":%.3f})" "\n", requests,
-              failed.load(), seconds, static_cast<double>(requests) / seconds, at(0.5), at(0.99));
+  const auto at = [&](double q) {
+    return all.empty() ? 0.0 : all[static_cast<std::size_t>(q * static_cast<double>(all.size() - 1))];
+  };
+  std::printf(R"({"requests":%zu,"failed":%zu,"seconds":%.3f,"per_second":%.0f,"p50_ms":%.3f,"p99_ms":%.3f})"
+              "\n",
+              requests, failed.load(), seconds, static_cast<double>(requests) / seconds, at(0.5), at(0.99));
   return failed.load() == 0 ? 0 : 1;
 }

@@ -17,25 +17,31 @@ struct LaunchRequest {
   std::string provider_config;  // the pool's own section, JSON
   engine::MachineType type;
   engine::Market market = engine::Market::spot;
-  std::string agent_config;     // JSON (api/agent_config.h): control plane's address, machine token, store; given to the agent
+  std::string agent_config;  // JSON (api/agent_config.h): control plane's address, machine token, store;
+                             // given to the agent
 };
 
-struct ListedMachine { MachineId machine; std::string provider_ref; bool alive = true; };
+struct ListedMachine {
+  MachineId machine;
+  std::string provider_ref;
+  bool alive = true;
+};
 
-// A source of machines. Threads: calls come from worker threads, several at once for different machines; events are
-// delivered from the provider's own threads to the sink, which never blocks for long.
-// Every call is idempotent by machine id: launching a machine that exists returns the one that exists.
+// A source of machines. Threads: calls come from worker threads, several at once for different machines;
+// events are delivered from the provider's own threads to the sink, which never blocks for long. Every call
+// is idempotent by machine id: launching a machine that exists returns the one that exists.
 class Provider {
  public:
-  using EventSink = std::function<void(engine::Event)>;  // LaunchSucceeded/Failed, MachineGone, MachineAlive, PriceChanged
+  using EventSink =
+      std::function<void(engine::Event)>;  // LaunchSucceeded/Failed, MachineGone, MachineAlive, PriceChanged
   virtual ~Provider() = default;
 
-  virtual void launch(const LaunchRequest& request) = 0;      // answers by LaunchSucceeded or LaunchFailed
-  virtual void terminate(MachineId machine) = 0;              // answers by MachineGone (also when it never existed)
-  virtual void query(MachineId machine) = 0;                  // answers by MachineAlive or MachineGone
+  virtual void launch(const LaunchRequest& request) = 0;  // answers by LaunchSucceeded or LaunchFailed
+  virtual void terminate(MachineId machine) = 0;  // answers by MachineGone (also when it never existed)
+  virtual void query(MachineId machine) = 0;      // answers by MachineAlive or MachineGone
   virtual void reclaim(MachineId machine, Duration notice) = 0;  // as the market would do it
-  // All machines that carry this cluster's mark, for reaping orphans and for reattaching after a restart. Machines in
-  // the list are watched from then on: their end comes as MachineGone.
+  // All machines that carry this cluster's mark, for reaping orphans and for reattaching after a restart.
+  // Machines in the list are watched from then on: their end comes as MachineGone.
   virtual Result<std::vector<ListedMachine>> list() = 0;
 };
 
