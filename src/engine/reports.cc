@@ -85,10 +85,8 @@ void Stepper::enterMemberPhase(JobSlot& slot, MachineSlot& machine, Member& memb
   if (phase == MemberPhase::saving) return leaveRunning(slot, at);
   if (phase != MemberPhase::running) return;
   if (before == MemberPhase::restoring && job.last_version > 0) {
-    record("restored",
-           strCat({"restored checkpoint version ", std::to_string(job.last_version), " in ",
-                   formatDuration(took)}),
-           job, member.machine);
+    // Which version, only the agent knows: more may have been committed while the control plane was away.
+    record("restored", "restored its checkpoint in " + formatDuration(took), job, member.machine);
   }
   const auto& members = job.current->members;
   const bool whole = std::all_of(members.begin(), members.end(),
