@@ -10,9 +10,18 @@
 namespace buoy::store {
 namespace {
 
-Error errorOf(sqlite3* db, int code) {
+// Runs one call of SQLite and keeps the system's error of it. sqlite3_system_errno does not do: it is not set
+// when a COMMIT cannot write the log, and it is never cleared.
+template <class F>
+int call(int& os_error, F&& f) {
+  errno = 0;
+  const int code = f();
+  os_error = errno;
+  return code;
+}
+
+Error errorOf(sqlite3* db, int code, int os_error) {
   const std::string message = db == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(db);
-  const int os_error = db == nullptr ? 0 : sqlite3_system_errno(db);
   const int primary = code & 0xFF;
   if (primary == SQLITE_FULL ||
       (primary == SQLITE_IOERR && (os_error == ENOSPC || os_error == EDQUOT || os_error == EFBIG))) {
@@ -68,12 +77,12 @@ Query& Query::bindNull() {
 }
 
 Result<bool> Query::next() {
-  if (error_ != 0) return fail(errorOf(db_, error_));
-  const int code = sqlite3_step(statement_);
+  if (error_ != 0) return fail(errorOf(db_, error_, os_error_));
+  const int code = call(os_error_, [&] { return sqlite3_step(statement_); });
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
   error_ = sqlite3_extended_errcode(db_);
-  return fail(errorOf(db_, error_));
+  return fail(errorOf(db_, error_, os_error_));
 }
 
 Status Query::run() {
@@ -112,17 +121,20 @@ Result<Database> Database::open(const std::string& path, Mode mode) {
       (mode == Mode::read_write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) |
       SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
   sqlite3* db = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
+  int os_error = 0;
+  const int code = call(os_error, [&] { return sqlite3_open_v2(path.c_str(), &db, flags, nullptr); });
   Database opened(db);
-  if (code != SQLITE_OK) return fail(errorOf(db, code).wrap("open " + path));
+  if (code != SQLITE_OK) return fail(errorOf(db, code, os_error).wrap("open " + path));
   sqlite3_extended_result_codes(db, 1);
   sqlite3_busy_timeout(db, 10'000);
   return opened;
 }
 
 Status Database::execute(const std::string& sql) {
-  const int code = sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr);
-  if (code != SQLITE_OK) return fail(errorOf(db_.get(), code));
+  int os_error = 0;
+  const int code =
+      call(os_error, [&] { return sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr); });
+  if (code != SQLITE_OK) return fail(errorOf(db_.get(), code, os_error));
   return {};
 }
 

@@ -46,6 +46,7 @@ class Query {
   sqlite3_stmt* statement_;
   int next_parameter_ = 1;
   int error_ = 0;
+  int os_error_ = 0;  // errno of the step that failed
 };
 
 class Database {

@@ -280,13 +280,28 @@ TEST_F(SqliteStoreTest, FullStorageIsSaidAndTheSameCommitWorksOnceThereIsRoom) {
     const FileSizeLimit limit(1 << 20);
     const Status full = commitChanges(changes);
     ASSERT_FALSE(full);
-    // SQLite tells why only where no space is left; any write that failed may be tried again.
-    EXPECT_TRUE(full.error().retryable) << full.error().message;
+    EXPECT_EQ(full.error().code, ErrorCode::resource_exhausted) << full.error().message;
+    EXPECT_TRUE(full.error().retryable);
     EXPECT_TRUE(store_->records(JobId{1}, {}, 0, 10)->empty());
     EXPECT_EQ(*store_->countJobs(false), 1) << "reads go on";
   }
   ASSERT_TRUE(commitChanges(changes));
   EXPECT_EQ(store_->records(JobId{1}, {}, 0, 10)->size(), 1u);
+}
+
+TEST_F(SqliteStoreTest, StorageThatIsFullForASmallCommitIsSaidToo) {
+  ASSERT_TRUE(commitJob(makeJob(1)));
+  {
+    // The log is longer than this already, and a small commit is written to it at its very end.
+    const FileSizeLimit limit(4096);
+    for (int n = 0; n < 2; ++n) {
+      const Status full = commitJob(makeJob(2));
+      ASSERT_FALSE(full);
+      EXPECT_EQ(full.error().code, ErrorCode::resource_exhausted) << full.error().message;
+    }
+  }
+  ASSERT_TRUE(commitJob(makeJob(2)));
+  EXPECT_EQ(*store_->countJobs(false), 2);
 }
 
 TEST(DatabaseTest, FullStorageHasItsOwnCode) {
