@@ -34,8 +34,14 @@ Result<std::unique_ptr<Access>> Access::open(store::Store& store, const std::str
   return access;
 }
 
-Status Access::checkPerson(const net::Request& request) {
+Status Access::admit(const net::Request& request) {
   if (request.over_unix_socket) return {};
+  if (!request.path.starts_with("/v1/agent/")) return checkPerson(request);
+  BUOY_TRY_VOID(checkMachine(request));
+  return {};
+}
+
+Status Access::checkPerson(const net::Request& request) {
   const std::string_view token = bearerToken(request.header("Authorization"));
   if (token.empty()) {
     return fail(ErrorCode::unauthenticated,

@@ -13,12 +13,16 @@ void sendJson(net::Responder& responder, int status, std::string json) {
   responder.send({.status = status, .content_type = "application/json", .body = std::move(json)});
 }
 
-void sendError(net::Responder& responder, const Error& error) {
+net::Response errorResponse(const Error& error) {
   net::Response response;
   response.status = api::httpStatus(error.code);
   response.body = api::toJson(api::viewOf(error)) + "\n";
   if (response.status == 429 || response.status == 503) response.headers.emplace_back("Retry-After", "1");
-  responder.send(std::move(response));
+  return response;
+}
+
+void sendError(net::Responder& responder, const Error& error) {
+  responder.send(errorResponse(error));
 }
 
 void sendProblems(net::Responder& responder, std::vector<api::Problem> problems) {

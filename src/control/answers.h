@@ -12,8 +12,8 @@
 namespace buoy::control {
 
 void sendJson(net::Responder& responder, int status, std::string json);
-void sendError(net::Responder& responder,
-               const Error& error);  // the status of its code; Retry-After where that helps
+net::Response errorResponse(const Error& error);  // the status of its code; Retry-After where that helps
+void sendError(net::Responder& responder, const Error& error);
 void sendProblems(net::Responder& responder, std::vector<api::Problem> problems);  // 400
 
 // A query parameter as a number from `low` to `high`, or `fallback` if it is not given; invalid_argument

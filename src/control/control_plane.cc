@@ -85,7 +85,6 @@ struct ControlPlane::Impl {
   Result<net::TlsFiles> certificate();
   Status firstToken();
   void emit(engine::Event event);
-  void route(net::Request request, std::shared_ptr<net::Responder> responder);
   api::ServerView describe();
   api::AgentConfig agentConfig() const;
 };
@@ -217,8 +216,13 @@ Status ControlPlane::Impl::listen() {
   addAgentRoutes(router, *services);
   net::ServerOptions serving;
   serving.threads = options.http_threads;
+  serving.admit = [this](const net::Request& request) -> std::optional<net::Response> {
+    const Status allowed = access->admit(request);
+    if (allowed) return std::nullopt;
+    return errorResponse(allowed.error());
+  };
   server = net::makeServer(serving, [this](net::Request request, std::shared_ptr<net::Responder> responder) {
-    route(std::move(request), std::move(responder));
+    router.dispatch(std::move(request), std::move(responder));
   });
   // Known before anybody can ask for them.
   endpoints.push_back("unix:" + paths.socket());
@@ -257,15 +261,6 @@ Status ControlPlane::Impl::firstToken() {
   if (exists(paths.token())) return {};
   BUOY_TRY(const std::string token, access->createToken());
   return os::writeFileAtomic(paths.token(), token + "\n", 0600);
-}
-
-void ControlPlane::Impl::route(net::Request request, std::shared_ptr<net::Responder> responder) {
-  // Agents prove a machine instead, in their own routes.
-  if (!request.path.starts_with("/v1/agent/")) {
-    if (const Status allowed = access->checkPerson(request); !allowed)
-      return sendError(*responder, allowed.error());
-  }
-  router.dispatch(std::move(request), std::move(responder));
 }
 
 api::ServerView ControlPlane::Impl::describe() {

@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -14,6 +16,7 @@
 #include "control/testing_cloud.h"
 #include "objstore/object_store.h"
 #include "os/crash_point.h"
+#include "os/fd.h"
 #include "os/files.h"
 #include "os/system_clock.h"
 #include "schedule/spot_first.h"
@@ -363,6 +366,52 @@ TEST_F(ControlTest, TcpNeedsATokenAndTls) {
   EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kLimit)->status, 200);
   options.bearer_token += "x";
   EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kLimit)->status, 401);
+}
+
+// What the server answers to the header of a request whose body does not come.
+std::string answerToHeader(std::uint16_t port, const std::string& target, const std::string& token) {
+  const os::Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval limit{std::chrono::seconds{kLimit}.count(), 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  std::string header = "POST " + target + " HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\n";
+  if (!token.empty()) header += "Authorization: Bearer " + token + "\r\n";
+  header += "Content-Length: 60000000\r\n\r\n";
+  EXPECT_EQ(::send(fd.get(), header.data(), header.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(header.size()));
+  std::string answer;
+  char piece[1024];
+  while (answer.find("\r\n") == std::string::npos) {
+    const ssize_t count = ::recv(fd.get(), piece, sizeof piece, 0);
+    if (count <= 0) break;
+    answer.append(piece, static_cast<std::size_t>(count));
+  }
+  return answer.substr(0, answer.find("\r\n"));
+}
+
+TEST_F(ControlTest, StrangersAreRefusedBeforeTheirBodiesAreRead) {
+  plane_.options_.listen = {{"127.0.0.1", 0}};
+  plane_.options_.insecure = true;
+  plane_.restart();
+  const std::uint16_t port = net::parseEndpoint(plane_.plane_->endpoints().at(1))->port;
+  const std::string person(trim(*os::readFile(plane_.options_.state_dir + "/token")));
+  plane_.submit("one");
+  const std::string machine = plane_.cloud_.waitForMachine().token;
+  const auto refused = HasSubstr(" 401 ");
+  const auto admitted = HasSubstr(" 100 ");
+  for (const std::string token : {"", "wrong", "m1.wrong"}) {
+    EXPECT_THAT(answerToHeader(port, "/v1/jobs", token), refused);
+    EXPECT_THAT(answerToHeader(port, "/v1/agent/logs", token), refused);
+    EXPECT_THAT(answerToHeader(port, "/nowhere", token), refused);
+  }
+  EXPECT_THAT(answerToHeader(port, "/v1/jobs", machine), refused);
+  EXPECT_THAT(answerToHeader(port, "/v1/agent/logs", person), refused);
+  EXPECT_THAT(answerToHeader(port, "/v1/jobs", person), admitted);
+  EXPECT_THAT(answerToHeader(port, "/v1/agent/logs", machine), admitted);
 }
 
 TEST_F(ControlTest, OrphansAreEndedAndOthersAdopted) {
