@@ -38,7 +38,7 @@ pools:
 queues:
   - {{name: default, pools: [local]}}
 """
-EPOCHS = 30
+EPOCHS = 40
 
 
 def say(text):
@@ -124,7 +124,7 @@ def main():
     starting, training = run_uninterrupted(python)
     print(f"took {starting + training:.1f} s: {starting:.1f} s until PyTorch was loaded, {training:.1f} s of training")
     config = WORK / "config.yaml"
-    config.write_text(CONFIG.format(starting + training / 5))
+    config.write_text(CONFIG.format(starting + training / 10))
     environment = dict(os.environ, BUOY_STATE_DIR=str(state), BUOY_CONFIG=str(config))
     environment.pop("BUOY_SERVER", None)
 
