@@ -16,7 +16,6 @@ struct ListFlags {
 
 struct OpenFlags {
   std::string pool = "local", market = "spot", cpus, memory;
-  bool json = false;
 };
 
 Color colorOf(engine::MachinePhase phase) {
@@ -92,7 +91,7 @@ int list(const Context& context, const ListFlags& flags) {
   return 0;
 }
 
-int open(const Context& context, const OpenFlags& flags) {
+int open(const Context& context, const OpenFlags& flags, bool json) {
   api::OpenMachineRequest request;
   request.pool = flags.pool;
   request.market = flags.market == "spot" ? engine::Market::spot : engine::Market::on_demand;
@@ -117,9 +116,8 @@ int open(const Context& context, const OpenFlags& flags) {
   auto machine = api::parseMachine(*body);
   if (!machine) return context.fail(machine.error());
   const std::string id = machine->id.toString();
-  context.print(flags.json
-                    ? *body + "\n"
-                    : id + " is opened; it costs until you close it: buoy machines close " + id + "\n");
+  context.print(json ? *body + "\n"
+                     : id + " is opened; it costs until you close it: buoy machines close " + id + "\n");
   return 0;
 }
 
@@ -147,8 +145,9 @@ void addMachines(Command& root) {
   opener.choice("--market", {"spot", "on-demand"}, open_flags->market, "what to pay (spot)");
   opener.option("--cpus", "N", open_flags->cpus, "at least so many (1)");
   opener.option("--memory", "SIZE", open_flags->memory, "at least so much");
-  opener.flag("--json", open_flags->json, "print the server's answer");
-  opener.action = [open_flags](Context& context) { return open(context, *open_flags); };
+  // The same variable: "buoy machines --json open" means what "buoy machines open --json" does.
+  opener.flag("--json", flags->json, "print the server's answer");
+  opener.action = [flags, open_flags](Context& context) { return open(context, *open_flags, flags->json); };
 
   auto machine = std::make_shared<std::string>();
   Command& closer = command.add("close", "Give a machine back that is held open");
