@@ -59,6 +59,8 @@ TEST(Strings, NearestFindsWhatWasMeant) {
   EXPECT_EQ(nearest("machnies", keys), "machines");
   EXPECT_EQ(nearest("machine", keys), "machines");
   EXPECT_EQ(nearest("enf", keys), "env");
+  EXPECT_EQ(nearest("evn", keys), "env") << "swapped letters are one mistake";
+  EXPECT_EQ(nearest("vne", keys), std::nullopt);
   EXPECT_EQ(nearest("colour", keys), std::nullopt);
   EXPECT_EQ(nearest("", keys), std::nullopt);
   EXPECT_EQ(nearest("env", {}), std::nullopt);

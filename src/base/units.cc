@@ -96,6 +96,7 @@ std::string formatDuration(Duration duration) {
   const bool negative = duration < Duration{};
   const Duration length = negative ? -duration : duration;
   const std::string sign = negative ? "-" : "";
+  if (length == Duration{}) return "0s";
   if (length < milliseconds{1}) return sign + std::to_string(length.count()) + "us";
   if (length < seconds{1})
     return sign + std::to_string(std::chrono::floor<milliseconds>(length).count()) + "ms";
@@ -205,6 +206,9 @@ Money cost(PricePerHour price, Duration duration) {
 }
 
 std::string formatMoney(Money money) {
+  constexpr std::int64_t kLeastShown = 50'000;  // below, four digits would say that it was free
+  if (money.nano_usd > 0 && money.nano_usd < kLeastShown) return "<$0.0001";
+  if (money.nano_usd < 0 && money.nano_usd > -kLeastShown) return ">-$0.0001";
   const double usd = static_cast<double>(money.nano_usd) / 1e9;
   const char* sign = usd < 0 ? "-" : "";
   return std::fabs(usd) < 0.99995 && money.nano_usd != 0 ? format("%s$%.4f", sign, std::fabs(usd))

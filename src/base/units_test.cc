@@ -45,7 +45,8 @@ TEST(ParseDuration, RefusesTheRestWithAReason) {
 }
 
 TEST(FormatDuration, ShowsTheTwoLargestUnits) {
-  EXPECT_EQ(formatDuration(Duration{0}), "0us");
+  EXPECT_EQ(formatDuration(Duration{0}), "0s");
+  EXPECT_EQ(formatDuration(Duration{7}), "7us");
   EXPECT_EQ(formatDuration(250ms), "250ms");
   EXPECT_EQ(formatDuration(1'499ms), "1.4s");
   EXPECT_EQ(formatDuration(59'999ms), "59.9s");
@@ -124,6 +125,14 @@ TEST(FormatMoney, ShowsMoreDigitsBelowADollar) {
   EXPECT_EQ(formatMoney(Money{12'400'000'000}), "$12.40");
   EXPECT_EQ(formatMoney(Money{999'999'999}), "$1.00");
   EXPECT_EQ(formatMoney(Money{-2'500'000'000}), "-$2.50");
+}
+
+TEST(FormatMoney, ALittleIsNotNothing) {
+  EXPECT_EQ(formatMoney(Money{1}), "<$0.0001");
+  EXPECT_EQ(formatMoney(Money{49'999}), "<$0.0001");
+  EXPECT_EQ(formatMoney(Money{50'000}), "$0.0001");
+  EXPECT_EQ(formatMoney(Money{-1}), ">-$0.0001");
+  EXPECT_EQ(formatMoney(Money{-50'000}), "-$0.0001");
 }
 
 TEST(PriceFromUsd, RefusesWhatIsNoPrice) {
