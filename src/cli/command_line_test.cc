@@ -135,6 +135,9 @@ TEST_F(Tree, NoOptionHidesAnother) {
     std::vector<std::string> names = {"--help", "-h"};
     for (const Command* level = &command; level != nullptr; level = level->parent) {
       for (const Option& option : level->options) {
+        // Told again by a command below, for its help: there it must mean the same.
+        const Option* told = command.findOption(option.name);
+        if (told != &option && told->help == option.help && told->letter == option.letter) continue;
         names.push_back(option.name);
         if (option.letter != 0) names.push_back({'-', option.letter});
       }

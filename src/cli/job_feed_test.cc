@@ -21,22 +21,25 @@ class FeedTest : public ::testing::Test {
     std::vector<std::function<void(net::Responder&)>> answers;
     std::vector<std::string> asked;  // targets of the log requests
     engine::JobPhase phase = engine::JobPhase::running;
+    std::shared_ptr<net::Responder> open;  // of the last log request
   };
 
   FeedTest() : directory_(std::move(*os::TempDir::create("cli-feed-"))) {
     server_ = net::makeServer(
         {}, [this](const net::Request& request, const std::shared_ptr<net::Responder>& responder) {
-          answer(request, *responder);
+          answer(request, responder);
         });
     const std::string path = directory_.path() + "/s";
     EXPECT_TRUE(server_->listenUnix(path));
     address_.endpoint = {net::Endpoint::Kind::unix_socket, path, "", 0};
   }
 
-  void answer(const net::Request& request, net::Responder& responder) {
+  void answer(const net::Request& request, const std::shared_ptr<net::Responder>& shared) {
+    net::Responder& responder = *shared;
     auto script = script_.lock();
     if (request.path.ends_with("/logs")) {
       script->asked.push_back(request.target);
+      script->open = shared;
       const std::size_t n = script->asked.size() - 1;
       if (n < script->answers.size()) return script->answers[n](responder);
       responder.begin(200, "application/x-ndjson");
@@ -55,7 +58,8 @@ class FeedTest : public ::testing::Test {
     view.text = "line " + std::to_string(n);
     return api::toJson(view) + "\n";
   }
-  // Lines, then the connection breaks.
+  // Lines without an end: the connection breaks when the second line has been told (an earlier break could
+  // overtake what is still unsent).
   static std::function<void(net::Responder&)> breaks(std::string text) {
     return [text = std::move(text)](net::Responder& responder) {
       responder.begin(200, "application/x-ndjson");
@@ -64,8 +68,10 @@ class FeedTest : public ::testing::Test {
   }
   Status read() {
     Connection connection(address_, Connection::Start::never);
-    const FeedSource source = logSource(
-        JobId{1}, std::nullopt, [this](const api::LogLineView& view) { lines_.push_back(view.text); });
+    const FeedSource source = logSource(JobId{1}, std::nullopt, [this](const api::LogLineView& view) {
+      lines_.push_back(view.text);
+      if (lines_.size() == 2) script_.lock()->open.reset();
+    });
     return readFeed(
         connection, JobId{1}, source, [](bool) {}, stop_.get_token());
   }

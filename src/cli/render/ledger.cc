@@ -1,7 +1,6 @@
 #include "cli/render/ledger.h"
 
 #include <array>
-#include <cmath>
 #include <cstdio>
 
 #include "base/strings.h"
@@ -82,12 +81,14 @@ std::string renderLedger(const Look& look, const api::LedgerView& ledger) {
   if (ledger.queued >= std::chrono::milliseconds{50})
     result += ", queued " + secondsOf(ledger.queued) + " at no cost";
   result += "\n";
+  // Without useful time there is nothing that would have cost something on demand.
   const double savings = ledger.savingsPercent();
-  if (ledger.on_demand_cost > Money{}) {
-    std::string sentence = "on demand " + on_demand + ", paid " + total_money + ": ";
-    const std::string figure = percent(std::fabs(savings) / 100);
-    sentence += savings >= 0.05 ? "saved " + figure : savings <= -0.05 ? figure + " more" : "the same";
-    result += "  " + paint(look, savings >= 0.05 ? Color::green : Color::plain, sentence) + "\n";
+  if (savings >= 0.05 && training > Duration{}) {
+    const std::string sentence =
+        "on demand " + on_demand + ", paid " + total_money + ": saved " + percent(savings / 100);
+    result += "  " + paint(look, Color::green, sentence) + "\n";
+  } else if (paid > Money{}) {
+    result += "  paid " + total_money + "\n";
   }
   if (ledger.reclaims_noticed + ledger.reclaims_unnoticed > 0) {
     result += "  reclaims: " + counted(ledger.reclaims_noticed, "with notice") + ", " +

@@ -84,6 +84,20 @@ struct Range {
   }
 };
 
+// Widened to round numbers, by at most an eighth of its height or so at either end.
+Range rounded(const Range& range) {
+  const double least = (range.high - range.low) / 8;
+  if (!(least > 0) || !std::isfinite(least)) return range;
+  const double power = std::pow(10, std::floor(std::log10(least)));
+  const double lead = least / power;
+  const double step = power * (lead < 1.5 ? 1 : lead < 3.5 ? 2 : lead < 7.5 ? 5 : 10);
+  const Range wide{std::floor(range.low / step) * step, std::ceil(range.high / step) * step};
+  // Not where the steps are below what a double can tell apart, or beyond what it can hold.
+  const bool usable =
+      std::isfinite(wide.low) && std::isfinite(wide.high) && wide.low <= range.low && wide.high >= range.high;
+  return usable ? wide : range;
+}
+
 std::string seconds(double value) {
   return formatDuration(Duration{static_cast<std::int64_t>(value * 1e6)});
 }
@@ -112,7 +126,13 @@ std::string markLine(const Look& look, const Plot& plot, const Range& x, int col
   if (last == marked.rend()) return {};
   std::string text;
   for (auto it = marked.begin(); it != last.base(); ++it) text += *it ? sign : " ";
-  return text + " " + plot.mark_name;
+  // The name stands behind the last mark, or before the first, or is left out.
+  const int room = displayWidth(plot.mark_name) + 1;
+  if (displayWidth(text) + room <= columns) return text + " " + plot.mark_name;
+  const auto first = std::find(marked.begin(), marked.end(), true) - marked.begin();
+  if (first >= room)
+    text.replace(static_cast<std::size_t>(first - room), static_cast<std::size_t>(room - 1), plot.mark_name);
+  return text;
 }
 
 }  // namespace
@@ -121,7 +141,7 @@ std::string formatNumber(double value) {
   std::array<char, 32> buffer{};
   const double size = std::fabs(value);
   const bool plain = size == 0 || (size >= 1e-4 && size < 1e7);
-  std::snprintf(buffer.data(), buffer.size(), plain && size >= 1e5 ? "%.0f" : "%.4g", value);
+  std::snprintf(buffer.data(), buffer.size(), plain && size >= 1e4 ? "%.0f" : "%.4g", value);
   return buffer.data();
 }
 
@@ -135,19 +155,24 @@ std::string renderPlot(const Look& look, const Plot& plot) {
     x = {std::min(x.low, point.x), std::max(x.high, point.x)};
     y = {std::min(y.low, point.y), std::max(y.high, point.y)};
   }
-  const std::string top = formatNumber(y.high), bottom = formatNumber(y.low);
-  const std::string middle = y.high > y.low ? formatNumber(y.low + (y.high - y.low) / 2) : "";
+  y = rounded(y);
+  const bool flat = !(y.high > y.low);  // then the middle says it all
+  const double centre = y.low + (y.high - y.low) / 2;
+  const std::string middle = formatNumber(centre);
+  const std::string top = flat ? "" : formatNumber(y.high), bottom = flat ? "" : formatNumber(y.low);
   const int label = std::max({displayWidth(top), displayWidth(bottom), displayWidth(middle)});
   const int columns = std::clamp((look.width > 0 ? look.width : 80) - label - 5, 10, 72);
   const int rows = std::max(plot.height, 2);
 
   Canvas canvas(look.unicode, columns, rows);
   drawCurve(canvas, points, x, y);
+  const int middle_row = (canvas.dotRows() - 1 - y.place(centre, canvas.dotRows())) * rows / canvas.dotRows();
 
   const std::string_view side = look.unicode ? "┤" : "|";
   std::string result = strCat({"  ", paint(look, Color::bold, cleaned(plot.title)), "\n"});
   for (int r = 0; r < rows; ++r) {
-    const std::string& text = r == 0 ? top : r == rows - 1 ? bottom : r == rows / 2 ? middle : std::string();
+    const bool in_middle = r == middle_row && (flat || (r > 0 && r < rows - 1));
+    const std::string text = in_middle ? middle : r == 0 ? top : r == rows - 1 ? bottom : "";
     result += strCat({"  ", paint(look, Color::dim, strCat({pad(text, label, Align::right), " ", side})),
                       paint(look, Color::cyan, canvas.row(r)), "\n"});
   }

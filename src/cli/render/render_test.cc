@@ -88,8 +88,8 @@ TEST(TableTest, AlignsAndLeavesOutWhatIsEmpty) {
 
 TEST(TableTest, CutsTheElasticColumn) {
   EXPECT_EQ(renderTable({false, true, 24}, sample()),
-            "JOB  NAME          COST\n"
-            "j1   digits       $0.01\n"
+            "JOB  NAME           COST\n"
+            "j1   digits        $0.01\n"
             "j12  a-very-long…\n");
 }
 
@@ -105,14 +105,14 @@ TEST(Progress, Bars) {
 
 TEST(Progress, Line) {
   EXPECT_EQ(progressLine({false, false, 60}, "uploading", 1 << 20, 4 << 20),
-            "uploading  #####--------------   25%  1.0 MiB of 4.0 MiB");
+            "uploading  #####----------------   25%  1.0 MiB of 4.0 MiB");
   EXPECT_THAT(progressLine(kAscii, "x", 0, 0), HasSubstr("100%"));
 }
 
 TEST(Progress, Sparkline) {
   const std::vector<double> falling{8, 7, 6, 5, 4, 3, 2, 1}, odd{std::nan(""), 1, 1};
   EXPECT_EQ(sparkline(kPlain, falling, 8), "█▇▆▅▄▃▂▁");
-  EXPECT_EQ(sparkline(kPlain, falling, 2), "▇▂");
+  EXPECT_EQ(sparkline(kPlain, falling, 2), "▇▃");
   EXPECT_EQ(sparkline(kPlain, odd, 8), "▁▁");
   EXPECT_EQ(sparkline(kAscii, falling, 8), "");
 }
@@ -131,11 +131,27 @@ Plot falling() {
 }
 
 TEST(PlotTest, Braille) {
-  EXPECT_EQ(renderPlot({false, true, 40}, falling()), "");
+  EXPECT_EQ(renderPlot({false, true, 40}, falling()),
+            "  loss\n"
+            "  2 ┤⢣\n"
+            "  1 ┤ ⢣\n"
+            "    ┤  ⠑⠢⢄⣀\n"
+            "  0 ┤      ⠉⠉⠉⠑⠒⠒⠒⠒⠒⠂ ⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤\n"
+            "    └──────────────────────────────────\n"
+            "                      ▲ reclaim\n"
+            "     0s                           20.0s\n");
 }
 
 TEST(PlotTest, Ascii) {
-  EXPECT_EQ(renderPlot({false, false, 40}, falling()), "");
+  EXPECT_EQ(renderPlot({false, false, 40}, falling()),
+            "  loss\n"
+            "  2 |*\n"
+            "  1 | **\n"
+            "    |   ******\n"
+            "  0 |         ******* *****************\n"
+            "    +----------------------------------\n"
+            "                      ^ reclaim\n"
+            "     0s                           20.0s\n");
 }
 
 TEST(PlotTest, DegenerateDataIsDrawnOrLeftOut) {
@@ -149,10 +165,27 @@ TEST(PlotTest, DegenerateDataIsDrawnOrLeftOut) {
   EXPECT_THAT(renderPlot(kPlain, plot), HasSubstr("1e+300"));
 }
 
+TEST(PlotTest, AFlatCurveIsLabelledWhereItIs) {
+  Plot plot = falling();
+  for (PlotPoint& point : plot.points) point.y = 3;
+  const std::string text = renderPlot(kAscii, plot);
+  EXPECT_THAT(text, HasSubstr("3 |*"));
+  EXPECT_THAT(text, Not(HasSubstr("3 |\n")));
+}
+
+TEST(PlotTest, TheNameOfMarksStaysWithinTheWidth) {
+  Plot plot = falling();
+  plot.marks = {20};
+  EXPECT_THAT(renderPlot({false, false, 40}, plot), HasSubstr(" reclaim ^\n"));
+  plot.marks = {0, 20};
+  EXPECT_THAT(renderPlot({false, false, 40}, plot), Not(HasSubstr("reclaim")));
+}
+
 TEST(PlotTest, Numbers) {
   EXPECT_EQ(formatNumber(0), "0");
   EXPECT_EQ(formatNumber(0.03125), "0.03125");
   EXPECT_EQ(formatNumber(2.30258), "2.303");
+  EXPECT_EQ(formatNumber(12345), "12345");
   EXPECT_EQ(formatNumber(123456), "123456");
   EXPECT_EQ(formatNumber(1.5e-7), "1.5e-07");
 }
@@ -184,11 +217,19 @@ std::vector<TimelineRow> rows() {
 }
 
 TEST(Timeline, Drawn) {
-  EXPECT_EQ(renderTimeline({false, true, 72}, rows()), "");
+  EXPECT_EQ(renderTimeline({false, true, 72}, rows()),
+            "  m1   ╌╌██████████████▄▄ ✗ reclaimed, with notice\n"
+            "  m12                    ╌╌▀▀▒▒████████████████\n"
+            "       0s                                 40.0s\n"
+            "       █ useful  ▒ redone  ▄ saving  ▀ restoring  ╌ starting\n");
 }
 
 TEST(Timeline, Ascii) {
-  EXPECT_EQ(renderTimeline({false, false, 72}, rows()), "");
+  EXPECT_EQ(renderTimeline({false, false, 72}, rows()),
+            "  m1   --##############ss ! reclaimed, with notice\n"
+            "  m12                    --rrxx################\n"
+            "       0s                                 40.0s\n"
+            "       # useful  x redone  s saving  r restoring  - starting\n");
 }
 
 TEST(Timeline, NothingToDraw) {
@@ -216,7 +257,18 @@ api::LedgerView ledger() {
 }
 
 TEST(Ledger, Drawn) {
-  EXPECT_EQ(renderLedger(kPlain, ledger()), "");
+  EXPECT_EQ(renderLedger(kPlain, ledger()),
+            "  useful     40.0s    85%   $0.0033  ████████████████████▌\n"
+            "  redone      2.0s   4.3%   $0.0002  █\n"
+            "  saving     500ms   1.1%  <$0.0001  ▎\n"
+            "  restoring  300ms   0.6%  <$0.0001  ▏\n"
+            "  starting    4.0s   8.5%   $0.0003  ██\n"
+            "  waiting        -                -\n"
+            "  billable   46.8s          $0.0039\n"
+            "\n"
+            "  billable 46.8 s, training 40.0 s (85%), queued 1.0 s at no cost\n"
+            "  on demand $0.0130, paid $0.0039: saved 70%\n"
+            "  reclaims: 2 with notice, 1 without\n");
 }
 
 TEST(Ledger, EmptyIsNotANumberDividedByZero) {
@@ -224,6 +276,22 @@ TEST(Ledger, EmptyIsNotANumberDividedByZero) {
   EXPECT_THAT(text, HasSubstr("billable 0.0 s, training 0.0 s (0%)"));
   EXPECT_THAT(text, Not(HasSubstr("nan")));
   EXPECT_THAT(text, Not(HasSubstr("on demand")));
+  EXPECT_THAT(text, Not(HasSubstr("paid")));
+}
+
+TEST(Ledger, SavingsAreToldOnlyWhereSomethingWasSaved) {
+  const auto isOnlyPaid = [](const api::LedgerView& view) {
+    const std::string text = renderLedger(kPlain, view);
+    EXPECT_THAT(text, HasSubstr("\n  paid $"));
+    EXPECT_THAT(text, Not(HasSubstr("on demand")));
+    EXPECT_THAT(text, Not(HasSubstr("saved")));
+  };
+  api::LedgerView useless = ledger();
+  useless.time[0] = Duration{};
+  isOnlyPaid(useless);
+  api::LedgerView dearer = ledger();
+  dearer.on_demand_cost = Money{1'000'000};
+  isOnlyPaid(dearer);
 }
 
 // ---- history
@@ -254,7 +322,11 @@ TEST(History, CandidatesSayWhatWasChosenAndWhy) {
       {"local", "big", engine::Market::spot, {}, 0, "full (4 of 4 machines)"},
       {"local", "small", engine::Market::spot, PricePerHour{300'000'000}, 0.3, ""},
       {"local", "small", engine::Market::on_demand, PricePerHour{1'000'000'000}, 1, ""}};
-  EXPECT_EQ(renderCandidates(kPlain, placed), "");
+  EXPECT_EQ(renderCandidates(kPlain, placed),
+            "           POOL   TYPE   MARKET         PRICE  SCORE\n"
+            "           local  big    spot         $0.00/h         full (4 of 4 machines)\n"
+            "           local  small  spot       $0.3000/h    0.3  chosen\n"
+            "           local  small  on_demand    $1.00/h      1  possible\n");
   EXPECT_EQ(renderCandidates(kPlain, record("lost", "")), "");
 }
 
