@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 
 #include "api/views.h"
 #include "os/files.h"
@@ -26,9 +25,7 @@ class FakeCloud::Provider final : public cloud::Provider {
   void launch(const cloud::LaunchRequest& request) override {
     {
       const std::lock_guard lock(cloud_.mutex_);
-      if (os::createFileExclusive(cloud_.path(request.machine), request.agent_config)) {
-        std::ofstream(cloud_.path(request.machine) + ".launches", std::ios::app) << "x";
-      }
+      (void)os::createFileExclusive(cloud_.path(request.machine), request.agent_config);
       cloud_.changed_.notify_all();
     }
     cloud_.emit(engine::LaunchSucceeded{request.machine, "fake-" + request.machine.toString(), "127.0.0.1"});
@@ -50,7 +47,7 @@ class FakeCloud::Provider final : public cloud::Provider {
   void end(MachineId machine, engine::GoneReason reason) {
     {
       const std::lock_guard lock(cloud_.mutex_);
-      std::filesystem::remove(cloud_.path(machine));
+      cloud_.retire(machine);
       cloud_.changed_.notify_all();
     }
     cloud_.emit(engine::MachineGone{machine, reason, ""});
@@ -117,9 +114,19 @@ void FakeCloud::waitForEnd(MachineId machine) {
       << machine.toString() << " goes on";
 }
 
+// A launch is one step, making a file, and so is an end, naming it otherwise: a process that is killed leaves
+// no launch that is half counted.
 int FakeCloud::launches(MachineId machine) {
-  const auto text = os::readFile(path(machine) + ".launches");
-  return text ? static_cast<int>(text->size()) : 0;
+  int ended = 0;
+  while (std::filesystem::exists(endedPath(machine, ended))) ++ended;
+  return ended + (exists(machine) ? 1 : 0);
+}
+
+void FakeCloud::retire(MachineId machine) {
+  int ended = 0;
+  while (std::filesystem::exists(endedPath(machine, ended))) ++ended;
+  std::error_code not_there;
+  std::filesystem::rename(path(machine), endedPath(machine, ended), not_there);
 }
 
 void FakeCloud::addOrphan(MachineId machine) {
@@ -127,7 +134,7 @@ void FakeCloud::addOrphan(MachineId machine) {
 }
 
 void FakeCloud::vanish(MachineId machine) {
-  std::filesystem::remove(path(machine));
+  retire(machine);
   emit(engine::MachineGone{machine, engine::GoneReason::vanished, "killed"});
 }
 

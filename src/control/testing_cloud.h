@@ -33,7 +33,11 @@ class FakeCloud {
  private:
   class Provider;
   std::string path(MachineId machine) const { return directory_ + "/" + machine.toString(); }
+  std::string endedPath(MachineId machine, int earlier_ends) const {
+    return path(machine) + ".ended." + std::to_string(earlier_ends);
+  }
   bool exists(MachineId machine);
+  void retire(MachineId machine);  // it exists no more
   void emit(engine::Event event);
 
   std::string directory_;
