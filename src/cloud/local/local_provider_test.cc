@@ -195,7 +195,7 @@ INSTANTIATE_TEST_SUITE_P(, IsolationTest, testing::Values(true, false),
 TEST_P(IsolationTest, TerminateEndsTheMachineAndAllItsProcesses) {
   const MachineId machine{7};
   const std::string name = dir_.path() + "-daemon";
-  launch(machine, "env -i setsid bash -c 'exec -a " + name + " sleep 1000' &\nwhile ! grep -aqs " + name +
+  launch(machine, "env -i setsid bash -c 'exec -a " + name + " sleep 1000' &\nwhile ! grep -aqs ^" + name +
                       " /proc/$!/cmdline; do :; done\necho up > $OUT\nsleep 1000 & wait\n");
   ASSERT_EQ(readLine(), "up");
   EXPECT_THAT(processesNamed(name), Not(IsEmpty()));
