@@ -112,8 +112,7 @@ void LogCursor::advance(const LogLine& line) {
   while (offsets.begin()->first.attempt + 2 < line.stream.attempt) offsets.erase(offsets.begin());
 }
 
-LogStore::LogStore(std::string directory)
-    : directory_(std::move(directory)), watchers_(std::make_shared<Synchronized<Watchers>>()) {}
+LogStore::LogStore(std::string directory) : directory_(std::move(directory)) {}
 
 std::string LogStore::path(JobId job, LogStream stream) const {
   return directory_ + "/" + job.toString() + "/" + toString(stream) + ".log";
@@ -142,7 +141,7 @@ Result<std::uint64_t> LogStore::append(JobId job, LogStream stream, std::uint64_
     }
     size += bytes.size();
   }
-  notify(job);
+  watchers_.notify(job);
   return size;
 }
 
@@ -305,29 +304,7 @@ Result<LogCursor> LogStore::tail(JobId job, std::size_t lines) {
 }
 
 std::shared_ptr<void> LogStore::watch(JobId job, std::function<void()> callback) {
-  const auto kept = std::make_shared<std::function<void()>>(std::move(callback));
-  const std::uint64_t id = watchers_->withLock([&](Watchers& watchers) {
-    watchers.by_job[job].emplace(watchers.next, kept);
-    return watchers.next++;
-  });
-  return std::shared_ptr<void>(nullptr, [watchers = watchers_, job, id](void*) {
-    watchers->withLock([&](Watchers& all) {
-      const auto found = all.by_job.find(job);
-      if (found == all.by_job.end()) return;
-      found->second.erase(id);
-      if (found->second.empty()) all.by_job.erase(found);
-    });
-  });
-}
-
-void LogStore::notify(JobId job) {
-  std::vector<std::shared_ptr<std::function<void()>>> callbacks;
-  watchers_->withLock([&](Watchers& watchers) {
-    if (const auto found = watchers.by_job.find(job); found != watchers.by_job.end()) {
-      for (const auto& [id, callback] : found->second) callbacks.push_back(callback);
-    }
-  });
-  for (const auto& callback : callbacks) (*callback)();
+  return watchers_.watch(job, std::move(callback));
 }
 
 }  // namespace buoy::control

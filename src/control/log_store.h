@@ -13,8 +13,8 @@
 
 #include "base/ids.h"
 #include "base/result.h"
-#include "base/synchronized.h"
 #include "base/units.h"
+#include "control/job_watchers.h"
 
 namespace buoy::control {
 
@@ -75,17 +75,12 @@ class LogStore {
  private:
   std::string path(JobId job, LogStream stream) const;
   Result<std::vector<LogStream>> streams(JobId job) const;
-  void notify(JobId job);
 
-  struct Watchers {
-    std::uint64_t next = 1;
-    std::map<JobId, std::map<std::uint64_t, std::shared_ptr<std::function<void()>>>> by_job;
-  };
   std::string directory_;
   // One lock a stream would let appends of different machines overlap; appends are short, so a few stripes
   // do.
   std::array<std::mutex, 16> append_locks_;
-  std::shared_ptr<Synchronized<Watchers>> watchers_;
+  JobWatchers<> watchers_;
 };
 
 }  // namespace buoy::control
