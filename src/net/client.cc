@@ -1,22 +1,16 @@
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <cerrno>
-#include <chrono>
-#include <system_error>
+#include <span>
 #include <vector>
 
 #include "base/strings.h"
+#include "net/dialer.h"
 #include "net/http.h"
 #include "net/message_parser.h"
-#include "net/sockets.h"
 #include "net/transport.h"
 #include "net/wire.h"
 
@@ -26,21 +20,17 @@ namespace buoy::net {
 
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
-using Deadline = SteadyClock::time_point;
-
 constexpr std::size_t kReadSize = 32u << 10;
+// Of a body that does not pass through the parser: fewer system calls, and still within the second-level
+// cache.
+constexpr std::size_t kLargeRead = 256u << 10;
 // A body up to this size goes out in one write with its header.
 constexpr std::size_t kOneWrite = 16u << 10;
-constexpr auto kFullBacklogRetry = std::chrono::milliseconds{2};
+// Of a file, at once: the caller hears of progress, and can slow it down, this often.
+constexpr std::size_t kSendStep = 1u << 20;
 
 tl::unexpected<Error> failUnavailable(std::string message) {
   return fail(ErrorCode::unavailable, std::move(message), true);
-}
-
-Deadline deadlineAfter(Duration timeout) {
-  // Clamped: a deadline computed from Duration::max() must not overflow.
-  return SteadyClock::now() + std::min<Duration>(timeout, std::chrono::hours{24 * 365});
 }
 
 // How long one exchange may take.
@@ -61,79 +51,92 @@ class Patience {
   Deadline deadline_;
 };
 
+// What is special about one request.
+struct Plan {
+  std::span<const BodyPiece> body;
+  std::function<Status(std::string_view)> on_body;
+  std::function<void(std::uint64_t)> on_moved;
+};
+
 class ClientImpl final : public Client {
  public:
   ClientImpl(Endpoint endpoint, ClientOptions options)
-      : endpoint_(std::move(endpoint)),
-        options_(std::move(options)),
-        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-        parser_(options_.max_response),
-        stream_parser_(0) {
-    BUOY_CHECK(wake_);
-  }
+      : dialer_(std::move(endpoint), options),
+        bearer_token_(std::move(options.bearer_token)),
+        max_response_(options.max_response),
+        parser_(options.max_response),
+        stream_parser_(0) {}
 
   Result<Response> send(const Request& request, Duration timeout) override {
-    return exchange(request, Patience::total(timeout), nullptr);
+    return perform(request, Patience::total(timeout), {});
   }
 
   Result<Response> stream(const Request& request, Duration idle_timeout,
                           const std::function<bool(std::string_view)>& on_chunk) override {
-    return exchange(request, Patience::silence(idle_timeout), &on_chunk);
+    bool stopped = false;
+    const auto take = [&](std::string_view piece) -> Status {
+      if (on_chunk(piece)) return {};
+      stopped = true;
+      return fail(ErrorCode::cancelled, "stopped by the caller");
+    };
+    auto response = perform(request, Patience::silence(idle_timeout), {{}, take, {}});
+    if (!response && stopped) return std::move(stream_parser_.response());
+    return response;
   }
 
-  void cancel() override {
-    cancelled_ = true;
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(wake_.get(), &one, sizeof one);
+  Result<Response> exchange(const Request& request, const Exchange& exchange) override {
+    return perform(request, Patience::silence(exchange.idle_timeout),
+                   {exchange.body, exchange.on_body, exchange.on_moved});
   }
+
+  void cancel() override { dialer_.cancel(); }
 
  private:
-  using OnChunk = std::function<bool(std::string_view)>;
   // What became of one try; `untouched` means that the server has certainly not answered any of it.
   struct Attempt {
     Result<Response> result;
     bool untouched = false;
   };
 
-  Result<Response> exchange(const Request& request, Patience patience, const OnChunk* on_chunk);
-  Attempt tryOnce(const Request& request, std::string_view head, Patience& patience, const OnChunk* on_chunk);
-  Status ensureConnected(Deadline deadline);
+  Result<Response> perform(const Request& request, Patience patience, const Plan& plan);
+  Attempt tryOnce(const Request& request, std::string_view head, Patience& patience, const Plan& plan);
   bool connectionIsDead() const;
-  Result<os::Fd> connectUnix(Deadline deadline);
-  Result<os::Fd> connectTcp(Deadline deadline);
-  Result<os::Fd> connectTo(const SocketAddress& address, Deadline deadline);
-  Result<std::unique_ptr<Transport>> makeTransport(os::Fd fd);
-  Status handshake(Deadline deadline);
-  Result<bool> sendRequest(std::string_view head, std::string_view body, Patience& patience);
-  Result<bool> sendPiece(std::string_view data, Patience& patience);
-  Status receive(ResponseParser& parser, bool to_head_request, Patience& patience, const OnChunk* on_chunk);
+  Result<bool> sendRequest(std::string_view head, const Request& request, const Plan& plan,
+                           Patience& patience);
+  Result<bool> sendPiece(std::string_view data, const Plan& plan, Patience& patience);
+  Result<bool> sendFile(const BodyPiece& piece, const Plan& plan, Patience& patience);
+  Result<bool> sendFileByCopy(const BodyPiece& piece, std::uint64_t from, const Plan& plan,
+                              Patience& patience);
+  Result<bool> waitToSend(Patience& patience);
+  Status receive(ResponseParser& parser, bool to_head_request, Patience& patience, const Plan& plan);
+  Status receivePastParser(std::uint64_t size, Patience& patience, const Plan& plan);
+  Result<std::size_t> readInto(std::span<char> space, Patience& patience);
   Result<std::size_t> readSome(Patience& patience);
-  Result<short> wait(int fd, short events, Deadline deadline);
-  std::string name() const { return endpoint_.toString(); }
+  std::string name() const { return dialer_.name(); }
 
-  Endpoint endpoint_;
-  ClientOptions options_;
-  os::Fd wake_;
-  std::atomic<bool> cancelled_ = false;
-  std::unique_ptr<TlsClientContext> tls_;
+  Dialer dialer_;
+  const std::string bearer_token_;
+  const std::uint64_t max_response_;
   std::unique_ptr<Transport> transport_;  // null when not connected
   ResponseParser parser_;
   ResponseParser stream_parser_;
   std::vector<char> buffer_;
   std::size_t buffered_ = 0;  // bytes at the front of buffer_ that are not parsed yet
   bool received_ = false;     // anything of this answer
-  bool stopped_by_caller_ = false;
 };
 
-Result<Response> ClientImpl::exchange(const Request& request, Patience patience, const OnChunk* on_chunk) {
-  const std::string host =
-      endpoint_.kind == Endpoint::Kind::unix_socket ? "localhost" : name().substr(name().find("//") + 2);
-  BUOY_TRY(const auto head, formatRequestHead(request, host, options_.bearer_token));
+Result<Response> ClientImpl::perform(const Request& request, Patience patience, const Plan& plan) {
+  const std::string host = dialer_.endpoint().kind == Endpoint::Kind::unix_socket
+                               ? "localhost"
+                               : name().substr(name().find("//") + 2);
+  std::uint64_t body_size = request.body.size();
+  for (const BodyPiece& piece : plan.body) body_size += piece.length();
+  BUOY_TRY(const auto head, formatRequestHead(request, host, bearer_token_, body_size));
   for (bool is_retry = false;; is_retry = true) {
-    if (cancelled_) return fail(ErrorCode::cancelled, "the request was cancelled");
+    if (dialer_.cancelled()) return fail(ErrorCode::cancelled, "the request was cancelled");
     const bool reused = transport_ != nullptr && !connectionIsDead();
     if (!reused) transport_.reset();
-    Attempt attempt = tryOnce(request, head, patience, on_chunk);
+    Attempt attempt = tryOnce(request, head, patience, plan);
     if (!attempt.result) transport_.reset();
     // The server may close an idle connection just when a request is on its way; then nothing of an answer
     // comes.
@@ -142,36 +145,25 @@ Result<Response> ClientImpl::exchange(const Request& request, Patience patience,
 }
 
 ClientImpl::Attempt ClientImpl::tryOnce(const Request& request, std::string_view head, Patience& patience,
-                                        const OnChunk* on_chunk) {
+                                        const Plan& plan) {
   received_ = false;
-  stopped_by_caller_ = false;
   buffered_ = 0;
-  ResponseParser& parser = on_chunk == nullptr ? parser_ : stream_parser_;
-  const bool to_head_request = request.method == "HEAD";
+  ResponseParser& parser = plan.on_body ? stream_parser_ : parser_;
   const auto failed = [&](Error error) {
     const bool cut = error.code == ErrorCode::unavailable;
     return Attempt{fail(std::move(error)), cut && !received_};
   };
-  if (auto status = ensureConnected(patience.deadline()); !status) return {fail(status.error()), false};
-  auto whole = sendRequest(head, request.body, patience);
-  if (!whole) return failed(whole.error());
-  if (auto status = receive(parser, to_head_request, patience, on_chunk); !status)
-    return failed(status.error());
-  if (!*whole || stopped_by_caller_ || !parser.keepAlive() || buffered_ > 0) transport_.reset();
-  return {std::move(parser.response()), false};
-}
-
-Status ClientImpl::ensureConnected(Deadline deadline) {
-  if (transport_ != nullptr) return {};
-  deadline = std::min(deadline, deadlineAfter(options_.connect_timeout));
-  BUOY_TRY(auto fd,
-           endpoint_.kind == Endpoint::Kind::unix_socket ? connectUnix(deadline) : connectTcp(deadline));
-  BUOY_TRY(transport_, makeTransport(std::move(fd)));
-  if (auto status = handshake(deadline); !status) {
-    transport_.reset();
-    return status;
+  if (transport_ == nullptr) {
+    auto connected = dialer_.connect(patience.deadline());
+    if (!connected) return {fail(connected.error()), false};
+    transport_ = std::move(*connected);
   }
-  return {};
+  auto whole = sendRequest(head, request, plan, patience);
+  if (!whole) return failed(whole.error());
+  if (auto status = receive(parser, request.method == "HEAD", patience, plan); !status)
+    return failed(status.error());
+  if (!*whole || !parser.keepAlive() || buffered_ > 0) transport_.reset();
+  return {std::move(parser.response()), false};
 }
 
 bool ClientImpl::connectionIsDead() const {
@@ -179,110 +171,43 @@ bool ClientImpl::connectionIsDead() const {
   // unusable.
   char byte = 0;
   const ssize_t count = ::recv(transport_->fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (count > 0) return endpoint_.kind != Endpoint::Kind::tls;
+  if (count > 0) return dialer_.endpoint().kind != Endpoint::Kind::tls;
   return count == 0 || (errno != EAGAIN && errno != EINTR);
 }
 
-Result<os::Fd> ClientImpl::connectUnix(Deadline deadline) {
-  BUOY_TRY(auto address, UnixAddress::create(endpoint_.path));
-  return connectTo(address.address(), deadline);
-}
+// ---- sending: each returns true when all was sent, false when the server began to answer before that, which
+// it does to refuse a request.
 
-Result<os::Fd> ClientImpl::connectTcp(Deadline deadline) {
-  BUOY_TRY(const auto addresses, resolveHost(endpoint_.host, endpoint_.port));
-  Error last;
-  for (const SocketAddress& address : addresses) {
-    auto fd = connectTo(address, deadline);
-    if (fd || fd.error().code == ErrorCode::cancelled) return fd;
-    last = std::move(fd).error();
+Result<bool> ClientImpl::sendRequest(std::string_view head, const Request& request, const Plan& plan,
+                                     Patience& patience) {
+  if (request.body.size() + head.size() <= kOneWrite && plan.body.empty() && !request.body.empty()) {
+    return sendPiece(strCat({head, request.body}), plan, patience);
   }
-  return fail(std::move(last));
-}
-
-Result<os::Fd> ClientImpl::connectTo(const SocketAddress& address, Deadline deadline) {
-  BUOY_TRY(auto fd, makeSocket(address.storage.ss_family));
-  const auto failed = [&](int error) {
-    return failUnavailable(
-        strCat({"cannot connect to ", name(), ": ", std::generic_category().message(error)}));
-  };
-  while (::connect(fd.get(), address.get(), address.size) != 0) {
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN) {  // a Unix socket whose backlog is full; it tells nobody when there is room again
-      auto woken = wait(-1, 0, std::min(deadline, SteadyClock::now() + kFullBacklogRetry));
-      if (!woken && (woken.error().code == ErrorCode::cancelled || SteadyClock::now() >= deadline)) {
-        return fail(woken.error());
-      }
-      continue;
-    }
-    if (errno == EISCONN) break;
-    if (errno != EINPROGRESS && errno != EALREADY) return failed(errno);
-    BUOY_TRY_VOID(wait(fd.get(), POLLOUT, deadline));
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) return failed(error);
-    break;
-  }
-  if (address.storage.ss_family != AF_UNIX) {
-    const int on = 1;
-    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  }
-  return fd;
-}
-
-Result<std::unique_ptr<Transport>> ClientImpl::makeTransport(os::Fd fd) {
-  if (endpoint_.kind != Endpoint::Kind::tls) return makePlainTransport(std::move(fd));
-  if (tls_ == nullptr) {
-    BUOY_TRY(tls_, makeTlsClientContext(options_));
-  }
-  return tls_->connect(std::move(fd), endpoint_.host);
-}
-
-Status ClientImpl::handshake(Deadline deadline) {
-  for (;;) {
-    IoStep step = transport_->handshake();
-    switch (step.kind) {
-      case IoStep::Kind::done:
-        return {};
-      case IoStep::Kind::want_read:
-        BUOY_TRY_VOID(wait(transport_->fd(), POLLIN, deadline));
-        break;
-      case IoStep::Kind::want_write:
-        BUOY_TRY_VOID(wait(transport_->fd(), POLLOUT, deadline));
-        break;
-      case IoStep::Kind::eof:
-        return failUnavailable(strCat({name(), " closed the connection"}));
-      case IoStep::Kind::failed:
-        return fail(step.error.wrap(strCat({"cannot connect to ", name()})));
-    }
-  }
-}
-
-// True when all was sent; false when the server began to answer before that, which it does to refuse a
-// request.
-Result<bool> ClientImpl::sendRequest(std::string_view head, std::string_view body, Patience& patience) {
-  if (body.empty()) return sendPiece(head, patience);
-  if (body.size() <= kOneWrite) return sendPiece(strCat({head, body}), patience);
-  BUOY_TRY(const bool whole, sendPiece(head, patience));
+  BUOY_TRY(bool whole, sendPiece(head, plan, patience));
   if (!whole) return false;
-  return sendPiece(body, patience);
+  BUOY_TRY(whole, sendPiece(request.body, plan, patience));
+  for (const BodyPiece& piece : plan.body) {
+    if (!whole) return false;
+    BUOY_TRY(whole, piece.fd < 0 ? sendPiece(piece.memory, plan, patience) : sendFile(piece, plan, patience));
+  }
+  return whole;
 }
 
-Result<bool> ClientImpl::sendPiece(std::string_view data, Patience& patience) {
+Result<bool> ClientImpl::sendPiece(std::string_view data, const Plan& plan, Patience& patience) {
   while (!data.empty()) {
-    IoStep step = transport_->write(data);
+    IoStep step = transport_->write(data.substr(0, kSendStep));
     switch (step.kind) {
       case IoStep::Kind::done:
         data.remove_prefix(step.bytes);
+        if (plan.on_moved) plan.on_moved(step.bytes);
         patience.progress();
         break;
       case IoStep::Kind::want_read:
-        BUOY_TRY_VOID(wait(transport_->fd(), POLLIN, patience.deadline()));
+        BUOY_TRY_VOID(dialer_.wait(transport_->fd(), POLLIN, patience.deadline()));
         break;
       case IoStep::Kind::want_write: {
-        BUOY_TRY(const short events, wait(transport_->fd(), POLLIN | POLLOUT, patience.deadline()));
-        if ((events & POLLOUT) == 0 && endpoint_.kind != Endpoint::Kind::tls) return false;
-        if ((events & POLLOUT) == 0) BUOY_TRY_VOID(wait(transport_->fd(), POLLOUT, patience.deadline()));
+        BUOY_TRY(const bool writable, waitToSend(patience));
+        if (!writable) return false;
         break;
       }
       // The server may have answered and closed; what it said is worth more than "broken pipe".
@@ -294,20 +219,74 @@ Result<bool> ClientImpl::sendPiece(std::string_view data, Patience& patience) {
   return true;
 }
 
-Result<std::size_t> ClientImpl::readSome(Patience& patience) {
-  if (buffer_.size() < buffered_ + kReadSize) buffer_.resize(buffered_ + kReadSize);
+Result<bool> ClientImpl::sendFile(const BodyPiece& piece, const Plan& plan, Patience& patience) {
+  std::uint64_t sent = 0;
+  while (sent < piece.size) {
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(kSendStep, piece.size - sent));
+    IoStep step = transport_->sendFile(piece.fd, piece.offset + sent, size);
+    switch (step.kind) {
+      case IoStep::Kind::done:
+        sent += step.bytes;
+        if (plan.on_moved) plan.on_moved(step.bytes);
+        patience.progress();
+        break;
+      case IoStep::Kind::want_read:
+      case IoStep::Kind::want_write: {
+        BUOY_TRY(const bool writable, waitToSend(patience));
+        if (!writable) return false;
+        break;
+      }
+      case IoStep::Kind::eof:
+        return fail(ErrorCode::failed_precondition, "the file became shorter while it was sent");
+      case IoStep::Kind::failed:
+        if (step.error.code != ErrorCode::invalid_argument) return false;
+        return sendFileByCopy(piece, sent, plan, patience);
+    }
+  }
+  return true;
+}
+
+Result<bool> ClientImpl::sendFileByCopy(const BodyPiece& piece, std::uint64_t from, const Plan& plan,
+                                        Patience& patience) {
+  std::vector<char> copy(static_cast<std::size_t>(std::min<std::uint64_t>(kLargeRead, piece.size - from)));
+  while (from < piece.size) {
+    const std::size_t wanted =
+        static_cast<std::size_t>(std::min<std::uint64_t>(copy.size(), piece.size - from));
+    const ssize_t count = ::pread(piece.fd, copy.data(), wanted, static_cast<off_t>(piece.offset + from));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failErrno(errno, "read the file that is sent");
+    if (count == 0) return fail(ErrorCode::failed_precondition, "the file became shorter while it was sent");
+    BUOY_TRY(const bool whole, sendPiece({copy.data(), static_cast<std::size_t>(count)}, plan, patience));
+    if (!whole) return false;
+    from += static_cast<std::uint64_t>(count);
+  }
+  return true;
+}
+
+Result<bool> ClientImpl::waitToSend(Patience& patience) {
+  BUOY_TRY(const short events, dialer_.wait(transport_->fd(), POLLIN | POLLOUT, patience.deadline()));
+  if ((events & POLLOUT) != 0) return true;
+  if (dialer_.endpoint().kind != Endpoint::Kind::tls) return false;
+  BUOY_TRY_VOID(dialer_.wait(transport_->fd(), POLLOUT, patience.deadline()));
+  return true;
+}
+
+// ---- receiving
+
+// 0: the connection ended.
+Result<std::size_t> ClientImpl::readInto(std::span<char> space, Patience& patience) {
   for (;;) {
-    IoStep step = transport_->read(buffer_.data() + buffered_, buffer_.size() - buffered_);
+    IoStep step = transport_->read(space.data(), space.size());
     switch (step.kind) {
       case IoStep::Kind::done:
         patience.progress();
         received_ = true;
         return step.bytes;
       case IoStep::Kind::want_read:
-        BUOY_TRY_VOID(wait(transport_->fd(), POLLIN, patience.deadline()));
+        BUOY_TRY_VOID(dialer_.wait(transport_->fd(), POLLIN, patience.deadline()));
         break;
       case IoStep::Kind::want_write:
-        BUOY_TRY_VOID(wait(transport_->fd(), POLLOUT, patience.deadline()));
+        BUOY_TRY_VOID(dialer_.wait(transport_->fd(), POLLOUT, patience.deadline()));
         break;
       case IoStep::Kind::eof:
         return std::size_t{0};
@@ -317,8 +296,13 @@ Result<std::size_t> ClientImpl::readSome(Patience& patience) {
   }
 }
 
+Result<std::size_t> ClientImpl::readSome(Patience& patience) {
+  if (buffer_.size() < buffered_ + kReadSize) buffer_.resize(buffered_ + kReadSize);
+  return readInto(std::span(buffer_).subspan(buffered_), patience);
+}
+
 Status ClientImpl::receive(ResponseParser& parser, bool to_head_request, Patience& patience,
-                           const OnChunk* on_chunk) {
+                           const Plan& plan) {
   parser.reset(to_head_request);
   for (;;) {
     BUOY_TRY(const std::size_t count, readSome(patience));
@@ -338,16 +322,14 @@ Status ClientImpl::receive(ResponseParser& parser, bool to_head_request, Patienc
               buffer_.begin() + static_cast<std::ptrdiff_t>(buffered_), buffer_.begin());
     buffered_ -= parsed;
     Response& response = parser.response();
-    if (on_chunk != nullptr && parser.headerDone() && response.status / 100 == 2 && !response.body.empty()) {
-      const bool wants_more = (*on_chunk)(response.body);
+    const bool to_caller = plan.on_body && parser.headerDone() && response.status / 100 == 2;
+    if (to_caller && !response.body.empty()) {
+      if (plan.on_moved) plan.on_moved(response.body.size());
+      BUOY_TRY_VOID(plan.on_body(response.body));
       response.body.clear();
       patience.progress();  // the callback's own time is no silence of the server
-      if (!wants_more) {
-        stopped_by_caller_ = true;
-        return {};
-      }
     }
-    if (on_chunk != nullptr && response.body.size() > options_.max_response) {
+    if (plan.on_body && response.body.size() > max_response_) {
       return fail(ErrorCode::internal, strCat({"the error answer of ", name(), " is too long"}));
     }
     if (parser.done()) return {};
@@ -356,22 +338,32 @@ Status ClientImpl::receive(ResponseParser& parser, bool to_head_request, Patienc
       return fail(ErrorCode::internal,
                   strCat({"the answer of ", name(), " is not understood: ", parser.errorMessage()}));
     }
-    if (cancelled_) return fail(ErrorCode::cancelled, "the request was cancelled");
+    if (dialer_.cancelled()) return fail(ErrorCode::cancelled, "the request was cancelled");
+    if (to_caller && buffered_ == 0 && parser.remaining().value_or(0) > kReadSize) {
+      return receivePastParser(*parser.remaining(), patience, plan);
+    }
   }
 }
 
-Result<short> ClientImpl::wait(int fd, short events, Deadline deadline) {
-  for (;;) {
-    if (cancelled_) return fail(ErrorCode::cancelled, "the request was cancelled");
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - SteadyClock::now()).count();
-    if (left <= 0) {
-      return fail(ErrorCode::deadline_exceeded, strCat({"no answer from ", name(), " in time"}), true);
+// What is left of a body whose length is known needs no parsing.
+Status ClientImpl::receivePastParser(std::uint64_t size, Patience& patience, const Plan& plan) {
+  std::vector<char> space(static_cast<std::size_t>(std::min<std::uint64_t>(kLargeRead, size)));
+  while (size > 0) {
+    std::size_t filled = 0;
+    // The receiver works on whole buffers: small pieces would cost it a system call each.
+    while (filled < space.size() && filled < size) {
+      const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(space.size(), size)) - filled;
+      BUOY_TRY(const std::size_t count, readInto(std::span(space).subspan(filled, wanted), patience));
+      if (count == 0) return failUnavailable(name() + ": the connection ended in the middle of the answer");
+      filled += count;
     }
-    std::array<pollfd, 2> fds = {{{fd, events, 0}, {wake_.get(), POLLIN, 0}}};
-    const int ready = ::poll(fds.data(), fds.size(), static_cast<int>(std::min<long>(left, 1L << 30)));
-    if (ready < 0 && errno != EINTR) return failErrno(errno, "poll");
-    if (ready > 0 && fds[0].revents != 0 && !cancelled_) return fds[0].revents;
+    if (plan.on_moved) plan.on_moved(filled);
+    BUOY_TRY_VOID(plan.on_body({space.data(), filled}));
+    patience.progress();
+    size -= filled;
+    if (dialer_.cancelled()) return fail(ErrorCode::cancelled, "the request was cancelled");
   }
+  return {};
 }
 
 }  // namespace

@@ -113,6 +113,25 @@ struct ClientOptions {
   std::uint64_t max_response = 1ull << 30;  // the longest body that send() takes
 };
 
+// A piece of a body that is too large for memory: bytes, or a range of an open file, which the kernel sends
+// without copying on plain connections.
+struct BodyPiece {
+  std::string_view memory = {};  // if fd is -1
+  int fd = -1;
+  std::uint64_t offset = 0, size = 0;  // of the file
+  std::uint64_t length() const { return fd < 0 ? memory.size() : size; }
+};
+
+// One request with a large body or answer. Whatever it points to must live until exchange() returns.
+struct Exchange {
+  std::vector<BodyPiece> body;  // instead of Request::body
+  // Takes the body of a 2xx answer piece by piece, as it comes; null: it is collected in the Response.
+  std::function<Status(std::string_view)> on_body;
+  // Is told of bytes that have been sent or received; may block, to slow the transfer down.
+  std::function<void(std::uint64_t)> on_moved;
+  Duration idle_timeout = std::chrono::seconds{30};  // the longest silence
+};
+
 // Blocking client with one kept-alive connection (reopened as needed; a request on a dead idle connection is
 // retried once if nothing of the answer came). Not thread-safe: one per thread, but cancel() may come from
 // any thread. Errors: unavailable (nobody listens, connection cut; retryable), deadline_exceeded, cancelled,
@@ -128,6 +147,9 @@ class Client {
   // other than 2xx is returned with its body, on_chunk not called.
   virtual Result<Response> stream(const Request& request, Duration idle_timeout,
                                   const std::function<bool(std::string_view)>& on_chunk) = 0;
+  // As stream(), for large bodies in both directions; never collects more than max_response. An error of
+  // on_body is returned as it is. If a file of the body is shorter than said: failed_precondition.
+  virtual Result<Response> exchange(const Request& request, const Exchange& exchange) = 0;
   virtual void cancel() = 0;  // the running and every later call returns cancelled
 };
 std::unique_ptr<Client> makeClient(Endpoint endpoint, ClientOptions options);

@@ -277,6 +277,11 @@ const std::string& ResponseParser::errorMessage() const {
 bool ResponseParser::keepAlive() const {
   return impl_->parser_->keep_alive();
 }
+std::optional<std::uint64_t> ResponseParser::remaining() const {
+  const auto left = impl_->parser_->content_length_remaining();
+  if (!left) return std::nullopt;
+  return *left;
+}
 Response& ResponseParser::response() {
   return impl_->response_;
 }

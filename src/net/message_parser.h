@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -63,6 +64,10 @@ class ResponseParser {
   bool failed() const { return !errorMessage().empty(); }
   const std::string& errorMessage() const;
   bool keepAlive() const;
+  // Of a body whose length was declared: the bytes that have not been put yet, which the caller may read past
+  // the parser; then done() stays false. nullopt: the end is recognised in another way. Valid once
+  // headerDone().
+  std::optional<std::uint64_t> remaining() const;
   Response& response();  // headers once headerDone(); the body as far as it came
 
  private:

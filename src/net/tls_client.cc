@@ -107,6 +107,11 @@ class TlsTransport final : public Transport {
     return status == 1 ? IoStep{IoStep::Kind::done, count} : stepFor(status);
   }
 
+  IoStep sendFile(int, std::uint64_t, std::size_t) override {
+    return {IoStep::Kind::failed, 0,
+            Error{ErrorCode::invalid_argument, "what TLS sends must pass through memory"}};
+  }
+
  private:
   IoStep checkPin() {
     const std::unique_ptr<X509, Deleter> certificate(SSL_get1_peer_certificate(ssl_.get()));

@@ -1,5 +1,6 @@
 #include "net/transport.h"
 
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -13,6 +14,11 @@ IoStep failedStep(int error) {
   described.code = ErrorCode::unavailable;
   described.retryable = true;
   return {IoStep::Kind::failed, 0, std::move(described)};
+}
+
+IoStep cannotSendFile() {
+  return {IoStep::Kind::failed, 0,
+          Error{ErrorCode::invalid_argument, "the kernel cannot send from this file"}};
 }
 
 class PlainTransport final : public Transport {
@@ -39,6 +45,19 @@ class PlainTransport final : public Transport {
       if (count >= 0) return {IoStep::Kind::done, static_cast<std::size_t>(count)};
       if (errno == EINTR) continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoStep::Kind::want_write};
+      return failedStep(errno);
+    }
+  }
+
+  IoStep sendFile(int file, std::uint64_t offset, std::size_t size) override {
+    for (;;) {
+      auto from = static_cast<off_t>(offset);
+      const ssize_t count = ::sendfile(fd_.get(), file, &from, size);
+      if (count > 0) return {IoStep::Kind::done, static_cast<std::size_t>(count)};
+      if (count == 0) return {IoStep::Kind::eof};
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoStep::Kind::want_write};
+      if (errno == EINVAL || errno == ENOSYS) return cannotSendFile();
       return failedStep(errno);
     }
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,6 +33,9 @@ class Transport {
   virtual IoStep handshake() = 0;
   virtual IoStep read(char* data, std::size_t size) = 0;
   virtual IoStep write(std::string_view data) = 0;
+  // Sends from a file, without copying: `failed` with ErrorCode::invalid_argument where that is not possible
+  // (a TLS connection, a file that the kernel cannot send from); `eof`: the file is shorter.
+  virtual IoStep sendFile(int file, std::uint64_t offset, std::size_t size) = 0;
 };
 
 std::unique_ptr<Transport> makePlainTransport(os::Fd fd);

@@ -175,7 +175,7 @@ void appendChunk(std::string& out, std::string_view data) {
 }
 
 Result<std::string> formatRequestHead(const Request& request, std::string_view host,
-                                      std::string_view bearer_token) {
+                                      std::string_view bearer_token, std::uint64_t body_size) {
   const std::string target =
       request.target.empty() ? formatTarget(request.path, request.query) : request.target;
   if (!isToken(request.method))
@@ -203,10 +203,10 @@ Result<std::string> formatRequestHead(const Request& request, std::string_view h
     }
     head += strCat({"Authorization: Bearer ", bearer_token, "\r\n"});
   }
-  if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) {
+  if (body_size > 0 || (request.method != "GET" && request.method != "HEAD")) {
     if (request.header("content-type").empty()) head += "Content-Type: application/json\r\n";
     head += "Content-Length: ";
-    appendNumber(head, request.body.size());
+    appendNumber(head, body_size);
     head += "\r\n";
   }
   head += "\r\n";

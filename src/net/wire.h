@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,6 @@ inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 // The request line and header. invalid_argument if the method, target or a header could be read as something
 // else. A target that is empty is made from path and query.
 Result<std::string> formatRequestHead(const Request& request, std::string_view host,
-                                      std::string_view bearer_token);
+                                      std::string_view bearer_token, std::uint64_t body_size);
 
 }  // namespace buoy::net
