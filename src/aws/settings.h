@@ -29,11 +29,12 @@ enum class ChecksumCalculation : std::uint8_t {
 // What AWS's own tools would use: the environment first, then the profile of the shared files
 // (https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html).
 struct Settings {
-  std::string profile;  // AWS_PROFILE, else "default"
-  std::string region;   // AWS_REGION, AWS_DEFAULT_REGION, `region`; else "us-east-1"
+  std::string profile;         // AWS_PROFILE, AWS_DEFAULT_PROFILE; else "default"
+  bool profile_given = false;  // by the caller: keys in the environment are passed over then
+  std::string region;          // AWS_REGION, AWS_DEFAULT_REGION, `region`; else "us-east-1"
   bool region_given = false;
-  std::string
-      s3_endpoint;  // AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, `services`' s3, `endpoint_url`; empty: AWS
+  // AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, `services`' s3, `endpoint_url`; empty: AWS
+  std::string s3_endpoint;
   std::string sts_endpoint;                       // the same for sts
   std::string ca_bundle;                          // AWS_CA_BUNDLE, `ca_bundle`; empty: the system's
   Addressing addressing = Addressing::automatic;  // s3 = addressing_style
@@ -47,10 +48,11 @@ struct Settings {
 // `profile`: empty for AWS_PROFILE or "default".
 Result<Settings> loadSettings(const Environment& environment, const std::string& profile = {});
 
-// The default chain, in AWS's order: environment, assume role and web identity of the profile or the
-// environment, shared credentials and config files, credential_process, container
-// (AWS_CONTAINER_CREDENTIALS_*), instance metadata (IMDSv2). Nothing is asked before get(). `clock` must
-// outlive it.
+// The default chain, in AWS's order: environment, the profile's role, web identity of the environment or the
+// profile, keys in the credentials file, credential_process, keys in the config file, container
+// (AWS_CONTAINER_CREDENTIALS_*), instance metadata (IMDSv2). The first that is set up is the one; nothing is
+// asked before get(). Errors: invalid_argument and unauthenticated, where what is set up cannot work (half a
+// pair of keys, a role whose source is missing or itself). `clock` must outlive it.
 Result<std::shared_ptr<CredentialsProvider>> defaultCredentials(const Environment& environment,
                                                                 const Settings& settings, const Clock& clock);
 // For tests and for keys that come from elsewhere.
