@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "objstore/sha256.h"
 
 namespace buoy::objstore {
 
@@ -75,6 +76,5 @@ Result<std::unique_ptr<ObjectStore>> openStore(const std::string& uri);
 
 // Content-addressed blobs under "blobs/": the sources that jobs run. put is a no-op when the hash is there.
 std::string blobKey(std::string_view sha256);
-std::string sha256Hex(std::string_view content);
 
 }  // namespace buoy::objstore

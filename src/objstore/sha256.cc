@@ -6,7 +6,6 @@
 #include <array>
 
 #include "base/strings.h"
-#include "objstore/object_store.h"
 #include "os/copy.h"
 
 namespace buoy::objstore {

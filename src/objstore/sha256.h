@@ -34,6 +34,8 @@ struct HashedContent {
 // Hash of the first `size` bytes of an open file, in constant memory. cancelled: `stop` was requested.
 Result<HashedContent> hashFile(int fd, std::uint64_t size, std::stop_token stop = {});
 
+std::string sha256Hex(std::string_view content);
+
 // Exactly 64 lower-case hexadecimal digits.
 bool isSha256(std::string_view text);
 

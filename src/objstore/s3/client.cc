@@ -1,0 +1,293 @@
+#include "objstore/s3/client.h"
+
+#include <openssl/evp.h>
+
+#include <charconv>
+#include <ctime>
+
+#include "base/strings.h"
+#include "objstore/s3/caller.h"
+#include "objstore/s3/xml.h"
+
+namespace buoy::objstore::s3 {
+namespace {
+
+constexpr std::string_view kBinary = "binary/octet-stream";  // what S3 itself assumes
+
+std::string range(std::uint64_t offset, std::optional<std::uint64_t> size) {
+  return strCat({"bytes=", std::to_string(offset), "-", size ? std::to_string(offset + *size - 1) : ""});
+}
+
+std::string copySource(const Location& from) {
+  return strCat({"/", from.bucket, "/", aws::uriEncode(from.key, true)});
+}
+
+std::uint64_t numberIn(std::string_view text) {
+  std::uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+Object describe(const std::string& key, const net::Response& response) {
+  Object object;
+  object.key = key;
+  object.etag = headerOf(response, "etag");
+  object.size = numberIn(headerOf(response, "content-length"));
+  // "bytes 0-9/443": of a part, the whole size stands behind the slash.
+  const std::string part = headerOf(response, "content-range");
+  if (const auto slash = part.rfind('/'); slash != std::string::npos)
+    object.size = numberIn(part.substr(slash + 1));
+  std::tm parts = {};
+  const std::string modified = headerOf(response, "last-modified");
+  if (!modified.empty() && ::strptime(modified.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) != nullptr)
+    object.modified = Time{std::chrono::seconds{::timegm(&parts)}};
+  return object;
+}
+
+}  // namespace
+
+class Client::Impl {
+ public:
+  explicit Impl(std::unique_ptr<Caller> with) : caller(std::move(with)) {}
+
+  // For what makes an object.
+  void addCreation(aws::NameValues& headers, const PutOptions& options) const {
+    headers.emplace_back("Content-Type",
+                         options.content_type.empty() ? std::string(kBinary) : options.content_type);
+    addCondition(headers, options);
+    const Encryption& encryption = caller->options().encryption;
+    if (!encryption.algorithm.empty())
+      headers.emplace_back("x-amz-server-side-encryption", encryption.algorithm);
+    if (!encryption.kms_key.empty())
+      headers.emplace_back("x-amz-server-side-encryption-aws-kms-key-id", encryption.kms_key);
+    addCustomerKey(headers);
+  }
+
+  static void addCondition(aws::NameValues& headers, const PutOptions& options) {
+    if (options.if_none_match) headers.emplace_back("If-None-Match", "*");
+    if (!options.if_match.empty()) headers.emplace_back("If-Match", options.if_match);
+  }
+
+  // For everything that touches the content of an object that was encrypted with the customer's key.
+  void addCustomerKey(aws::NameValues& headers, const std::string& prefix = "x-amz-") const {
+    const std::string& key = caller->options().encryption.customer_key;
+    if (key.empty()) return;
+    std::string encoded((key.size() + 2) / 3 * 4 + 1, '\0');
+    encoded.resize(static_cast<std::size_t>(
+        EVP_EncodeBlock(reinterpret_cast<unsigned char*>(encoded.data()),
+                        reinterpret_cast<const unsigned char*>(key.data()), static_cast<int>(key.size()))));
+    headers.emplace_back(prefix + "server-side-encryption-customer-algorithm", "AES256");
+    headers.emplace_back(prefix + "server-side-encryption-customer-key", encoded);
+    headers.emplace_back(prefix + "server-side-encryption-customer-key-md5", md5Base64(key));
+  }
+
+  std::unique_ptr<Caller> caller;
+};
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::~Client() = default;
+
+Result<std::shared_ptr<Client>> Client::create(ClientOptions options) {
+  BUOY_CHECK(options.credentials != nullptr);
+  BUOY_TRY(auto caller, Caller::create(std::move(options)));
+  return std::shared_ptr<Client>(new Client(std::make_unique<Impl>(std::move(caller))));
+}
+
+std::string Client::endpointName() const {
+  return impl_->caller->endpointName();
+}
+
+Result<std::string> Client::put(const Location& at, const std::vector<net::BodyPiece>& body,
+                                const PutOptions& options, const Control& control) {
+  Call call{.what = "put", .method = "PUT", .at = at, .body = body, .checksum = true};
+  impl_->addCreation(call.headers, options);
+  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
+  return headerOf(response, "etag");
+}
+
+Result<Object> Client::get(const Location& at, const GetOptions& options,
+                           const std::function<Status(std::string_view)>& on_body, const Control& control) {
+  // A range of nothing cannot be written.
+  if (options.size && *options.size == 0) return head(at, control);
+  std::uint64_t received = 0;
+  Call call{.what = "get", .method = "GET", .at = at};
+  impl_->addCustomerKey(call.headers);
+  call.on_body = [&](std::string_view piece) {
+    received += piece.size();
+    return on_body(piece);
+  };
+  // After a cut the rest is asked for, of the same object.
+  call.adjust = [&](aws::NameValues& headers) {
+    std::optional<std::uint64_t> left = options.size;
+    if (left) *left -= received;
+    if (options.offset + received > 0 || left)
+      headers.emplace_back("Range", range(options.offset + received, left));
+    if (!options.if_match.empty()) headers.emplace_back("If-Match", options.if_match);
+  };
+  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
+  const bool partial = response.status == 206;
+  if (!partial && (options.offset > 0 || options.size))
+    return fail(ErrorCode::internal, strCat({"get ", at.toString(), ": the server does not send ranges"}));
+  Object object = describe(at.key, response);
+  const std::uint64_t expected =
+      options.size ? *options.size : object.size - std::min(object.size, options.offset);
+  if (received != expected) {
+    return fail(ErrorCode::unavailable,
+                strCat({"get ", at.toString(), ": ", std::to_string(received), " bytes came instead of ",
+                        std::to_string(expected)}),
+                true);
+  }
+  return object;
+}
+
+Result<std::string> Client::read(const Location& at, std::uint64_t limit, const Control& control) {
+  std::string content;
+  const auto take = [&](std::string_view piece) -> Status {
+    if (content.size() + piece.size() > limit)
+      return fail(ErrorCode::resource_exhausted, at.toString() + " is larger than expected");
+    content += piece;
+    return {};
+  };
+  BUOY_TRY_VOID(get(at, {}, take, control));
+  return content;
+}
+
+Result<Object> Client::head(const Location& at, const Control& control) {
+  Call call{.what = "look at", .method = "HEAD", .at = at};
+  impl_->addCustomerKey(call.headers);
+  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
+  return describe(at.key, response);
+}
+
+Status Client::remove(const Location& at, const Control& control) {
+  Call call{.what = "remove", .method = "DELETE", .at = at};
+  const auto response = impl_->caller->perform(call, control);
+  if (response) return {};
+  const bool bucket_missing = response.error().message.find("NoSuchBucket") != std::string::npos;
+  if (response.error().code == ErrorCode::not_found && !bucket_missing) return {};
+  return fail(response.error());
+}
+
+Status Client::removeMany(const std::string& bucket, const std::vector<std::string>& keys,
+                          const Control& control) {
+  const std::string body = deleteXml(keys);
+  Call call{.what = "remove from", .method = "POST", .at = {bucket, ""}, .query = {{"delete", ""}}};
+  call.body = {net::BodyPiece{body}};
+  call.headers = {{"Content-MD5", md5Base64(body)}, {"Content-Type", "application/xml"}};
+  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
+  BUOY_TRY(const std::vector<std::string> failures, parseDeleteResult(response.body));
+  if (failures.empty()) return {};
+  return fail(ErrorCode::permission_denied,
+              strCat({"cannot remove ", std::to_string(failures.size()), " of ", std::to_string(keys.size()),
+                      " objects from s3://", bucket, ": ", failures.front()}));
+}
+
+Status Client::copy(const Location& from, const Location& to, const Control& control) {
+  Call call{.what = "copy " + from.toString() + " to", .method = "PUT", .at = to};
+  call.headers = {{"x-amz-copy-source", copySource(from)}};
+  impl_->addCreation(call.headers, {});
+  impl_->addCustomerKey(call.headers, "x-amz-copy-source-");
+  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
+  BUOY_TRY_VOID(parseCopyResult(response.body));
+  return {};
+}
+
+Result<ListPage> Client::list(const std::string& bucket, const ListOptions& options, const Control& control) {
+  Call call{.what = "list", .method = "GET", .at = {bucket, ""}};
+  call.query = {{"list-type", "2"},
+                {"encoding-type", "url"},
+                {"max-keys", std::to_string(options.limit)},
+                {"prefix", options.prefix}};
+  if (!options.delimiter.empty()) call.query.emplace_back("delimiter", options.delimiter);
+  if (!options.start_after.empty()) call.query.emplace_back("start-after", options.start_after);
+  if (!options.token.empty()) call.query.emplace_back("continuation-token", options.token);
+  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
+  auto page = parseListPage(response.body);
+  if (!page) return fail(page.error().wrap("list s3://" + bucket));
+  return page;
+}
+
+Result<std::vector<std::string>> Client::listBuckets(const Control& control) {
+  Call call{.what = "list the buckets", .method = "GET", .at = {}};
+  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
+  return parseBuckets(response.body);
+}
+
+Result<std::string> Client::createUpload(const Location& at, const PutOptions& options,
+                                         const Control& control) {
+  Call call{.what = "begin the upload of", .method = "POST", .at = at, .query = {{"uploads", ""}}};
+  impl_->addCreation(call.headers, options);
+  if (impl_->caller->sendsChecksums()) call.headers.emplace_back("x-amz-checksum-algorithm", "CRC32C");
+  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
+  return parseUploadId(response.body);
+}
+
+Result<Part> Client::putPart(const Location& at, const std::string& upload, int number,
+                             const std::vector<net::BodyPiece>& body, const Control& control) {
+  Call call{.what = "put a part of", .method = "PUT", .at = at, .body = body, .checksum = true};
+  call.query = {{"partNumber", std::to_string(number)}, {"uploadId", upload}};
+  impl_->addCustomerKey(call.headers);
+  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
+  Part part{number, 0, headerOf(response, "etag"), call.crc32c};
+  for (const net::BodyPiece& piece : body) part.size += piece.length();
+  return part;
+}
+
+Result<Part> Client::copyPart(const Location& from, std::uint64_t offset, std::uint64_t size,
+                              const Location& to, const std::string& upload, int number,
+                              const Control& control) {
+  Call call{.what = "copy a part of " + from.toString() + " to", .method = "PUT", .at = to};
+  call.query = {{"partNumber", std::to_string(number)}, {"uploadId", upload}};
+  call.headers = {{"x-amz-copy-source", copySource(from)}, {"x-amz-copy-source-range", range(offset, size)}};
+  impl_->addCustomerKey(call.headers);
+  impl_->addCustomerKey(call.headers, "x-amz-copy-source-");
+  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
+  BUOY_TRY(std::string etag, parseCopyResult(response.body));
+  return Part{number, size, std::move(etag), ""};
+}
+
+Result<std::vector<Part>> Client::listParts(const Location& at, const std::string& upload,
+                                            const Control& control) {
+  std::vector<Part> parts;
+  std::string marker;
+  do {
+    Call call{.what = "list the parts of", .method = "GET", .at = at, .query = {{"uploadId", upload}}};
+    if (!marker.empty()) call.query.emplace_back("part-number-marker", marker);
+    BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
+    BUOY_TRY(PartPage page, parsePartPage(response.body));
+    parts.insert(parts.end(), page.parts.begin(), page.parts.end());
+    marker = std::move(page.next_marker);
+  } while (!marker.empty());
+  return parts;
+}
+
+Status Client::completeUpload(const Location& at, const std::string& upload, const std::vector<Part>& parts,
+                              const PutOptions& options, const Control& control) {
+  const std::string body = completeUploadXml(parts);
+  Call call{.what = "complete the upload of", .method = "POST", .at = at, .query = {{"uploadId", upload}}};
+  call.body = {net::BodyPiece{body}};
+  call.headers = {{"Content-Type", "application/xml"}};
+  Impl::addCondition(call.headers, options);
+  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
+  // The server may begin to answer before it knows: then 200 brings an error.
+  if (const ErrorAnswer error = parseError(response.body); !error.code.empty()) {
+    return fail(
+        ErrorCode::unavailable,
+        strCat({"cannot complete the upload of ", at.toString(), ": ", error.code, ", ", error.message}),
+        true);
+  }
+  return {};
+}
+
+Status Client::abortUpload(const Location& at, const std::string& upload, const Control& control) {
+  Call call{.what = "abandon the upload of", .method = "DELETE", .at = at, .query = {{"uploadId", upload}}};
+  const auto response = impl_->caller->perform(call, control);
+  if (response || response.error().code == ErrorCode::not_found) return {};
+  return fail(response.error());
+}
+
+Result<std::string> Client::presign(const std::string& method, const Location& at, Duration valid) {
+  return impl_->caller->presign(method, at, valid);
+}
+
+}  // namespace buoy::objstore::s3

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "objstore/transfer/tree_entry.h"
+#include "os/fd.h"
+
+namespace buoy::objstore {
+
+// Names that downloads give to what is not whole yet (transfer.h).
+inline constexpr std::string_view kUnfinishedPrefix = ".buoy-part-";
+
+// Why something below the directory is not among its files.
+struct Skipped {
+  enum class Why : std::uint8_t {
+    special,     // socket, device, FIFO, a link to nothing: there is nothing to copy
+    not_utf8,    // cannot be a key
+    unreadable,  // the directory, or what it is, cannot be read: its files are unknown
+    too_deep,    // a loop of links, or a path longer than any key
+  } why = Why::special;
+  std::string path;     // as the walk's root and the relative path
+  std::string message;  // one sentence without the path
+};
+
+struct LocalWalkOptions {
+  bool follow_links = true;                     // false: symbolic links are passed over in silence
+  std::function<void(const Skipped&)> on_skip;  // called by next()
+};
+
+// The regular files below a directory, in byte order of "dir/file", whatever the directories' own order.
+// Keeps the names of the directories on the way to where it is, so memory follows the largest directories,
+// not the tree. What Buoy's downloads have not finished is passed over. Errors of single files go to on_skip.
+class LocalWalk final : public TreeStream {
+ public:
+  // not_found, or invalid_argument if it is no directory.
+  static Result<LocalWalk> open(const std::string& root, LocalWalkOptions options);
+  Result<bool> next(TreeEntry& entry) override;
+
+ private:
+  enum class Kind : char { file, directory };
+  struct Name {
+    std::uint32_t begin, size;  // in Level::text; of a directory with its '/'
+  };
+  struct Level {
+    std::string text;  // the names, one after another: one allocation for a directory
+    std::vector<Name> names;
+    std::size_t at = 0;
+    std::size_t prefix_size = 0;  // of prefix_ above this level
+    std::uint64_t device = 0, inode = 0;
+  };
+  LocalWalk(os::Fd root, std::string name, LocalWalkOptions options);
+  void enter(const std::string& path);  // relative, with '/' at the end; "" is the root
+  Status readNames(os::Fd directory, Level& level);
+  bool isDirectory(int directory, const std::string& prefix, const char* name, unsigned char type,
+                   bool& wanted);
+  bool describe(TreeEntry& entry);
+  void skip(Skipped::Why why, std::string_view path, std::string message);
+
+  os::Fd root_;
+  std::string name_;
+  LocalWalkOptions options_;
+  std::vector<Level> levels_;
+  std::string prefix_;  // of the deepest level, with '/' at the end
+};
+
+}  // namespace buoy::objstore

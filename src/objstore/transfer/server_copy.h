@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "objstore/transfer/transfer.h"
+
+namespace buoy::objstore {
+
+// One object copied by the server.
+class ServerCopy : public std::enable_shared_from_this<ServerCopy> {
+ public:
+  ServerCopy(Transfers& transfers, std::shared_ptr<s3::Client> client, s3::Location from, std::uint64_t size,
+             s3::Location to, Transfers::Done done);
+  void start();
+
+ private:
+  Status copyPart(std::size_t index);
+  void end(Status status);
+
+  Transfers& transfers_;
+  const std::shared_ptr<s3::Client> client_;
+  const s3::Location from_;
+  const std::uint64_t size_;
+  const s3::Location to_;
+  const Transfers::Done done_;
+  std::string upload_;
+  std::mutex mutex_;
+  std::vector<s3::Part> parts_;
+};
+
+}  // namespace buoy::objstore

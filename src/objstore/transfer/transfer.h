@@ -1,0 +1,90 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "objstore/s3/client.h"
+#include "objstore/transfer/pool.h"
+
+namespace buoy::objstore {
+
+// What has been moved so far; read by who draws the progress bar. Threads: any.
+struct TransferProgress {
+  std::atomic<std::uint64_t> bytes{0};  // on the wire, those of failed tries included
+  std::atomic<std::uint64_t> files{0};  // ended well
+};
+
+struct TransferOptions {
+  PoolOptions pool;
+  std::uint64_t bytes_per_second = 0;  // limit; 0: none
+  std::uint64_t part_size = 0;         // 0: chosen from what is measured
+  // Where unfinished multipart uploads are remembered, so that the next run goes on with them; empty:
+  // nowhere.
+  std::string state_directory;
+};
+
+// Moves files between this machine and S3, and objects within S3: many at once, large ones in parallel parts,
+// in constant memory. Each call returns when the work is queued (it blocks while much is queued) and `done`
+// is called once, on a thread of the pool, when the file is whole at its destination or cannot be. Threads:
+// any. Files appear at once and whole: a download is written beside its destination under a name that begins
+// with ".buoy-part-", and renamed; an upload is one put or a completed multipart upload.
+class Transfers {
+ public:
+  using Done = std::function<void(const Status&)>;
+
+  explicit Transfers(TransferOptions options, std::stop_token stop = {});
+  ~Transfers();  // waits for everything
+
+  // `size` is what the caller saw; a file that has changed its size is taken as it is when it is opened. A
+  // file that changes while it is read is not stored: unavailable, saying so. "-" is standard input (any
+  // length).
+  void upload(std::shared_ptr<s3::Client> client, std::string file, std::uint64_t size, s3::Location to,
+              Done done);
+  // Makes the directories that it needs; the file gets the object's modification time. `known`: size, time
+  // and ETag as listed. An interrupted download of the same object (same ETag) goes on where it stopped.
+  void download(std::shared_ptr<s3::Client> client, std::string bucket, s3::Object known, std::string file,
+                Done done);
+  // On the server; more than 5 GiB in parts.
+  void copy(std::shared_ptr<s3::Client> client, s3::Location from, std::uint64_t size, s3::Location to,
+            Done done);
+  // One request for up to 1,000 keys.
+  void remove(std::shared_ptr<s3::Client> client, std::string bucket, std::vector<std::string> keys,
+              Done done);
+
+  // Everything that was queued has ended.
+  void wait();
+  const TransferProgress& progress() const { return progress_; }
+  TransferPool& pool() { return pool_; }
+  std::stop_token stop() const { return stop_; }
+
+ private:
+  friend class Upload;
+  friend class Download;
+  friend class ServerCopy;
+
+  // Runs `task` on the pool, and counts it as unfinished until `done` has been called.
+  void begin(Done done, std::function<void(Done)> task);
+  s3::Control control();
+  // Of parts of a file of `size` bytes: at most 10,000, and about half a second each.
+  std::uint64_t partSizeFor(std::uint64_t size) const;
+
+  const TransferOptions options_;
+  const std::stop_token stop_;
+  Throttle throttle_;
+  TransferProgress progress_;
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  std::size_t unfinished_ = 0;
+  TransferPool pool_;  // last: its threads use the others
+};
+
+}  // namespace buoy::objstore

@@ -1,0 +1,79 @@
+#include "objstore/transfer/upload_state.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/strings.h"
+#include "objstore/sha256.h"
+#include "os/files.h"
+
+namespace buoy::objstore {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::uint64_t kMaxState = 64u << 10;
+
+std::int64_t nanoseconds(const timespec& time) {
+  return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+}
+
+}  // namespace
+
+SourceIdentity SourceIdentity::of(const struct stat& info) {
+  return {info.st_dev, info.st_ino, static_cast<std::uint64_t>(info.st_size), nanoseconds(info.st_mtim),
+          nanoseconds(info.st_ctim)};
+}
+
+UploadState::UploadState(const std::string& directory, const std::string& endpoint, const s3::Location& to,
+                         const std::string& file) {
+  if (directory.empty()) return;
+  std::error_code error;
+  const std::string absolute = std::filesystem::absolute(file, error).string();
+  path_ =
+      strCat({directory, "/", sha256Hex(strCat({endpoint, "\n", to.toString(), "\n", absolute})), ".json"});
+}
+
+std::optional<UploadState::Entry> UploadState::load() const {
+  if (path_.empty()) return std::nullopt;
+  const auto text = os::readFile(path_, kMaxState);
+  if (!text) return std::nullopt;
+  const Json json = Json::parse(*text, nullptr, false);
+  if (!json.is_object()) return std::nullopt;
+  try {
+    Entry entry;
+    entry.upload = json.at("upload").get<std::string>();
+    entry.part_size = json.at("part_size").get<std::uint64_t>();
+    entry.source = {json.at("device").get<std::uint64_t>(), json.at("inode").get<std::uint64_t>(),
+                    json.at("size").get<std::uint64_t>(), json.at("modified_ns").get<std::int64_t>(),
+                    json.at("changed_ns").get<std::int64_t>()};
+    if (entry.upload.empty() || entry.part_size == 0) return std::nullopt;
+    return entry;
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
+void UploadState::save(const Entry& entry) const {
+  if (path_.empty()) return;
+  const Json json = {{"upload", entry.upload},
+                     {"part_size", entry.part_size},
+                     {"device", entry.source.device},
+                     {"inode", entry.source.inode},
+                     {"size", entry.source.size},
+                     {"modified_ns", entry.source.modified_ns},
+                     {"changed_ns", entry.source.changed_ns}};
+  // Without it the upload works as well; only an interruption would cost more.
+  (void)os::makeDirectories(std::filesystem::path(path_).parent_path().string()).and_then([&] {
+    return os::writeFileAtomic(path_, json.dump() + "\n");
+  });
+}
+
+void UploadState::remove() const {
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+}  // namespace buoy::objstore
