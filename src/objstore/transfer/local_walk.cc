@@ -37,7 +37,7 @@ unsigned char typeOf(mode_t mode) {
 }  // namespace
 
 Result<LocalWalk> LocalWalk::open(const std::string& root, LocalWalkOptions options) {
-  BUOY_TRY(os::Fd fd, os::openFile(root, O_RDONLY));
+  BUOY_TRY(os::Fd fd, os::openFile(root, O_RDONLY | O_NONBLOCK));  // a FIFO would wait
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return failErrno(errno, root);
   if (!S_ISDIR(info.st_mode)) return fail(ErrorCode::invalid_argument, root + " is not a directory");
@@ -59,14 +59,15 @@ void LocalWalk::enter(std::string_view name) {
   level.prefix_size = prefix_.size();
   prefix_ += name;
   if (const Status read = readNames(level); !read) {
-    skip(level.inode != 0 ? Skipped::Why::loop : Skipped::Why::unreadable, prefix_, read.error().message);
+    const bool loop = read.error().code == ErrorCode::failed_precondition;
+    skip(loop ? Skipped::Why::loop : Skipped::Why::unreadable, prefix_, read.error().message);
     prefix_.resize(level.prefix_size);
     return;
   }
   levels_.push_back(std::move(level));
 }
 
-// An error is one sentence without the path; level.inode is set then if the directory leads to itself.
+// An error is one sentence without the path; failed_precondition: the directory leads to itself.
 Status LocalWalk::readNames(Level& level) {
   const std::string path = prefix_.empty() ? "." : prefix_;
   os::Fd fd(::openat(root_.get(), path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -78,12 +79,9 @@ Status LocalWalk::readNames(Level& level) {
   level.device = info.st_dev;
   level.inode = info.st_ino;
   if (loop)
-    return fail(ErrorCode::invalid_argument, "is a link to a directory above itself, and was left out");
+    return fail(ErrorCode::failed_precondition, "is a link to a directory above itself, and was left out");
   const std::unique_ptr<DIR, CloseDirectory> directory(::fdopendir(fd.get()));
-  if (directory == nullptr) {
-    level.inode = 0;
-    return failErrno(errno, "the directory cannot be read");
-  }
+  if (directory == nullptr) return failErrno(errno, "the directory cannot be read");
   fd.release();  // closed with the directory
   while (true) {
     errno = 0;
@@ -92,10 +90,7 @@ Status LocalWalk::readNames(Level& level) {
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") addName(level, ::dirfd(directory.get()), name, entry->d_type);
   }
-  if (errno != 0) {
-    level.inode = 0;
-    return failErrno(errno, "the directory cannot be read");
-  }
+  if (errno != 0) return failErrno(errno, "the directory cannot be read");
   const std::string_view text = level.text;
   std::sort(level.names.begin(), level.names.end(), [text](const Name& a, const Name& b) {
     return text.substr(a.begin, a.size) < text.substr(b.begin, b.size);

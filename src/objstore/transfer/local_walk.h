@@ -20,7 +20,7 @@ struct Skipped {
     special,     // socket, device, FIFO, a link to nothing: there is nothing to copy
     not_utf8,    // cannot be a key
     unreadable,  // the directory, or what it is, cannot be read: its files are unknown
-    too_deep,    // a loop of links, or a path longer than any key
+    loop,        // a link to a directory above itself
   } why = Why::special;
   std::string path;     // as the walk's root and the relative path
   std::string message;  // one sentence without the path
@@ -41,9 +41,8 @@ class LocalWalk final : public TreeStream {
   Result<bool> next(TreeEntry& entry) override;
 
  private:
-  enum class Kind : char { file, directory };
   struct Name {
-    std::uint32_t begin, size;  // in Level::text; of a directory with its '/'
+    std::size_t begin, size;  // in Level::text; of a directory with its '/'
   };
   struct Level {
     std::string text;  // the names, one after another: one allocation for a directory
@@ -53,10 +52,9 @@ class LocalWalk final : public TreeStream {
     std::uint64_t device = 0, inode = 0;
   };
   LocalWalk(os::Fd root, std::string name, LocalWalkOptions options);
-  void enter(const std::string& path);  // relative, with '/' at the end; "" is the root
-  Status readNames(os::Fd directory, Level& level);
-  bool isDirectory(int directory, const std::string& prefix, const char* name, unsigned char type,
-                   bool& wanted);
+  void enter(std::string_view name);  // of the deepest level, with '/' at the end; "" is the root
+  Status readNames(Level& level);
+  void addName(Level& level, int directory, std::string_view name, unsigned char type);
   bool describe(TreeEntry& entry);
   void skip(Skipped::Why why, std::string_view path, std::string message);
 
