@@ -47,6 +47,8 @@ Agent::Agent(const api::AgentConfig& config, const Clock& clock, Options options
       environment_(ownEnvironment()),
       loop_(clock),
       store_(std::move(store)),
+      archive_(std::make_unique<LogArchive>(*store_, options_.archive,
+                                            [this] { loop_.post([this] { leaveIfDone(); }); })),
       worker_(std::make_unique<Worker>()) {
   uplink_ = std::make_unique<Uplink>(
       config_, std::move(endpoint), clock_, loop_, options_.uplink,
@@ -130,7 +132,7 @@ void Agent::runJob() {
     return;  // assignmentDone() comes back here
   }
   if (notice_) return refuse();
-  const Machine machine{loop_, clock_, *worker_, *store_, *uplink_, config_, environment_};
+  const Machine machine{loop_, clock_, *worker_, *store_, *archive_, *uplink_, config_, environment_};
   assignment_ = std::make_unique<Assignment>(machine, *wanted_, options_.assignment,
                                              [this] { loop_.post([this] { assignmentDone(); }); });
   assignment_->begin();
@@ -199,7 +201,7 @@ void Agent::leaveIfDone() {
     drain_until_ = *ending_ == AgentEnd::orphaned ? now : now + options_.drain;
     loop_.after(*drain_until_ - now, [this] { leaveIfDone(); });
   }
-  if (now >= *drain_until_ || uplink_->drained()) loop_.stop();
+  if (now >= *drain_until_ || (uplink_->drained() && archive_->drained())) loop_.stop();
 }
 
 void Agent::watchForOrphaning(Duration delay) {

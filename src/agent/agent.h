@@ -6,6 +6,7 @@
 #include <string>
 
 #include "agent/assignment.h"
+#include "agent/log_archive.h"
 #include "agent/notice.h"
 #include "agent/uplink.h"
 #include "agent/worker.h"
@@ -28,6 +29,7 @@ class Agent {
   struct Options {
     AssignmentOptions assignment;
     Uplink::Options uplink;
+    LogArchive::Options archive;
     Duration drain = std::chrono::seconds{10};  // at the end, for what the control plane has not acknowledged
   };
 
@@ -72,7 +74,8 @@ class Agent {
   std::optional<AgentEnd> ending_;
   bool suspect_orphaned_ = false;
   std::optional<Time> drain_until_;
-  // Ended in this order's reverse: the assignment uses all of them, and the worker the store.
+  // Ended in this order's reverse: the assignment uses all of them, the worker and the archive the store.
+  std::unique_ptr<LogArchive> archive_;
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<NoticeSource> notice_source_;

@@ -180,7 +180,7 @@ TEST_F(AgentTest, NothingOfAJobIsLeftWhenItsCommandEnds) {
 }
 
 TEST_F(AgentTest, ACommandThatCannotStartIsASetupFailure) {
-  spec_.inputs = {{"data", "/nonexistent/data"}};
+  spec_.inputs = {{"data", {.from = "/nonexistent/data"}}};
   start();
   run("true");
   const auto* result = waitForResult();

@@ -55,21 +55,20 @@ Assignment::~Assignment() {
   *self_ = nullptr;
   machine_.loop.cancel(kill_timer_);
   machine_.loop.cancel(retry_timer_);
+  setup_stop_.request_stop();
+  for (const LogArchive::StreamId stream : archived_) machine_.archive.end(stream);
 }
 
 // ---- before the job runs
 
 void Assignment::begin() {
   const bool begun_before = wasBegun(paths_, directive().job, directive().epoch);
-  auto spool = os::makeDirectories(paths_.logs()).and_then([this] {
-    return LogSpool::open(paths_.log(directive().job, directive().attempt, directive().rank));
-  });
-  if (!spool) {
+  auto files = openLogs();
+  if (!files) {
     machine_.reporter.begin(directive(), nullptr);
-    return endWith(Kind::machine_lost, spool.error().message);
+    return endWith(Kind::machine_lost, files.error().message);
   }
-  const auto log = std::make_shared<LogSpool>(std::move(*spool));
-  machine_.reporter.begin(directive(), log);
+  machine_.reporter.begin(directive(), files->log);
   // The process died with the agent, and what it has committed in this epoch lies behind the fence: only a
   // new attempt may go on from there.
   if (begun_before) return endWith(Kind::machine_lost, "the agent was started anew while the job ran");
@@ -80,14 +79,56 @@ void Assignment::begin() {
     return {};
   });
   if (!understood) return endWith(Kind::setup_failed, understood.error().message);
-  log_ = std::make_unique<JobLog>(machine_.loop, machine_.clock, machine_.reporter, log, std::move(metrics),
-                                  options_.log_backlog, [this](bool paused) {
+  log_ = std::make_unique<JobLog>(machine_.loop, machine_.clock, machine_.reporter, std::move(*files),
+                                  std::move(metrics), options_.log_backlog, [this](bool paused) {
                                     if (supervisor_) supervisor_->pauseOutput(paused);
                                   });
   stage_ = Stage::preparing;
   enter(MemberPhase::preparing);
   setup_give_up_ = machine_.clock.now() + options_.setup_patience;
   prepare();
+}
+
+// The log and the metrics of this member, on the machine's disk and on their way into the store.
+Result<JobLog::Files> Assignment::openLogs() {
+  BUOY_TRY_VOID(os::makeDirectories(paths_.logs()));
+  const engine::Directive& work = directive();
+  const std::string below = strCat({"/", std::to_string(work.attempt), "/", std::to_string(work.rank)});
+  const auto open = [&](const std::string& path, const char* folder, const char* suffix) {
+    return LogSpool::open(path).map([&](LogSpool spool) {
+      auto shared = std::make_shared<LogSpool>(std::move(spool));
+      archived_.push_back(
+          machine_.archive.begin(shared, strCat({message_.store_prefix, folder, below}), suffix));
+      return shared;
+    });
+  };
+  JobLog::Files files;
+  BUOY_TRY(files.log, open(paths_.log(work.job, work.attempt, work.rank), "/logs", ".log"));
+  BUOY_TRY(files.metrics, open(paths_.metrics(work.job, work.attempt, work.rank), "/metrics", ".jsonl"));
+  files.on_grown = [this, log = files.log, metrics = files.metrics] {
+    machine_.archive.grew(archived_[0], log->size());
+    machine_.archive.grew(archived_[1], metrics->size());
+  };
+  return files;
+}
+
+ChannelOptions Assignment::channelOptions() {
+  ChannelOptions options;
+  options.paths = paths_;
+  options.store = &machine_.store;
+  options.cluster = message_.store_prefix.substr(0, message_.store_prefix.rfind('/'));
+  options.rank = directive().rank;
+  options.machines = spec_.machines;
+  options.cache_directory = machine_.config.cache.empty() ? paths_.cache() : machine_.config.cache;
+  options.cache_limit = machine_.config.cache_limit.value;
+  options.downloaded = downloaded_;
+  options.on_trouble = [loop = &machine_.loop, self = self_](const Error& error) {
+    loop->post([self, error] {
+      if (*self == nullptr) return;
+      (*self)->endWith(mayPass(error) ? Kind::machine_lost : Kind::setup_failed, error.message);
+    });
+  };
+  return options;
 }
 
 Status Assignment::readSpec() {
@@ -103,14 +144,17 @@ Status Assignment::readSpec() {
 }
 
 void Assignment::prepare() {
-  machine_.worker.submit([loop = &machine_.loop, self = self_, store = &machine_.store, paths = paths_,
-                          message = message_, spec = spec_,
-                          directory = checkpoint_directory_](const std::stop_token&) {
-    auto result = prepareMachine(paths, *store, message, spec, directory, [&] {
+  machine_.worker.submit([loop = &machine_.loop, self = self_, store = &machine_.store, message = message_,
+                          spec = spec_, directory = checkpoint_directory_, channels = channelOptions(),
+                          source = setup_stop_](const std::stop_token& stop) mutable {
+    const std::stop_callback forward(stop, [&source] { source.request_stop(); });
+    const auto on_restoring = [&] {
       loop->post([self] {
         if (*self != nullptr && (*self)->stage_ == Stage::preparing) (*self)->enter(MemberPhase::restoring);
       });
-    });
+    };
+    auto result =
+        prepareMachine({*store, message, spec, directory, channels, on_restoring, source.get_token()});
     loop->post([self, result = std::move(result)] {
       if (*self != nullptr) (*self)->prepared(result);
     });
@@ -118,12 +162,9 @@ void Assignment::prepare() {
 }
 
 // On the worker.
-Result<Assignment::Prepared> Assignment::prepareMachine(const MachinePaths& paths,
-                                                        objstore::ObjectStore& store,
-                                                        const api::DirectiveMessage& message,
-                                                        const api::JobSpec& spec,
-                                                        const std::string& checkpoint_directory,
-                                                        const std::function<void()>& on_restoring) {
+Result<Assignment::Prepared> Assignment::prepareMachine(const Setup& setup) {
+  const auto& [store, message, spec, checkpoint_directory, channels, on_restoring, stop] = setup;
+  const MachinePaths& paths = channels.paths;
   const engine::Directive& directive = message.directive;
   Prepared prepared;
   BUOY_TRY_VOID(openWorkspace(paths, directive.job, directive.epoch));
@@ -136,11 +177,12 @@ Result<Assignment::Prepared> Assignment::prepareMachine(const MachinePaths& path
     if (spec.checkpoint && !newest) BUOY_TRY_VOID(emptyDirectory(checkpoint_directory));
   }
   BUOY_TRY_VOID(fetchSources(paths, store, spec.source));
-  BUOY_TRY_VOID(linkInputs(paths, spec.inputs));
+  BUOY_TRY(prepared.channels, Channels::prepare(channels, spec.inputs, stop));
+  prepared.events = prepared.channels->events();
   if (!spec.checkpoint) return prepared;
   on_restoring();
   BUOY_TRY(const auto restored, prepared.repository->restore(checkpoint_directory));
-  prepared.events = restored.fallbacks;
+  prepared.events.insert(prepared.events.end(), restored.fallbacks.begin(), restored.fallbacks.end());
   if (restored.manifest) {
     prepared.restored_version = std::to_string(restored.manifest->version);
     prepared.events.push_back(strCat({"restored version ", prepared.restored_version, " (",
@@ -155,12 +197,18 @@ void Assignment::prepared(Result<Prepared> result) {
     const Error& error = result.error();
     if (error.code == ErrorCode::failed_precondition) return endWith(Kind::fenced, error.message);
     if (!mayPass(error)) return endWith(Kind::setup_failed, error.message);
+    // A large download that is cut again and again gets on, and its time begins anew.
+    if (const std::uint64_t downloaded = *downloaded_; downloaded != downloaded_before_) {
+      downloaded_before_ = downloaded;
+      setup_give_up_ = machine_.clock.now() + options_.setup_patience;
+    }
     if (machine_.clock.now() >= setup_give_up_) return endWith(Kind::machine_lost, error.message);
     os::log(os::LogLevel::warn, "setup_retried", {{"error", error.message}});
     retry_timer_ = machine_.loop.after(options_.retry_every, [this] { prepare(); });
     return;
   }
   repository_ = std::move(result->repository);
+  channels_ = std::move(result->channels);
   for (const std::string& event : result->events) machine_.reporter.event(event);
   if (const Status started = run(result->restored_version); !started) {
     endWith(Kind::setup_failed, started.error().message);
@@ -380,6 +428,10 @@ void Assignment::finishAs(engine::MemberResult result) {
   stage_ = Stage::done;
   machine_.loop.cancel(kill_timer_);
   machine_.loop.cancel(retry_timer_);
+  setup_stop_.request_stop();
+  for (const LogArchive::StreamId stream : archived_) machine_.archive.end(stream);
+  // The end of a stream may have to wait for the store.
+  if (channels_) machine_.worker.submit([channels = std::move(channels_)](const std::stop_token&) {});
   os::log(os::LogLevel::info, "job_ended",
           {{"job", directive().job.toString()},
            {"attempt", directive().attempt},

@@ -6,9 +6,11 @@
 #include <optional>
 #include <string>
 
+#include "agent/channels.h"
 #include "agent/checkpoint_sync.h"
 #include "agent/environment.h"
 #include "agent/job_log.h"
+#include "agent/log_archive.h"
 #include "agent/outputs.h"
 #include "agent/reporter.h"
 #include "agent/supervisor.h"
@@ -25,6 +27,7 @@ struct Machine {
   const Clock& clock;
   Worker& worker;
   objstore::ObjectStore& store;
+  LogArchive& archive;
   Reporter& reporter;
   const api::AgentConfig& config;
   const std::map<std::string, std::string>& environment;  // the agent's own
@@ -74,18 +77,28 @@ class Assignment {
   // What the worker has found out before the job starts.
   struct Prepared {
     std::shared_ptr<objstore::CheckpointRepository> repository;
+    std::shared_ptr<Channels> channels;
     std::string restored_version;
     std::vector<std::string> events;
+  };
+  // What prepareMachine works with.
+  struct Setup {
+    objstore::ObjectStore& store;
+    const api::DirectiveMessage& message;
+    const api::JobSpec& spec;
+    const std::string& checkpoint_directory;
+    const ChannelOptions& channels;
+    std::function<void()> on_restoring;
+    std::stop_token stop;
   };
 
   const engine::Directive& directive() const { return message_.directive; }
   Status readSpec();
   void prepare();
   void prepared(Result<Prepared> result);
-  static Result<Prepared> prepareMachine(const MachinePaths& paths, objstore::ObjectStore& store,
-                                         const api::DirectiveMessage& message, const api::JobSpec& spec,
-                                         const std::string& checkpoint_directory,
-                                         const std::function<void()>& on_restoring);
+  static Result<Prepared> prepareMachine(const Setup& setup);
+  Result<JobLog::Files> openLogs();
+  ChannelOptions channelOptions();
   Status run(const std::string& restored_version);
   Status watchCheckpoints();
   void terminate(Time kill_at);
@@ -118,6 +131,11 @@ class Assignment {
   std::optional<Time> notice_deadline_;
   std::optional<Time> kill_at_;
   Time setup_give_up_{};
+  std::stop_source setup_stop_;
+  std::shared_ptr<std::atomic<std::uint64_t>> downloaded_ = std::make_shared<std::atomic<std::uint64_t>>(0);
+  std::uint64_t downloaded_before_ = 0;  // by the tries before
+  std::shared_ptr<Channels> channels_;
+  std::vector<LogArchive::StreamId> archived_;
   std::uint64_t last_version_ = 0;
   os::EventLoop::TimerId kill_timer_ = 0;
   os::EventLoop::TimerId retry_timer_ = 0;

@@ -26,6 +26,12 @@ std::string MachinePaths::log(JobId job, std::uint32_t attempt, std::int32_t ran
       {logs(), "/", job.toString(), ".", std::to_string(attempt), ".", std::to_string(rank), ".log"});
 }
 
+std::string MachinePaths::metrics(JobId job, std::uint32_t attempt, std::int32_t rank) const {
+  std::string path = log(job, attempt, rank);
+  path.replace(path.size() - 4, 4, ".metrics");
+  return path;
+}
+
 std::string inputVariable(std::string_view name) {
   std::string variable = "BUOY_INPUT_";
   for (const char c : name) {
@@ -71,7 +77,7 @@ std::vector<std::string> jobEnvironment(const EnvironmentInputs& inputs) {
       std::to_string(std::chrono::duration_cast<std::chrono::seconds>(inputs.config.notice).count());
   all["BUOY_RESTORED_VERSION"] = inputs.restored_version;
   if (!inputs.checkpoint_directory.empty()) all["BUOY_CHECKPOINT_DIR"] = inputs.checkpoint_directory;
-  for (const auto& [name, path] : inputs.spec.inputs) all[inputVariable(name)] = paths.inputs() + "/" + name;
+  for (const auto& [name, input] : inputs.spec.inputs) all[inputVariable(name)] = paths.inputs() + "/" + name;
 
   std::vector<std::string> environment;
   environment.reserve(all.size());

@@ -15,7 +15,10 @@ struct MachinePaths {
   std::string work() const { return root + "/work"; }
   std::string inputs() const { return root + "/inputs"; }
   std::string logs() const { return root + "/logs"; }
+  std::string cache() const { return root + "/cache"; }  // unless the machines of a host share one
   std::string log(JobId job, std::uint32_t attempt, std::int32_t rank) const;
+  // The metrics found in that log, as JSON lines.
+  std::string metrics(JobId job, std::uint32_t attempt, std::int32_t rank) const;
   std::string notice() const { return root + "/job-notice.json"; }  // the job's copy: BUOY_NOTICE_FILE
   std::string owner() const { return root + "/work.job"; }  // the job and epoch that work/ was last made for
 };

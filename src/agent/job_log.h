@@ -20,8 +20,14 @@ namespace buoy::agent {
 // the job waits at its full pipe: nothing is lost and memory stays bounded. Loop thread only.
 class JobLog {
  public:
-  JobLog(os::EventLoop& loop, const Clock& clock, Reporter& reporter, std::shared_ptr<LogSpool> spool,
-         MetricExtractor metrics, std::uint64_t max_backlog, std::function<void(bool paused)> on_pause);
+  struct Files {
+    std::shared_ptr<LogSpool> log;
+    std::shared_ptr<LogSpool> metrics;  // gets the metrics as JSON lines; null: nobody does
+    std::function<void()> on_grown = [] {};
+  };
+
+  JobLog(os::EventLoop& loop, const Clock& clock, Reporter& reporter, Files files, MetricExtractor metrics,
+         std::uint64_t max_backlog, std::function<void(bool paused)> on_pause);
   ~JobLog();
   JobLog(const JobLog&) = delete;
   JobLog& operator=(const JobLog&) = delete;
@@ -32,17 +38,20 @@ class JobLog {
 
  private:
   void spool();
+  void spoolMetrics();
+  void note(const std::vector<MetricExtractor::Value>& values, Time now);
 
   os::EventLoop& loop_;
   const Clock& clock_;
   Reporter& reporter_;
-  std::shared_ptr<LogSpool> spool_;
+  Files files_;
   MetricExtractor metrics_;
   std::uint64_t max_backlog_;
   std::function<void(bool)> on_pause_;
   LogFramer out_{'o'};
   LogFramer err_{'e'};
-  std::string frames_;  // framed, not yet on disk
+  std::string frames_;        // framed, not yet on disk
+  std::string metric_lines_;  // the same
   std::vector<MetricExtractor::Value> values_;
   bool paused_ = false;
   os::EventLoop::TimerId timer_ = 0;  // set while paused

@@ -98,16 +98,4 @@ Status fetchSources(const MachinePaths& paths, objstore::ObjectStore& store, con
   return {};
 }
 
-Status linkInputs(const MachinePaths& paths, const std::map<std::string, std::string>& inputs) {
-  for (const auto& [name, target] : inputs) {
-    struct stat info {};
-    if (::stat(target.c_str(), &info) != 0) {
-      return fail(ErrorCode::invalid_argument, strCat({"inputs.", name, ": ", target, " is not there"}));
-    }
-    const std::string link = paths.inputs() + "/" + name;
-    if (::symlink(target.c_str(), link.c_str()) != 0) return failErrno(errno, "link input " + name);
-  }
-  return {};
-}
-
 }  // namespace buoy::agent

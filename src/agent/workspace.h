@@ -18,8 +18,6 @@ bool wasBegun(const MachinePaths& paths, JobId job, Epoch epoch);
 // Puts the files of the manifest (blob `source`; empty: none) into work/. Files that have the right content
 // are left. Every hash is checked.
 Status fetchSources(const MachinePaths& paths, objstore::ObjectStore& store, const std::string& source);
-// Makes inputs/<name> lead to each input. invalid_argument naming an input that is not there.
-Status linkInputs(const MachinePaths& paths, const std::map<std::string, std::string>& inputs);
 // Without fsync: for files that matter only while this machine lives.
 Status replaceFile(const std::string& path, std::string_view content);
 // Removes what is in a directory, and makes it if it is missing.

@@ -92,12 +92,6 @@ TEST_F(WorkspaceTest, DamagedAndMissingSourcesAreErrorsThatNameThem) {
   EXPECT_EQ(fetched.error().code, ErrorCode::not_found);
 }
 
-TEST_F(WorkspaceTest, InputsAreLinks) {
-  ASSERT_TRUE(openWorkspace(paths_, JobId{1}, 1));
-  ASSERT_TRUE(linkInputs(paths_, {{"data", dir_.path()}}));
-  EXPECT_EQ(std::filesystem::read_symlink(paths_.inputs() + "/data"), dir_.path());
-}
-
 TEST(Environment, TheJobsOwnWordWinsOverTheInheritedAndBuoysOverBoth) {
   api::AgentConfig config;
   config.directory = "/machine";
@@ -106,7 +100,7 @@ TEST(Environment, TheJobsOwnWordWinsOverTheInheritedAndBuoysOverBoth) {
   spec.name = "train";
   spec.machines = 2;
   spec.env = {{"HOME", "/elsewhere"}, {"BUOY_RANK", "99"}, {"PYTHONUNBUFFERED", "0"}};
-  spec.inputs = {{"data", "/data"}};
+  spec.inputs = {{"data", {.from = "/data"}}};
   engine::Directive directive;
   directive.job = JobId{42};
   directive.attempt = 3;

@@ -108,6 +108,7 @@ std::string toJson(const AgentConfig& config) {
     writer.field("token", config.token).field("server_fingerprint", config.server_fingerprint);
     writer.field("store", config.store).field("directory", config.directory);
     writer.field("notice_file", config.notice_file).field("address", config.address);
+    writer.field("cache", config.cache).field("cache_limit", config.cache_limit);
     writer.field("heartbeat", config.heartbeat).field("orphan_after", config.orphan_after);
     writer.field("notice", config.notice);
   });
@@ -125,6 +126,8 @@ Result<AgentConfig> parseAgentConfig(std::string_view json) {
     reader.get("directory", config.directory);
     reader.get("notice_file", config.notice_file);
     reader.get("address", config.address);
+    reader.get("cache", config.cache);
+    reader.get("cache_limit", config.cache_limit);
     reader.seconds("heartbeat", config.heartbeat);
     reader.seconds("orphan_after", config.orphan_after);
     reader.seconds("notice", config.notice);

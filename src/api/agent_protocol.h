@@ -32,6 +32,9 @@ struct AgentConfig {
   std::string notice_file;  // the local provider's stand-in for a metadata service: appears with {"deadline":
                             // RFC 3339}
   std::string address;      // how peers reach this machine
+  std::string
+      cache;  // directory for downloaded inputs, shared by all machines of a host; empty: below `directory`
+  ByteCount cache_limit{};  // of what no job uses; zero: a quarter of its file system
   Duration heartbeat = std::chrono::seconds{5};
   Duration orphan_after = std::chrono::minutes{30};  // without any answer: last save, then shut down
   Duration notice{};  // the pool's usual notice, for BUOY_NOTICE_SECONDS; zero: none

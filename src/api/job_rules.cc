@@ -7,6 +7,7 @@
 #include <csignal>
 #include <set>
 
+#include "api/input_source.h"
 #include "api/job_spec.h"
 #include "api/node.h"
 #include "base/strings.h"
@@ -185,7 +186,7 @@ class Validator {
   void inputsAndOutputs() {
     count("inputs", spec_.inputs.size(), kMostNamed);
     std::set<std::string> variables;
-    for (const auto& [name, source] : spec_.inputs) {
+    for (const auto& [name, input] : spec_.inputs) {
       const std::string field = "inputs." + name;
       std::string variable = name;
       std::transform(variable.begin(), variable.end(), variable.begin(),
@@ -198,15 +199,41 @@ class Validator {
       } else if (!variables.insert(variable).second) {
         add(field, "another input differs only in case, and both would be $BUOY_INPUT_" + variable);
       }
-      if (source.empty()) {
+      if (input.from.empty()) {
         add(field, "is empty: name the file or directory");
-      } else if (!isText(source) || source.size() > kLongestPath) {
+      } else if (!isText(input.from) || input.from.size() > kLongestPath) {
         add(field, "must be a path of at most 4096 bytes, in valid UTF-8");
+      } else {
+        inputSource(name, input);
       }
     }
     count("outputs", spec_.outputs.size(), kMostOutputs);
     for (std::size_t i = 0; i < std::min(spec_.outputs.size(), kMostOutputs); ++i) {
       path("outputs[" + std::to_string(i) + "]", spec_.outputs[i]);
+    }
+  }
+
+  void inputSource(const std::string& name, const InputSpec& input) {
+    using Mode = InputSpec::Mode;
+    const std::string field = "inputs." + name;
+    const auto source = parseInputSource(input.from);
+    if (!source) return add(field, source.error().message);
+    if (input.mode == Mode::link && source->kind != InputSource::Kind::path) {
+      add(field + ".mode",
+          "only a path can be linked; " + inQuotes(input.from) + " can be downloaded or streamed");
+    }
+    if (input.mode != Mode::stream) return;
+    if (source->kind == InputSource::Kind::job && source->part == InputSource::Part::state) {
+      add(field + ".mode", "a checkpoint is downloaded, not streamed: it is one version, checked as a whole");
+    }
+    // inputs/<name>_0, inputs/<name>_1 … are the stream's.
+    for (auto other = spec_.inputs.upper_bound(name + "_"); other != spec_.inputs.end(); ++other) {
+      if (!other->first.starts_with(name + "_")) break;
+      const std::string_view rest = std::string_view(other->first).substr(name.size() + 1);
+      if (std::all_of(rest.begin(), rest.end(), isDigit)) {
+        add("inputs." + other->first,
+            "is also what the stream " + inQuotes(name) + " is read from: choose another name");
+      }
     }
   }
 

@@ -38,6 +38,27 @@ void readCheckpoint(MapReader& job, JobSpec& spec) {
   spec.checkpoint = std::move(checkpoint);
 }
 
+void readInputs(MapReader& job, JobSpec& spec) {
+  using Mode = InputSpec::Mode;
+  using Distribution = InputSpec::Distribution;
+  const Node* node = job.map("inputs");
+  if (node == nullptr) return;
+  for (const Node& entry : node->items) {
+    InputSpec input;
+    if (const std::string* from = scalarText(entry)) {
+      input.from = *from;  // the short form: NAME: PATH
+    } else {
+      MapReader reader(job.problems(), entry, "inputs." + entry.key);
+      reader.get("from", input.from);
+      reader.choice("mode", input.mode, {Mode::link, Mode::download, Mode::stream});
+      reader.choice("distribution", input.distribution, {Distribution::replicated, Distribution::sharded});
+      reader.get("cache", input.cache);
+      reader.refuseUnknown();
+    }
+    spec.inputs[entry.key] = std::move(input);
+  }
+}
+
 void readRetry(MapReader& job, JobSpec& spec) {
   const Node* node = job.find("retry");
   if (node == nullptr) return;
@@ -60,7 +81,7 @@ JobSpec readFields(Problems& problems, const Node& root, const std::string& path
   readSpot(reader, spec.spot);
   reader.get("priority", spec.priority);
   readCheckpoint(reader, spec);
-  reader.get("inputs", spec.inputs);
+  readInputs(reader, spec);
   reader.get("outputs", spec.outputs);
   reader.get("metrics", spec.metrics);
   reader.get("max_run", spec.max_run);
@@ -127,6 +148,30 @@ void writeTexts(JsonWriter& writer, std::string_view key, const std::vector<std:
   writer.endArray();
 }
 
+std::string_view toString(InputSpec::Mode mode) {
+  switch (mode) {
+    case InputSpec::Mode::automatic:
+      return "automatic";
+    case InputSpec::Mode::link:
+      return "link";
+    case InputSpec::Mode::download:
+      return "download";
+    case InputSpec::Mode::stream:
+      return "stream";
+  }
+  return "automatic";
+}
+
+std::string_view toString(InputSpec::Distribution distribution) {
+  switch (distribution) {
+    case InputSpec::Distribution::replicated:
+      return "replicated";
+    case InputSpec::Distribution::sharded:
+      return "sharded";
+  }
+  return "replicated";
+}
+
 std::string Problem::toString() const {
   std::string text;
   if (!file.empty()) {
@@ -169,6 +214,21 @@ Parsed<JobSpec> parseJobJson(std::string_view text) {
 
 namespace {
 
+void writeInputs(JsonWriter& writer, const std::map<std::string, InputSpec>& inputs) {
+  if (inputs.empty()) return;
+  writer.key("inputs").beginObject();
+  for (const auto& [name, input] : inputs) {
+    if (input == InputSpec{.from = input.from}) {
+      writer.field(name, input.from);
+      continue;
+    }
+    writer.key(name).beginObject().field("from", input.from);
+    if (input.mode != InputSpec::Mode::automatic) writer.field("mode", toString(input.mode));
+    writer.field("distribution", toString(input.distribution)).field("cache", input.cache).endObject();
+  }
+  writer.endObject();
+}
+
 void writeTextMap(JsonWriter& writer, std::string_view key, const std::map<std::string, std::string>& texts) {
   if (texts.empty()) return;
   writer.key(key).beginObject();
@@ -196,7 +256,7 @@ std::string toJson(const JobSpec& spec) {
     writer.field("dir", spec.checkpoint->dir).field("keep", spec.checkpoint->keep);
     writer.field("signal", spec.checkpoint->signal).field("settle", spec.checkpoint->settle).endObject();
   }
-  writeTextMap(writer, "inputs", spec.inputs);
+  writeInputs(writer, spec.inputs);
   writeTexts(writer, "outputs", spec.outputs);
   writeTextMap(writer, "metrics", spec.metrics);
   writer.field("max_run", spec.max_run).field("max_wait", spec.max_wait);

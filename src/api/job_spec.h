@@ -21,6 +21,27 @@ struct CheckpointSpec {
   bool operator==(const CheckpointSpec&) const = default;
 };
 
+// An input: where it comes from and how the job gets it. Written as its `from` alone when all else is usual.
+struct InputSpec {
+  enum class Mode : std::uint8_t {
+    automatic,  // a path is linked, everything else is downloaded
+    link,
+    download,
+    stream,  // the job reads inputs/<name>_0, <name>_1 … (FIFOs), each the whole content
+  };
+  enum class Distribution : std::uint8_t {
+    replicated,
+    sharded,  // the i-th file, in byte order of the names, goes to rank i mod the number of machines
+  };
+  std::string from;  // api/input_source.h; a path is absolute on the control plane's host
+  Mode mode = Mode::automatic;
+  Distribution distribution = Distribution::replicated;
+  bool cache = true;  // what is downloaded may stay on the machine for later attempts and other jobs
+  bool operator==(const InputSpec&) const = default;
+};
+std::string_view toString(InputSpec::Mode mode);
+std::string_view toString(InputSpec::Distribution distribution);
+
 // A job as a person writes it: buoy.yaml, flags or the API's JSON, all with the same keys and rules.
 struct JobSpec {
   std::string name;
@@ -32,7 +53,7 @@ struct JobSpec {
   engine::SpotPreference spot = engine::SpotPreference::prefer;
   int priority = 0;
   std::optional<CheckpointSpec> checkpoint;
-  std::map<std::string, std::string> inputs;   // name → absolute path on the control plane's host
+  std::map<std::string, InputSpec> inputs;     // by name
   std::vector<std::string> outputs;            // relative paths or globs in the working directory
   std::map<std::string, std::string> metrics;  // name → RE2 pattern with one group
   Duration max_run{}, max_wait{};

@@ -7,6 +7,8 @@
 
 #include <csignal>
 
+#include "api/input_source.h"
+
 namespace buoy::api {
 namespace {
 
@@ -66,7 +68,7 @@ env: {SEED: "7"}
   EXPECT_EQ(spec.spot, engine::SpotPreference::prefer);
   ASSERT_TRUE(spec.checkpoint);
   EXPECT_EQ(*spec.checkpoint, (CheckpointSpec{"checkpoints", 3, "SIGTERM", 200ms}));
-  EXPECT_EQ(spec.inputs.at("data"), "./data");
+  EXPECT_EQ(spec.inputs.at("data").from, "./data");
   EXPECT_EQ(spec.outputs, std::vector<std::string>{"model.pt"});
   EXPECT_EQ(spec.metrics.at("loss"), "loss=([0-9.]+)");
   EXPECT_EQ(spec.max_run, 2h);
@@ -107,7 +109,7 @@ run: a
 env: &base {A: "1", B: "2"}
 inputs: {<<: *base, B: /own}
 )");
-  EXPECT_EQ(spec.inputs, (std::map<std::string, std::string>{{"A", "1"}, {"B", "/own"}}));
+  EXPECT_EQ(spec.inputs, (std::map<std::string, InputSpec>{{"A", {.from = "1"}}, {"B", {.from = "/own"}}}));
 }
 
 TEST(JobYaml, DefaultsTheName) {
@@ -460,6 +462,48 @@ RC_GTEST_PROP(JobYaml, ReadsWhatToJsonWritesToo, ()) {
 RC_GTEST_PROP(JobYaml, NeverDependsOnLuck, (const std::string& text)) {
   const auto parsed = parseJobYaml(text, "buoy.yaml");
   RC_ASSERT(parsed.has_value() || !parsed.error().empty());
+}
+
+TEST(JobInputs, ComeFromPathsBucketsAndJobs) {
+  const JobSpec spec = good(R"(
+name: x
+run: a
+inputs:
+  plain: ./data
+  train: {from: s3://bucket/sets/train/, distribution: sharded}
+  base: {from: job:pretrain/model, mode: download, cache: false}
+  text: {from: "s3://bucket", mode: stream}
+)");
+  EXPECT_EQ(spec.inputs.at("plain"), (InputSpec{.from = "./data"}));
+  EXPECT_EQ(spec.inputs.at("train").distribution, InputSpec::Distribution::sharded);
+  EXPECT_FALSE(spec.inputs.at("base").cache);
+  EXPECT_EQ(spec.inputs.at("text").mode, InputSpec::Mode::stream);
+  EXPECT_EQ(*parseJobJson(toJson(spec)), spec);
+  EXPECT_EQ(parseInputSource("s3://bucket/sets/train/")->path, "s3://bucket/sets/train");
+  const auto source = parseInputSource("job:j42/source@" + std::string(64, 'a'));
+  ASSERT_TRUE(source);
+  EXPECT_EQ(source->job, "j42");
+  EXPECT_EQ(toString(*source), "job:j42/source@" + std::string(64, 'a'));
+}
+
+TEST(JobInputs, MistakesAreNamedWhereTheyStand) {
+  const auto problem = [](const std::string& input) { return problemOf("inputs: {" + input + "}\n"); };
+  EXPECT_THAT(problem("a: s3://"), HasSubstr("names no bucket: write s3://bucket/prefix"));
+  EXPECT_THAT(problem("a: s3://bucket/x/../y"), HasSubstr("'..' component"));
+  EXPECT_THAT(problem("a: gs://bucket/x"), HasSubstr("not known: write a path, s3://bucket/prefix or job:"));
+  EXPECT_THAT(problem("a: job:base"), HasSubstr("must be job:base/output, /model, /state or /source"));
+  EXPECT_THAT(problem("a: job:base/weights"), HasSubstr("must be job:base/output"));
+  EXPECT_THAT(problem("a: job:../output"), HasSubstr("names no job"));
+  EXPECT_THAT(problem("a: job:b/output@x"), HasSubstr("'@'"));
+  EXPECT_THAT(problem("a: {mode: stream}"), HasSubstr("inputs.a: is empty"));
+  EXPECT_THAT(problem("a: {from: ./x, mode: pipe}"), HasSubstr("link, download"));
+  EXPECT_THAT(problem("a: {from: ./x, distribution: split}"), HasSubstr("replicated"));
+  EXPECT_THAT(problem("a: {from: ./x, chache: true}"), HasSubstr("cache"));
+  EXPECT_THAT(problem("a: {from: s3://bucket/x, mode: link}"),
+              HasSubstr("inputs.a.mode: only a path can be linked"));
+  EXPECT_THAT(problem("a: {from: job:j1/state, mode: stream}"), HasSubstr("downloaded, not streamed"));
+  EXPECT_THAT(problem("a: {from: ./x, mode: stream}, a_0: ./y"),
+              HasSubstr("inputs.a_0: is also what the stream"));
 }
 
 }  // namespace

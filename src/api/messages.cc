@@ -1,6 +1,7 @@
 // The server's own view, errors, and what clients ask.
 #include <array>
 
+#include "api/input_source.h"
 #include "api/message_codec.h"
 #include "api/views.h"
 
@@ -165,10 +166,13 @@ Parsed<SubmitRequest> parseSubmitRequest(std::string_view json) {
   reader.require("spec");
   if (const Node* spec = reader.find("spec")) {
     request.spec = readJob(problems, *spec, {}, {});
-    for (const auto& [name, source] : request.spec.inputs) {
-      if (!source.starts_with('/') && !problems.has("inputs." + name)) {
+    for (const auto& [name, input] : request.spec.inputs) {
+      const auto source = parseInputSource(input.from);
+      const bool relative =
+          source && source->kind == InputSource::Kind::path && !source->path.starts_with('/');
+      if (relative && !problems.has("inputs." + name)) {
         problems.add(spec->mark, "inputs." + name,
-                     "must be an absolute path on the control plane's host, not " + inQuotes(source));
+                     "must be an absolute path on the control plane's host, not " + inQuotes(input.from));
       }
     }
   }

@@ -273,7 +273,7 @@ TEST(Errors, RoundTripAndMapToHttp) {
 }
 
 TEST(Requests, Submit) {
-  SubmitRequest request{JobSpec{.name = "x", .run = "a", .inputs = {{"d", "/data"}}}, "id-1"};
+  SubmitRequest request{JobSpec{.name = "x", .run = "a", .inputs = {{"d", {.from = "/data"}}}}, "id-1"};
   const auto parsed = parseSubmitRequest(toJson(request));
   ASSERT_TRUE(parsed) << parsed.error().front().toString();
   EXPECT_EQ(parsed->spec, request.spec);

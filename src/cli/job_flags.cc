@@ -157,7 +157,8 @@ void addJobFlags(Command& command, JobFlags& flags) {
       .option("--keep", "N", flags.keep, "checkpoint versions kept (3)")
       .option("--signal", "SIGNAL", flags.signal, "sent at a notice or stop (SIGTERM)")
       .option("--settle", "TIME", flags.settle, "quiet time before a checkpoint is committed (200ms)")
-      .option("--input", "NAME=PATH", flags.inputs, "found in $BUOY_INPUT_<NAME>; may be repeated")
+      .option("--input", "NAME=FROM", flags.inputs,
+              "a path, s3://bucket/prefix or job:NAME/output, in $BUOY_INPUT_<NAME>; may be repeated")
       .option("--output", "PATH", flags.outputs, "kept when the job succeeds; may be repeated")
       .option("--metric", "NAME=REGEX", flags.metrics, "a number in the log; may be repeated")
       .option("--env,-e", "NAME=VALUE", flags.env,
@@ -205,7 +206,9 @@ std::vector<api::Problem> applyFlags(const JobFlags& flags, const std::string& d
   applier.duration("--stop-grace", flags.stop_grace, spec.stop_grace);
   applier.list(flags.pools, spec.pools);
   applier.list(flags.outputs, spec.outputs);
-  applier.entries("--input", flags.inputs, spec.inputs, "data=./data");
+  std::map<std::string, std::string> inputs;
+  applier.entries("--input", flags.inputs, inputs, "data=./data");
+  for (auto& [name, from] : inputs) spec.inputs[name] = {.from = std::move(from)};
   applier.entries("--metric", flags.metrics, spec.metrics, "'loss=loss: ([0-9.]+)'");
   for (const std::string& file : flags.env_files) applier.environmentFile(file);
   applier.environment(flags.env);

@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 
+#include "api/input_source.h"
 #include "base/strings.h"
 #include "cli/quoting.h"
 #include "os/files.h"
@@ -111,7 +112,7 @@ class Reader {
     auto spec = api::parseJobYaml(input_.text, input_.file, directory.filename().string());
     if (!spec) return std::move(spec).error();
     input_.spec = std::move(*spec);
-    for (auto& [name, source] : input_.spec.inputs) source = absolute(project_, source);
+    for (auto& [name, input] : input_.spec.inputs) makeAbsolute(project_, input);
     return {};
   }
 
@@ -132,14 +133,24 @@ class Reader {
     return path.empty() ? path : (fs::path(directory) / path).lexically_normal().string();
   }
 
+  static bool isPath(const api::InputSpec& input) {
+    const auto source = api::parseInputSource(input.from);
+    return source && source->kind == api::InputSource::Kind::path;
+  }
+
+  static void makeAbsolute(const std::string& directory, api::InputSpec& input) {
+    if (isPath(input)) input.from = absolute(directory, input.from);
+  }
+
   void checkInputs(Problems& problems) {
     for (const std::string& entry : flags_.inputs) {
       const std::string name = entry.substr(0, entry.find('='));
-      input_.spec.inputs[name] = absolute(options_.directory, input_.spec.inputs[name]);
+      makeAbsolute(options_.directory, input_.spec.inputs[name]);
     }
     if (!options_.inputs_are_here) return;
-    for (const auto& [name, path] : input_.spec.inputs) {
-      if (std::string message = inputMistake(path); !message.empty()) {
+    for (const auto& [name, input] : input_.spec.inputs) {
+      if (!isPath(input)) continue;
+      if (std::string message = inputMistake(input.from); !message.empty()) {
         problems.push_back(placed(flags_, input_, problem("inputs." + name, std::move(message))));
       }
     }

@@ -163,8 +163,8 @@ TEST_F(JobInputTest, RelativeInputsAreMeantFromTheFileOrFromHere) {
   flags_.inputs = {"b=./e"};
   const auto input = read();
   ASSERT_TRUE(input) << renderProblems({}, input.error());
-  EXPECT_EQ(input->spec.inputs.at("a"), directory_.path() + "/sub/d");
-  EXPECT_EQ(input->spec.inputs.at("b"), directory_.path() + "/e");
+  EXPECT_EQ(input->spec.inputs.at("a").from, directory_.path() + "/sub/d");
+  EXPECT_EQ(input->spec.inputs.at("b").from, directory_.path() + "/e");
   EXPECT_EQ(input->source.root, directory_.path() + "/sub");
 }
 

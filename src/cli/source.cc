@@ -192,7 +192,8 @@ Result<IgnoreRules> ignoreRulesFor(const api::JobSpec& spec, const std::string& 
   }
   if (spec.checkpoint) rules.addPath(spec.checkpoint->dir, "checkpoint.dir");
   for (const std::string& output : spec.outputs) rules.add("/" + output, "outputs");
-  for (const auto& [name, path] : spec.inputs) rules.addPath(belowProject(root, path), "inputs." + name);
+  for (const auto& [name, input] : spec.inputs)
+    rules.addPath(belowProject(root, input.from), "inputs." + name);
   return rules;
 }
 

@@ -92,7 +92,7 @@ TEST_F(Source, LeavesOutWhatIsNotTheProjects) {
   api::JobSpec spec;
   spec.checkpoint.emplace();
   spec.outputs = {"*.pt"};
-  spec.inputs = {{"data", (root() / "data").string()}};
+  spec.inputs = {{"data", {.from = (root() / "data").string()}}};
   const auto tree = find(spec);
   ASSERT_TRUE(tree);
   EXPECT_THAT(paths(*tree), ElementsAre(".gitignore", "lib/model.py", "train.py"));

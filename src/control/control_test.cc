@@ -183,6 +183,25 @@ TEST_F(ControlTest, TheSameRequestIsTheSameJob) {
   EXPECT_EQ(plane_.get("/v1/jobs")["jobs"].size(), 1u);
 }
 
+TEST_F(ControlTest, InputsFromOtherJobsAreNamedByTheirIds) {
+  plane_.submit("base", "", R"(,"outputs":["model"])");
+  const std::string more = R"(,"outputs":["m"],"inputs":{"a":"job:base/model"})";
+  const std::string job = plane_.submit("base", "r1", more);
+  EXPECT_EQ(plane_.submit("base", "r1", more), job) << "a repeat means the same job as the first time";
+  EXPECT_EQ(plane_.get("/v1/jobs/" + job)["spec"]["inputs"]["a"], "job:j1/model");
+  const auto refused = [&](const std::string& from) {
+    const net::Response response = plane_.trySubmit("x", "", R"(,"inputs":{"a":")" + from + "\"}");
+    EXPECT_EQ(response.status, 400) << response.body;
+    return response.body;
+  };
+  EXPECT_THAT(refused("job:j99/output"), HasSubstr("inputs.a: "));
+  EXPECT_THAT(refused("job:nobody/output"), HasSubstr("inputs.a: there is no job 'nobody'"));
+  EXPECT_THAT(refused("job:base/state"), HasSubstr("inputs.a: j2 keeps no checkpoints"));
+  EXPECT_THAT(refused("job:base/source"), HasSubstr("inputs.a: j2 was submitted without a source"));
+  plane_.submit("plain");
+  EXPECT_THAT(refused("job:plain/output"), HasSubstr("inputs.a: j3 names no outputs"));
+}
+
 TEST_F(ControlTest, TheSameRequestManyTimesAtOnceIsOneJob) {
   std::vector<std::jthread> clients;
   std::array<std::string, 8> jobs;

@@ -4,6 +4,7 @@
 #include "api/views.h"
 #include "base/strings.h"
 #include "control/answers.h"
+#include "control/job_inputs.h"
 #include "control/services.h"
 #include "store/codec.h"
 
@@ -70,6 +71,7 @@ void submit(Services& services, Call call) {
   if (!parsed) return sendProblems(*call.responder, std::move(parsed).error());
   engine::JobRequest request = api::toRequest(parsed->spec);
   auto problems = checkAdmission(*services.catalog.view(), request);
+  if (problems.empty()) problems = resolveInputs(services.store, parsed->spec, parsed->request_id);
   if (!problems.empty()) return sendProblems(*call.responder, std::move(problems));
   Submission submission;
   submission.spec = api::toJson(parsed->spec);

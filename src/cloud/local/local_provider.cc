@@ -82,6 +82,7 @@ std::string agentConfigFor(const std::string& given, const MachineDir& dir) {
   config["directory"] = dir.path();
   config["notice_file"] = dir.notice();
   config["address"] = kLoopback;
+  config["cache"] = dir.cache();
   return config.dump();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,10 @@ class MachineDir {
     return MachineDir(state_dir + "/machines/" + machine.toString());
   }
   const std::string& path() const { return path_; }
+  // Of all machines of the state directory: their inputs come from one disk.
+  std::string cache() const {
+    return std::filesystem::path(path_).parent_path().parent_path().string() + "/cache";
+  }
   std::string lock() const { return path_ + "/host.lock"; }
   std::string machine() const { return path_ + "/machine.json"; }  // MachineRecord, by the provider
   std::string agentConfig() const { return path_ + "/agent.json"; }

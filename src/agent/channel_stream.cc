@@ -1,0 +1,185 @@
+#include "agent/channel_stream.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <condition_variable>
+
+#include "base/strings.h"
+#include "os/files.h"
+#include "os/log.h"
+
+namespace buoy::agent {
+namespace {
+
+constexpr int kPipeSize = 1 << 20;
+constexpr Duration kRetryMin = std::chrono::milliseconds{250};
+constexpr Duration kRetryMax = std::chrono::seconds{15};
+constexpr Duration kPatience = std::chrono::minutes{10};  // with a store that does not answer
+
+bool mayPass(const Error& error) {
+  return error.retryable || error.code == ErrorCode::unavailable ||
+         error.code == ErrorCode::deadline_exceeded || error.code == ErrorCode::resource_exhausted;
+}
+
+bool sleep(Duration duration, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, stop, duration, [] { return false; });
+  return !stop.stop_requested();
+}
+
+// The reader went away, or the stream ends: nobody wants the rest.
+Status unwanted() {
+  return buoy::fail(ErrorCode::cancelled, "nobody reads any more");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ChannelStream>> ChannelStream::serve(std::string path,
+                                                            std::unique_ptr<ChannelSource> source,
+                                                            std::vector<ChannelFile> files,
+                                                            OnTrouble on_trouble) {
+  std::unique_ptr<ChannelStream> stream(
+      new ChannelStream(std::move(path), std::move(source), std::move(files), std::move(on_trouble)));
+  BUOY_TRY_VOID(stream->make(0));
+  stream->thread_ = std::jthread([self = stream.get()](const std::stop_token& stop) { self->run(stop); });
+  return stream;
+}
+
+ChannelStream::ChannelStream(std::string path, std::unique_ptr<ChannelSource> source,
+                             std::vector<ChannelFile> files, OnTrouble on_trouble)
+    : path_(std::move(path)),
+      source_(std::move(source)),
+      files_(std::move(files)),
+      on_trouble_(std::move(on_trouble)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  BUOY_CHECK(wake_);
+}
+
+ChannelStream::~ChannelStream() {
+  if (!thread_.joinable()) return;
+  os::Fd reader;  // lets a thread go on that waits for the job to open its FIFO; kept until it has ended
+  {
+    const std::lock_guard guard(mutex_);
+    thread_.request_stop();
+    if (!waiting_.empty()) reader = os::Fd(::open(waiting_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  }
+  const std::uint64_t one = 1;
+  (void)!::write(wake_.get(), &one, sizeof one);
+  thread_.join();
+}
+
+std::string ChannelStream::fifo(std::uint64_t epoch) const {
+  return strCat({path_, "_", std::to_string(epoch)});
+}
+
+Status ChannelStream::make(std::uint64_t epoch) const {
+  if (::mkfifo(fifo(epoch).c_str(), 0600) != 0) return failErrno(errno, "make the FIFO " + fifo(epoch));
+  return {};
+}
+
+void ChannelStream::run(const std::stop_token& stop) {
+  for (std::uint64_t epoch = 0; !stop.stop_requested(); ++epoch) {
+    const os::Fd fd = awaitReader(epoch, stop);
+    if (!fd) return;
+    // The next one is there before this one ends.
+    if (const Status made = make(epoch + 1); !made) return fail(made.error(), stop);
+    writeAll(fd.get(), stop);
+    (void)::unlink(fifo(epoch).c_str());
+  }
+}
+
+os::Fd ChannelStream::awaitReader(std::uint64_t epoch, const std::stop_token& stop) {
+  const std::string path = fifo(epoch);
+  {
+    const std::lock_guard guard(mutex_);
+    if (stop.stop_requested()) return {};
+    waiting_ = path;
+  }
+  os::Fd fd;
+  do {
+    fd = os::Fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));  // waits for a reader
+  } while (!fd && errno == EINTR);
+  {
+    const std::lock_guard guard(mutex_);
+    waiting_.clear();
+    if (stop.stop_requested()) return {};
+  }
+  if (!fd) {
+    fail({ErrorCode::internal, strCat({"the FIFO ", path, " cannot be opened"}), false}, stop);
+    return {};
+  }
+  (void)::fcntl(fd.get(), F_SETPIPE_SZ, kPipeSize);
+  if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) return {};
+  return fd;
+}
+
+void ChannelStream::writeAll(int fd, const std::stop_token& stop) {
+  for (const ChannelFile& file : files_) {
+    std::uint64_t written = 0;
+    Duration pause = kRetryMin;
+    Duration waited{};
+    for (;;) {
+      const std::uint64_t before = written;
+      Status status = source_->read(
+          file, written,
+          [&](std::string_view piece) -> Status {
+            BUOY_TRY_VOID(write(fd, piece, stop));
+            written += piece.size();
+            return {};
+          },
+          stop);
+      if (status && written != file.size) {
+        status = buoy::fail(ErrorCode::data_loss,
+                            strCat({file.name, " has changed its size since it was listed"}));
+      }
+      if (status) break;
+      if (status.error().code == ErrorCode::cancelled) return;
+      if (written != before) {
+        pause = kRetryMin;
+        waited = {};
+      }
+      if (!mayPass(status.error()) || waited >= kPatience) {
+        return fail(status.error(), stop);
+      }
+      os::log(os::LogLevel::warn, "stream_retried", {{"file", file.name}, {"error", status.error().message}});
+      if (!sleep(pause, stop)) return;
+      waited += pause;
+      pause = std::min(pause * 2, kRetryMax);
+    }
+  }
+}
+
+// Holds the FIFO open until the job has been ended.
+void ChannelStream::fail(Error error, const std::stop_token& stop) const {
+  on_trouble_(std::move(error));
+  struct pollfd ended {
+    wake_.get(), POLLIN, 0
+  };
+  while (!stop.stop_requested()) (void)::poll(&ended, 1, -1);
+}
+
+Status ChannelStream::write(int fd, std::string_view piece, const std::stop_token& stop) const {
+  while (!piece.empty()) {
+    if (stop.stop_requested()) return unwanted();
+    const ssize_t n = ::write(fd, piece.data(), piece.size());  // SIGPIPE is ignored in this program
+    if (n > 0) {
+      piece.remove_prefix(static_cast<std::size_t>(n));
+      continue;
+    }
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno != EAGAIN) return unwanted();
+    std::array<struct pollfd, 2> wait{{{fd, POLLOUT, 0}, {wake_.get(), POLLIN, 0}}};
+    (void)::poll(wait.data(), wait.size(), -1);
+  }
+  return {};
+}
+
+}  // namespace buoy::agent

@@ -1,0 +1,79 @@
+#include "control/job_inputs.h"
+
+#include "api/input_source.h"
+#include "base/strings.h"
+#include "control/services.h"
+
+namespace buoy::control {
+namespace {
+
+using api::InputSource;
+
+// What this job can never have, as a sentence; empty: nothing is known against it.
+std::string lacks(const api::JobSpec& job, InputSource::Part part) {
+  switch (part) {
+    case InputSource::Part::output:
+    case InputSource::Part::model:
+      return job.outputs.empty() ? "names no outputs" : "";
+    case InputSource::Part::state:
+      return job.checkpoint ? "" : "keeps no checkpoints";
+    case InputSource::Part::source:
+      return job.source.empty() ? "was submitted without a source" : "";
+  }
+  return "";
+}
+
+// "j42", or the newest job of that name that is older than `before` (if that is one).
+Result<store::JobRow> find(store::Store& store, const std::string& word, JobId before) {
+  if (JobId::parse(word) || !before) return findJob(store, word);
+  store::JobQuery query;
+  query.name = word;
+  query.before = before;
+  query.limit = 1;
+  BUOY_TRY(const std::vector<store::JobRow> rows, store.jobs(query));
+  if (rows.empty()) return fail(ErrorCode::not_found, "there is no job '" + word + "'");
+  return store.job(rows.front().id);
+}
+
+Status resolve(store::Store& store, api::InputSpec& input, JobId before) {
+  BUOY_TRY(InputSource source, api::parseInputSource(input.from));
+  if (source.kind != InputSource::Kind::job) return {};
+  BUOY_TRY(const store::JobRow row, find(store, source.job, before));
+  source.job = row.id.toString();
+  const auto spec = api::parseJobJson(row.spec);
+  if (!spec)
+    return fail(ErrorCode::invalid_argument,
+                source.job + " was submitted with a specification of another version");
+  if (const std::string why = lacks(*spec, source.part); !why.empty()) {
+    return fail(ErrorCode::invalid_argument, strCat({source.job, " ", why}));
+  }
+  if (source.part == InputSource::Part::source) source.sha256 = spec->source;
+  input.from = api::toString(source);
+  return {};
+}
+
+std::vector<api::Problem> resolveAll(store::Store& store, api::JobSpec& spec, JobId before) {
+  std::vector<api::Problem> problems;
+  for (auto& [name, input] : spec.inputs) {
+    const Status resolved = resolve(store, input, before);
+    if (!resolved) problems.push_back({{}, 0, 0, "inputs." + name, resolved.error().message});
+  }
+  return problems;
+}
+
+}  // namespace
+
+std::vector<api::Problem> resolveInputs(store::Store& store, api::JobSpec& spec,
+                                        const std::string& request_id) {
+  const auto asked = spec.inputs;
+  auto problems = resolveAll(store, spec, {});
+  if (asked.empty() || request_id.empty()) return problems;
+  // Asked after the names were looked up: if one of them meant the job that this very request has made, it is
+  // found.
+  const auto made = store.findRequest(request_id);
+  if (!made || !*made) return problems;
+  spec.inputs = asked;
+  return resolveAll(store, spec, **made);
+}
+
+}  // namespace buoy::control
