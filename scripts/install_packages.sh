@@ -1,13 +1,15 @@
 #!/bin/sh
 # Installs the Debian packages that a task needs; asks for root only if one is missing.
-#   install_packages.sh build|demo|test|bench …
+#   install_packages.sh build|demo|test|s3|bench …
 set -eu
 build="build-essential cmake ninja-build ccache mold pkg-config libboost-dev libexpected-dev libfmt-dev \
   libgtest-dev libgmock-dev libpugixml-dev librapidcheck-dev libre2-dev libspdlog-dev libsqlite3-dev libssl-dev \
   libyaml-cpp-dev nlohmann-json3-dev libbenchmark-dev"
 demo="python3 python3-torch python3-sklearn libopenblas0-pthread"
 test="git python3 python3-pytest clang-format-14 clang-tidy-14"
-bench="python3 hyperfine"
+# A real S3 server, and a client of other people's to check it with.
+s3="ceph-mon ceph-osd radosgw ceph-common uuid-runtime curl openssl python3 python3-venv awscli"
+bench="python3 hyperfine awscli rclone s4cmd s3cmd"
 
 missing=
 for group in "$@"; do
@@ -15,6 +17,7 @@ for group in "$@"; do
     build) packages=$build ;;
     demo) packages=$demo ;;
     test) packages=$test ;;
+    s3) packages=$s3 ;;
     bench) packages=$bench ;;
     *) echo "install_packages.sh: no such group: $group" >&2; exit 2 ;;
   esac
