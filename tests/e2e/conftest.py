@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from s3 import fault_proxy, moto, radosgw, untrusted_certificate  # noqa: F401  (fixtures)
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("BUOY_BIN", ROOT / "build/release/bin"))
 LIMIT = 60  # seconds that anything may take before the test is given up
