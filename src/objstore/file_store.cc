@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/strings.h"
 #include "objstore/file_layout.h"
 #include "objstore/file_temp.h"
 #include "objstore/sha256.h"
@@ -22,6 +23,7 @@ namespace buoy::objstore {
 namespace {
 
 constexpr int kPublishTries = 5;
+constexpr std::size_t kCopyStep = 256u << 10;
 // From this many new objects on, one sync of the whole file system is cheaper than one for each, and
 // descriptors are saved.
 constexpr std::size_t kSyncTogether = 256;
@@ -143,9 +145,73 @@ Result<ObjectInfo> infoOf(int fd, const std::string& key) {
   if (!S_ISREG(state.info.st_mode)) return fail(ErrorCode::not_found, "no object " + key);
   const auto modified =
       std::chrono::seconds{state.info.st_mtim.tv_sec} + std::chrono::nanoseconds{state.info.st_mtim.tv_nsec};
+  // Writers replace the file, so its inode and times are those of its content.
+  std::string etag = strCat({"\"", std::to_string(state.info.st_ino), "-", std::to_string(state.info.st_size),
+                             "-", std::to_string(modified.count()), "\""});
   return ObjectInfo{key, static_cast<std::uint64_t>(state.info.st_size),
-                    Time{std::chrono::duration_cast<Duration>(modified)}};
+                    Time{std::chrono::duration_cast<Duration>(modified)}, std::move(etag)};
 }
+
+Status appendPieces(int to, const std::vector<net::BodyPiece>& content, const std::stop_token& stop) {
+  std::vector<char> space;
+  for (const net::BodyPiece& piece : content) {
+    if (piece.fd < 0) {
+      BUOY_TRY_VOID(os::writeAll(to, piece.memory));
+      continue;
+    }
+    auto offset = static_cast<off_t>(piece.offset);
+    const auto end = static_cast<off_t>(piece.offset + piece.size);
+    while (offset < end) {
+      if (stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
+      space.resize(kCopyStep);
+      const auto wanted = static_cast<std::size_t>(std::min<off_t>(kCopyStep, end - offset));
+      const ssize_t count = ::pread(piece.fd, space.data(), wanted, offset);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return failErrno(errno, "read the file that is stored");
+      if (count == 0)
+        return fail(ErrorCode::failed_precondition, "the file became shorter while it was stored");
+      BUOY_TRY_VOID(os::writeAll(to, {space.data(), static_cast<std::size_t>(count)}));
+      offset += count;
+    }
+  }
+  return {};
+}
+
+// Parts in temporary files of their own, put together at the end.
+class FileMultipart final : public MultipartPut {
+ public:
+  FileMultipart(TempSpace& space, std::string key) : space_(space), key_(std::move(key)) {}
+
+  Status put(int number, const std::vector<net::BodyPiece>& content, std::stop_token stop) override {
+    if (number < 1) return fail(ErrorCode::invalid_argument, "parts are numbered from 1");
+    BUOY_TRY(TempFile file, space_.create());
+    BUOY_TRY_VOID(appendPieces(file.fd(), content, stop));
+    const std::lock_guard lock(mutex_);
+    parts_.erase(number);
+    parts_.emplace(number, std::move(file));
+    return {};
+  }
+
+  Status finish() override {
+    const std::lock_guard lock(mutex_);
+    BUOY_TRY(const int root, space_.root(true));
+    BUOY_TRY(TempFile whole, space_.create());
+    for (const auto& [number, part] : parts_) {
+      BUOY_TRY(const FileState state, FileState::of(part.fd()));
+      BUOY_TRY_VOID(appendPieces(
+          whole.fd(), {net::BodyPiece{{}, part.fd(), 0, static_cast<std::uint64_t>(state.info.st_size)}},
+          {}));
+    }
+    BUOY_TRY_VOID(whole.sync());
+    return publish(root, whole, key_, false);
+  }
+
+ private:
+  TempSpace& space_;
+  const std::string key_;
+  std::mutex mutex_;
+  std::map<int, TempFile> parts_;
+};
 
 class FileBatch final : public ObjectBatch {
  public:
@@ -260,6 +326,56 @@ Status FileStore::putFile(const std::string& key, int fd, std::uint64_t size, st
   BUOY_TRY_VOID(take(fd, file.fd(), size, sha256, {}));
   BUOY_TRY_VOID(file.sync());
   return publish(root, file, key, false);
+}
+
+Status FileStore::putPieces(const std::string& key, const std::vector<net::BodyPiece>& content,
+                            std::stop_token stop) {
+  BUOY_TRY_VOID(pathOfKey(key));
+  BUOY_TRY(const int root, space_->root(true));
+  BUOY_TRY(TempFile file, space_->create());
+  BUOY_TRY_VOID(appendPieces(file.fd(), content, stop));
+  BUOY_TRY_VOID(file.sync());
+  return publish(root, file, key, false);
+}
+
+Result<std::unique_ptr<MultipartPut>> FileStore::beginMultipart(const std::string& key) {
+  BUOY_TRY_VOID(pathOfKey(key));
+  return std::make_unique<FileMultipart>(*space_, key);
+}
+
+Status FileStore::putIfMatch(const std::string& key, std::string_view content, const std::string& etag) {
+  const std::lock_guard lock(conditional_);
+  BUOY_TRY(const ObjectInfo there, head(key));
+  if (there.etag != etag)
+    return fail(ErrorCode::failed_precondition, "object " + key + " is another one by now");
+  return put(key, content);
+}
+
+Status FileStore::copy(const std::string& from, const std::string& to) {
+  BUOY_TRY(const os::Fd fd, openObject(*space_, from, O_RDONLY));
+  BUOY_TRY(const ObjectInfo info, infoOf(fd.get(), from));
+  return putFile(to, fd.get(), info.size, nullptr);
+}
+
+Status FileStore::getRange(const std::string& key, std::uint64_t offset, std::uint64_t size,
+                           const OnPiece& on_piece, std::stop_token stop) {
+  BUOY_TRY(const os::Fd fd, openObject(*space_, key, O_RDONLY));
+  BUOY_TRY(const ObjectInfo info, infoOf(fd.get(), key));
+  if (info.size < offset || info.size - offset < size)
+    return fail(ErrorCode::invalid_argument, "object " + key + " is shorter than the range asked for");
+  std::vector<char> space(static_cast<std::size_t>(std::min<std::uint64_t>(kCopyStep, size)));
+  while (size > 0) {
+    if (stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
+    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(space.size(), size));
+    const ssize_t count = ::pread(fd.get(), space.data(), wanted, static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failErrno(errno, "read object " + key);
+    if (count == 0) return fail(ErrorCode::data_loss, "object " + key + " became shorter");
+    BUOY_TRY_VOID(on_piece({space.data(), static_cast<std::size_t>(count)}));
+    offset += static_cast<std::uint64_t>(count);
+    size -= static_cast<std::uint64_t>(count);
+  }
+  return {};
 }
 
 Result<std::string> FileStore::get(const std::string& key, std::uint64_t limit) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "objstore/object_store.h"
@@ -22,6 +23,14 @@ class FileStore final : public ObjectStore {
   Status put(const std::string& key, std::string_view content) override;
   Status putIfAbsent(const std::string& key, std::string_view content) override;
   Status putFile(const std::string& key, int fd, std::uint64_t size, std::string* sha256) override;
+  Status putPieces(const std::string& key, const std::vector<net::BodyPiece>& content,
+                   std::stop_token stop) override;
+  Result<std::unique_ptr<MultipartPut>> beginMultipart(const std::string& key) override;
+  // Atomic against other writers of this object in this process only.
+  Status putIfMatch(const std::string& key, std::string_view content, const std::string& etag) override;
+  Status copy(const std::string& from, const std::string& to) override;
+  Status getRange(const std::string& key, std::uint64_t offset, std::uint64_t size, const OnPiece& on_piece,
+                  std::stop_token stop) override;
   Result<std::string> get(const std::string& key, std::uint64_t limit) override;
   Status getFile(const std::string& key, int fd, std::string_view sha256) override;
   Result<ObjectInfo> head(const std::string& key) override;
@@ -33,6 +42,7 @@ class FileStore final : public ObjectStore {
  private:
   Status writeContent(const std::string& key, std::string_view content, bool exclusive);
 
+  std::mutex conditional_;  // held from the look to the put
   std::string root_;
   std::unique_ptr<TempSpace> space_;
 };

@@ -4,12 +4,15 @@
 
 #include "base/strings.h"
 #include "objstore/file_store.h"
-#include "objstore/sha256.h"
+#include "objstore/s3/s3_store.h"
+#include "os/environment.h"
+#include "os/system_clock.h"
 
 namespace buoy::objstore {
 namespace {
 
 constexpr std::size_t kMaxKey = 1024;
+constexpr std::string_view kFileScheme = "file://";
 
 // For a store that can take a file only under a key that it is told beforehand.
 class HashFirstBatch final : public ObjectBatch {
@@ -62,13 +65,10 @@ Status validateKey(std::string_view key) {
   return {};
 }
 
-Result<std::unique_ptr<ObjectStore>> openStore(const std::string& uri) {
-  constexpr std::string_view kScheme = "file://";
-  if (!uri.starts_with(kScheme)) {
-    return fail(ErrorCode::invalid_argument,
-                "store \"" + uri + "\" is not supported: write file:///absolute/directory");
-  }
-  std::string root = uri.substr(kScheme.size());
+namespace {
+
+Result<std::unique_ptr<ObjectStore>> openFileStore(const std::string& uri) {
+  std::string root = uri.substr(kFileScheme.size());
   while (root.size() > 1 && root.back() == '/') root.pop_back();
   if (root.empty() || root[0] != '/' || root.find('\0') != std::string::npos) {
     return fail(ErrorCode::invalid_argument,
@@ -77,6 +77,44 @@ Result<std::unique_ptr<ObjectStore>> openStore(const std::string& uri) {
   if (root == "/")
     return fail(ErrorCode::invalid_argument, "store \"" + uri + "\" would be the whole file system");
   return std::make_unique<FileStore>(std::move(root));
+}
+
+const Clock& systemClock() {
+  static const os::SystemClock clock;
+  return clock;
+}
+
+Result<std::unique_ptr<ObjectStore>> openS3Store(const std::string& uri, const aws::Environment& environment,
+                                                 const StoreOptions& options) {
+  BUOY_TRY(s3::Location location, s3::parseLocation(uri));
+  while (location.key.ends_with('/')) location.key.pop_back();
+  if (!location.key.empty()) BUOY_TRY_VOID(validateKey(location.key));
+  s3::ClientOptions client;
+  BUOY_TRY(client.settings, aws::loadSettings(environment));
+  const Clock& clock = options.clock != nullptr ? *options.clock : systemClock();
+  BUOY_TRY(client.credentials, aws::defaultCredentials(environment, client.settings, clock));
+  client.clock = &clock;
+  client.patience = options.patience;
+  BUOY_TRY(auto made, s3::Client::create(std::move(client)));
+  return std::make_unique<s3::S3Store>(
+      std::move(made), std::move(location),
+      TransferOptions{.pool = {.max_threads = options.max_threads, .nice = options.nice},
+                      .bytes_per_second = options.bytes_per_second});
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ObjectStore>> openStore(const std::string& uri, const aws::Environment& environment,
+                                               const StoreOptions& options) {
+  if (uri.starts_with(kFileScheme)) return openFileStore(uri);
+  if (uri.starts_with("s3://")) return openS3Store(uri, environment, options);
+  return fail(ErrorCode::invalid_argument, "store \"" + uri +
+                                               "\" is not supported: write file:///absolute/directory or "
+                                               "s3://bucket/prefix");
+}
+
+Result<std::unique_ptr<ObjectStore>> openStore(const std::string& uri) {
+  return openStore(uri, os::processEnvironment());
 }
 
 std::string blobKey(std::string_view sha256) {
