@@ -6,12 +6,17 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <deque>
 #include <filesystem>
+#include <future>
 
 #include "api/job_spec.h"
 #include "base/strings.h"
 #include "objstore/manifest.h"
+#include "objstore/s3/s3_store.h"
+#include "os/environment.h"
 #include "os/files.h"
+#include "os/system_clock.h"
 
 namespace buoy::agent {
 namespace {
@@ -21,6 +26,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kPiece = 1u << 20;
 constexpr std::uint64_t kRange = 8u << 20;  // of one request
 constexpr int kPage = 1000;
+constexpr Duration kPatience = std::chrono::seconds{20};  // of one request; the whole is tried again
 
 Status cancelledError() {
   return fail(ErrorCode::cancelled, "the download was stopped");
@@ -88,27 +94,68 @@ class LocalSource final : public ChannelSource {
   const std::string path_;
 };
 
-Result<std::string> rangeOf(objstore::ObjectStore& store, const std::string& key, std::uint64_t from,
-                            std::uint64_t size) {
-  BUOY_TRY(const std::string content, store.get(key));
-  return from >= content.size() ? std::string() : content.substr(from, size);
-}
+// Reads objects of a store, with as many requests at once as it may.
+class ObjectReader {
+ public:
+  ObjectReader(objstore::ObjectStore& store, const ChannelFile& file, const std::stop_token& stop)
+      : store_(store), file_(file), stop_(stop) {}
 
-Status readObject(objstore::ObjectStore& store, const ChannelFile& file, std::uint64_t from,
-                  const ChannelSource::Take& take, const std::stop_token& stop) {
-  for (std::uint64_t at = from; at < file.size;) {
-    if (stop.stop_requested()) return cancelledError();
-    BUOY_TRY(const std::string content, rangeOf(store, file.key, at, std::min(kRange, file.size - at)));
-    if (content.empty()) return {};  // it has become shorter; whoever asked sees that
-    for (std::size_t done = 0; done < content.size(); done += kPiece) {
-      BUOY_TRY_VOID(take(std::string_view(content).substr(done, kPiece)));
+  Status read(std::uint64_t from, int at_once, const ChannelSource::Take& take) {
+    const bool far = store_.pool() != nullptr;
+    if (from >= file_.size) return {};
+    if (!far || at_once <= 1 || file_.size - from <= kRange) {
+      BUOY_TRY_VOID(store_.getRange(file_.key, from, file_.size - from, take, stop_));
+    } else {
+      BUOY_TRY_VOID(readInRanges(from, at_once, take));
     }
-    at += content.size();
+    const bool at_once_whole = from == 0 && (at_once <= 1 || file_.size <= kRange);
+    return at_once_whole ? Status{} : checkUnchanged();
   }
-  return {};
-}
 
-class StoreSource final : public ChannelSource {
+ private:
+  Status readInRanges(std::uint64_t from, int at_once, const ChannelSource::Take& take) {
+    std::deque<std::future<Result<std::string>>> coming;  // their ends are waited for, whatever happens
+    std::uint64_t next = from;
+    while (next < file_.size || !coming.empty()) {
+      while (next < file_.size && coming.size() < static_cast<std::size_t>(at_once)) {
+        const std::uint64_t size = std::min(kRange, file_.size - next);
+        coming.push_back(std::async(std::launch::async, [this, next, size] { return range(next, size); }));
+        next += size;
+      }
+      BUOY_TRY(const std::string content, coming.front().get());
+      coming.pop_front();
+      for (std::size_t done = 0; done < content.size(); done += kPiece) {
+        BUOY_TRY_VOID(take(std::string_view(content).substr(done, kPiece)));
+      }
+    }
+    return {};
+  }
+
+  Result<std::string> range(std::uint64_t from, std::uint64_t size) {
+    std::string content;
+    content.reserve(size);
+    const auto keep = [&](std::string_view piece) -> Status {
+      content += piece;
+      return {};
+    };
+    BUOY_TRY_VOID(store_.getRange(file_.key, from, size, keep, stop_));
+    return content;
+  }
+
+  // What was read by several requests must be one object's.
+  Status checkUnchanged() {
+    if (file_.etag.empty()) return {};
+    BUOY_TRY(const objstore::ObjectInfo now, store_.head(file_.key));
+    if (now.etag == file_.etag) return {};
+    return fail(ErrorCode::data_loss, "has changed while it was read");
+  }
+
+  objstore::ObjectStore& store_;
+  const ChannelFile& file_;
+  const std::stop_token& stop_;
+};
+
+class StoreSource : public ChannelSource {
  public:
   StoreSource(std::shared_ptr<objstore::ObjectStore> store, std::string prefix, std::string where)
       : store_(std::move(store)), prefix_(std::move(prefix)), where_(std::move(where)) {}
@@ -116,18 +163,15 @@ class StoreSource final : public ChannelSource {
   Result<std::vector<ChannelFile>> list() override {
     const std::string below = prefix_.empty() ? "" : prefix_ + "/";
     std::vector<ChannelFile> files;
-    for (std::string after;;) {
-      auto page = store_->list(below, after, kPage);
-      if (!page) return fail(page.error().wrap(where_));
-      for (const objstore::ObjectInfo& object : *page)
-        BUOY_TRY_VOID(add(files, object, object.key.substr(below.size())));
-      if (page->size() < kPage) break;
-      after = page->back().key;
-    }
+    const auto take = [&](objstore::ObjectInfo object) -> Status {
+      std::string name = object.key.substr(below.size());
+      return add(files, std::move(object), std::move(name));
+    };
+    if (Status listed = forEach(below, take); !listed) return fail(listed.error().wrap(where_));
     if (files.empty() && !prefix_.empty()) {
-      const auto object = store_->head(prefix_);
+      auto object = store_->head(prefix_);
       if (object) {
-        BUOY_TRY_VOID(add(files, *object, ""));
+        BUOY_TRY_VOID(add(files, std::move(*object), ""));
       } else if (object.error().code != ErrorCode::not_found) {
         return fail(object.error().wrap(where_));
       }
@@ -138,31 +182,76 @@ class StoreSource final : public ChannelSource {
 
   Status read(const ChannelFile& file, std::uint64_t from, const Take& take,
               const std::stop_token& stop) override {
-    return readObject(*store_, file, from, take, stop);
+    return ObjectReader(*store_, file, stop).read(from, read_ahead_, take);
+  }
+
+ protected:
+  using OnObject = std::function<Status(objstore::ObjectInfo)>;
+  virtual Status forEach(const std::string& below, const OnObject& on_object) {
+    for (std::string after;;) {
+      BUOY_TRY(auto page, store_->list(below, after, kPage));
+      const bool last = page.size() < kPage;
+      if (!last) after = page.back().key;
+      for (objstore::ObjectInfo& object : page) BUOY_TRY_VOID(on_object(std::move(object)));
+      if (last) return {};
+    }
   }
 
  private:
-  Status add(std::vector<ChannelFile>& files, const objstore::ObjectInfo& object, std::string name) {
+  Status add(std::vector<ChannelFile>& files, objstore::ObjectInfo object, std::string name) {
     if (object.key.ends_with('/') && object.size == 0) return {};  // how consoles show a directory
     if (!name.empty()) {
       if (Status valid = objstore::validatePath(name); !valid) {
         return fail(ErrorCode::invalid_argument,
-                    strCat({where_, ": the key \"", objstore::escaped(object.key),
+                    strCat({"the key \"", objstore::escaped(object.key),
                             "\" cannot become a file: ", valid.error().message}));
       }
     }
     ChannelFile& file = files.emplace_back();
     file.name = std::move(name);
-    file.key = object.key;
     file.size = object.size;
     file.modified = object.modified;
     file.id = strCat({store_->uri(), "\n", object.key, "\n", std::to_string(object.size), "\n",
-                      std::to_string(object.modified.time_since_epoch().count())});
+                      std::to_string(object.modified.time_since_epoch().count()), "\n", object.etag});
+    file.etag = std::move(object.etag);
+    file.key = std::move(object.key);
     return {};
   }
 
   const std::shared_ptr<objstore::ObjectStore> store_;
   const std::string prefix_, where_;
+};
+
+// Lists by itself, because a store passes over keys that are not its own, and a part of the data must not be
+// missing without a word.
+class BucketSource final : public StoreSource {
+ public:
+  BucketSource(std::shared_ptr<objstore::s3::Client> client, const objstore::s3::Location& location,
+               std::string where)
+      : StoreSource(std::make_shared<objstore::s3::S3Store>(
+                        client, objstore::s3::Location{location.bucket, ""}, objstore::TransferOptions{}),
+                    location.key, std::move(where)),
+        client_(std::move(client)),
+        bucket_(location.bucket) {}
+
+ protected:
+  Status forEach(const std::string& below, const OnObject& on_object) override {
+    objstore::s3::ListOptions options;
+    options.prefix = below;
+    do {
+      BUOY_TRY(objstore::s3::ListPage page, client_->list(bucket_, options, {}));
+      for (objstore::s3::Object& object : page.objects) {
+        BUOY_TRY_VOID(
+            on_object({std::move(object.key), object.size, object.modified, std::move(object.etag)}));
+      }
+      options.token = std::move(page.next);
+    } while (!options.token.empty());
+    return {};
+  }
+
+ private:
+  const std::shared_ptr<objstore::s3::Client> client_;
+  const std::string bucket_;
 };
 
 class BlobSource final : public ChannelSource {
@@ -193,7 +282,7 @@ class BlobSource final : public ChannelSource {
 
   Status read(const ChannelFile& file, std::uint64_t from, const Take& take,
               const std::stop_token& stop) override {
-    return readObject(*store_, file, from, take, stop);
+    return ObjectReader(*store_, file, stop).read(from, read_ahead_, take);
   }
 
  private:
@@ -210,6 +299,20 @@ std::unique_ptr<ChannelSource> localSource(std::string path) {
 std::unique_ptr<ChannelSource> storeSource(std::shared_ptr<objstore::ObjectStore> store, std::string prefix,
                                            std::string where) {
   return std::make_unique<StoreSource>(std::move(store), std::move(prefix), std::move(where));
+}
+
+Result<std::unique_ptr<ChannelSource>> bucketSource(const std::string& uri) {
+  BUOY_TRY(objstore::s3::Location location, objstore::s3::parseLocation(uri));
+  while (location.key.ends_with('/')) location.key.pop_back();
+  const aws::Environment environment = os::processEnvironment();
+  static const os::SystemClock clock;
+  objstore::s3::ClientOptions options;
+  BUOY_TRY(options.settings, aws::loadSettings(environment));
+  BUOY_TRY(options.credentials, aws::defaultCredentials(environment, options.settings, clock));
+  options.clock = &clock;
+  options.patience = kPatience;
+  BUOY_TRY(auto client, objstore::s3::Client::create(std::move(options)));
+  return std::make_unique<BucketSource>(std::move(client), location, uri);
 }
 
 std::unique_ptr<ChannelSource> blobSource(std::shared_ptr<objstore::ObjectStore> store, std::string sha256) {

@@ -23,6 +23,7 @@ struct ChannelFile {
   Time modified{};
   std::uint32_t mode = 0444;
   std::string sha256;  // empty: not known
+  std::string etag;    // of an object, if its store has such
   std::string id;      // names the content for the cache
 };
 
@@ -38,6 +39,12 @@ class ChannelSource {
   // The content from this offset on, in pieces of at most 1 MiB. cancelled: `stop` was requested.
   virtual Status read(const ChannelFile& file, std::uint64_t from, const Take& take,
                       const std::stop_token& stop) = 0;
+
+  // How many pieces of 8 MiB read() may fetch at once from a store that is far away; each is held in memory.
+  void readAhead(int pieces) { read_ahead_ = pieces; }
+
+ protected:
+  int read_ahead_ = 1;
 };
 
 // A file or directory of this machine. Symbolic links to files are followed, those to directories are not.
@@ -47,6 +54,8 @@ std::unique_ptr<ChannelSource> localSource(std::string path);
 // that can be no file's name.
 std::unique_ptr<ChannelSource> storeSource(std::shared_ptr<objstore::ObjectStore> store, std::string prefix,
                                            std::string where);
+// The same for "s3://bucket/prefix", with settings and credentials as AWS's own tools find them.
+Result<std::unique_ptr<ChannelSource>> bucketSource(const std::string& uri);
 // The files of a source manifest (blob `sha256`).
 std::unique_ptr<ChannelSource> blobSource(std::shared_ptr<objstore::ObjectStore> store, std::string sha256);
 

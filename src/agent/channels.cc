@@ -26,7 +26,8 @@ using api::InputSource;
 using api::InputSpec;
 using Part = InputSource::Part;
 
-constexpr int kLooks = 3;  // at the checkpoints of a job that runs and removes old versions meanwhile
+constexpr int kStreamAhead = 4;  // pieces
+constexpr int kLooks = 3;        // at the checkpoints of a job that runs and removes old versions meanwhile
 
 struct Amount {
   std::uint64_t files = 0, bytes = 0;
@@ -80,8 +81,9 @@ class Download {
   Status run(const std::vector<ChannelFile>& files, const std::string& place) {
     {
       std::vector<std::jthread> threads;
-      const auto count =
-          std::min<std::size_t>(files.size(), static_cast<std::size_t>(options_.downloads_at_once));
+      const auto most = static_cast<std::size_t>(options_.downloads_at_once);
+      const std::size_t count = std::min(files.size(), most);
+      source_.readAhead(count == 0 ? 1 : static_cast<int>(most / count));
       for (std::size_t i = 0; i < count; ++i) threads.emplace_back([&] { work(files, place); });
     }
     return first_error_;
@@ -203,7 +205,7 @@ class ChannelBuilder {
 
   Result<std::unique_ptr<ChannelSource>> open(const InputSource& source) const {
     if (source.kind == InputSource::Kind::path) return localSource(source.path);
-    if (source.kind == InputSource::Kind::s3) return openBucket(source.path);
+    if (source.kind == InputSource::Kind::s3) return bucketSource(source.path);
     if (source.part == Part::source) return blobSource(borrowed(options_.store), source.sha256);
     const std::string outputs = strCat({options_.cluster, "/", source.job, "/outputs"});
     if (source.part == Part::model) {
@@ -212,15 +214,6 @@ class ChannelBuilder {
         return storeSource(borrowed(options_.store), outputs + "/model", api::toString(source));
     }
     return storeSource(borrowed(options_.store), outputs, api::toString(source));
-  }
-
-  static Result<std::unique_ptr<ChannelSource>> openBucket(const std::string& uri) {
-    // The store is that of the prefix's parent, so that the prefix may also name one object.
-    const auto slash = uri.rfind('/');
-    const bool whole_bucket = uri.find('/', std::string_view("s3://").size()) == std::string::npos;
-    BUOY_TRY(std::shared_ptr<objstore::ObjectStore> store,
-             objstore::openStore(whole_bucket ? uri : uri.substr(0, slash)));
-    return storeSource(std::move(store), whole_bucket ? "" : uri.substr(slash + 1), uri);
   }
 
   static Result<std::vector<ChannelFile>> list(ChannelSource& from, const InputSource& source) {
@@ -235,6 +228,7 @@ class ChannelBuilder {
 
   Status stream(const std::string& place, std::unique_ptr<ChannelSource> from, std::vector<ChannelFile> files,
                 const std::string& name) {
+    from->readAhead(kStreamAhead);
     BUOY_TRY(auto served, ChannelStream::serve(place, std::move(from), std::move(files),
                                                [name, tell = options_.on_trouble](const Error& error) {
                                                  tell(error.wrap("inputs." + name));

@@ -29,6 +29,21 @@ class AwayStore final : public objstore::ObjectStore {
   Status putFile(const std::string& key, int fd, std::uint64_t size, std::string* sha256) override {
     return store_->putFile(key, fd, size, sha256);
   }
+  Status putPieces(const std::string& key, const std::vector<net::BodyPiece>& content,
+                   std::stop_token stop) override {
+    return store_->putPieces(key, content, std::move(stop));
+  }
+  Result<std::unique_ptr<objstore::MultipartPut>> beginMultipart(const std::string& key) override {
+    return store_->beginMultipart(key);
+  }
+  Status putIfMatch(const std::string& key, std::string_view content, const std::string& etag) override {
+    return store_->putIfMatch(key, content, etag);
+  }
+  Status copy(const std::string& from, const std::string& to) override { return store_->copy(from, to); }
+  Status getRange(const std::string& key, std::uint64_t offset, std::uint64_t size,
+                  const objstore::OnPiece& on_piece, std::stop_token stop) override {
+    return store_->getRange(key, offset, size, on_piece, std::move(stop));
+  }
   Result<std::string> get(const std::string& key, std::uint64_t limit) override {
     return store_->get(key, limit);
   }
