@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cloud/local/local_provider.h"
 #include "control/serve.h"
+#include "os/environment.h"
 #include "os/files.h"
 #include "os/log.h"
 #include "schedule/spot_first.h"
@@ -54,6 +55,15 @@ Result<buoy::control::ControlOptions::Listen> parseListen(const std::string& tex
   return buoy::control::ControlOptions::Listen{text.substr(0, colon), static_cast<std::uint16_t>(port)};
 }
 
+// The agents of this host reach the buckets that its user reaches. Jobs do not inherit these from the agent.
+std::vector<std::string> awsEnvironment() {
+  std::vector<std::string> environment;
+  for (const auto& [name, value] : buoy::os::processEnvironment()) {
+    if (name.starts_with("AWS_")) environment.push_back(name + "=" + value);
+  }
+  return environment;
+}
+
 // BUOY_LEASE lets tests see a lease expire without waiting for it (docs/testing.md).
 Status applyTestSettings(buoy::engine::Settings& settings) {
   if (const char* lease = std::getenv("BUOY_LEASE")) {
@@ -87,7 +97,8 @@ Status serve(const buoy::cli::ServeOptions& wanted) {
     providers.emplace("local", buoy::cloud::local::makeLocalProvider({.state_dir = context.state_dir,
                                                                       .agent_path = agent,
                                                                       .clock = context.clock,
-                                                                      .cluster = context.cluster},
+                                                                      .cluster = context.cluster,
+                                                                      .environment = awsEnvironment()},
                                                                      context.sink));
     return providers;
   };
