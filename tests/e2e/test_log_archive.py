@@ -1,0 +1,66 @@
+"""What a job prints is in the store while it runs, and survives the machine, the agent and the control plane's own copy."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+
+from conftest import wait_for
+
+# Prints lines until it is killed, and says when it has printed so many.
+WRITER = """\
+n=0
+while :; do
+  n=$((n + 1))
+  echo "line $n loss=0.$n"
+  [ "$n" -eq 200 ] && touch "$1/go-on"
+  [ $((n % 50)) -eq 0 ] && sleep 0.05
+done
+"""
+
+
+def archive(buoy, job, attempt=1, rank=0, kind="logs"):
+    """The pieces, in order: the whole framed log, or the metrics."""
+    store = pathlib.Path(buoy.json("server", "status")["store"].removeprefix("file://"))
+    found = sorted(store.glob(f"*/{job}/{kind}/{attempt}/{rank}/*"))
+    return b"".join(path.read_bytes() for path in found).decode()
+
+
+def lines(framed):
+    return [line.split(" ", 2)[2] for line in framed.splitlines() if line]
+
+
+def test_every_line_is_in_the_store_though_agent_and_machine_are_killed(buoy):
+    buoy.write("job.sh", WRITER)
+    job = buoy.submit("--metric", "loss=loss=([0-9.]+)", "--", "sh", "job.sh", buoy.project)
+    wait_for((buoy.project / "go-on").exists, "200 lines")
+    wait_for(lambda: "line 200 loss=0.200" in lines(archive(buoy, job)), "line 200 in the store", limit=15)
+    wait_for(lambda: '"value":0.2}' in archive(buoy, job, kind="metrics"), "its metric in the store")
+    for host in buoy.hosts():
+        os.kill(host, signal.SIGKILL)
+    wait_for(lambda: buoy.job(job)["attempts"] == 2, "the second attempt")
+    buoy.run("cancel", job, check=0)
+    stored = lines(archive(buoy, job))
+    assert stored[:200] == [f"line {n} loss=0.{n}" for n in range(1, 201)]
+    assert stored == [f"line {n} loss=0.{n}" for n in range(1, len(stored) + 1)], "no line is torn, missing or doubled"
+    shutil.rmtree(buoy.state / "logs")  # the control plane's own copy
+    assert lines(archive(buoy, job)) == stored
+    for line in archive(buoy, job, kind="metrics").splitlines():
+        assert json.loads(line).keys() == {"at", "name", "value"}
+
+
+def test_the_end_of_a_job_is_in_the_store_when_its_machine_has_gone(buoy):
+    buoy.run("run", "--name", "x", "--machines", "2", "--", "sh", "-c", "echo rank $RANK; seq 5000; echo the end", check=0)
+    wait_for(lambda: not buoy.hosts(), "the end of the machines")
+    for rank in range(2):
+        assert lines(archive(buoy, "j1", rank=rank)) == [f"rank {rank}", *map(str, range(1, 5001)), "the end"]
+
+
+def test_a_notice_leaves_time_for_the_last_lines(buoy):
+    buoy.write("job.sh", "trap 'echo goodbye; exit 0' TERM; echo hello; while :; do sleep 0.05; done\n")
+    job = buoy.submit("--", "sh", "job.sh")
+    buoy.wait_log(job, "hello")
+    buoy.run("reclaim", job, "--notice", "10s", check=0)
+    wait_for(lambda: buoy.job(job)["attempts"] == 2, "the second attempt")
+    wait_for(lambda: lines(archive(buoy, job))[-1:] == ["goodbye"], "the first attempt's log in the store")
+    buoy.run("cancel", job, check=0)
