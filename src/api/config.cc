@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "api/input_source.h"
 #include "api/json_writer.h"
 #include "api/node.h"
 #include "api/reader.h"
@@ -173,8 +174,14 @@ void checkQueuePools(MapReader& reader, const engine::Queue& queue, const std::v
 
 void checkStore(MapReader& reader, const std::string& store) {
   constexpr std::string_view kFile = "file://";
+  if (store.starts_with("s3://")) {
+    if (const auto bucket = parseInputSource(store); !bucket) reader.wrong("store", bucket.error().message);
+    return;
+  }
   if (!store.starts_with(kFile) || store.size() <= kFile.size() + 1 || store[kFile.size()] != '/') {
-    reader.wrong("store", "must be the URI of a directory, file:///some/path, not " + inQuotes(store));
+    reader.wrong("store",
+                 "must be the URI of a directory or a bucket, file:///some/path or s3://bucket/prefix, not " +
+                     inQuotes(store));
   }
 }
 

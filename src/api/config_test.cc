@@ -78,9 +78,11 @@ TEST(ServerConfig, MayBeEmpty) {
 TEST(ServerConfig, NamesThePlaceOfEachMistake) {
   EXPECT_THAT(problems("pool: []"),
               HasSubstr("config.yaml:1:1: pool: unknown key 'pool'; did you mean 'pools'?"));
-  EXPECT_THAT(problems("store: s3://bucket"),
-              HasSubstr("config.yaml:1:8: store: must be the URI of a directory"));
+  EXPECT_THAT(problems("store: /srv/buoy"),
+              HasSubstr("config.yaml:1:8: store: must be the URI of a directory or a bucket"));
   EXPECT_THAT(problems("store: file://relative"), HasSubstr("store: must be the URI"));
+  EXPECT_THAT(problems("store: s3://"), HasSubstr("store: 's3://' names no bucket"));
+  EXPECT_EQ(problems("store: s3://bucket/prefix"), "none");
   EXPECT_THAT(problems("pools: {a: b}"), HasSubstr("pools: must be a list, not a map"));
   EXPECT_THAT(problems("pools: [x]"), HasSubstr("pools[0]: must be a map"));
   EXPECT_THAT(problems("pools:\n- {types: [{name: s, price: 1}]}"), HasSubstr("pools[0].name: is required"));
