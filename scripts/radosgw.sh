@@ -115,6 +115,9 @@ osd pool default pg autoscale mode = off
 mon max pg per osd = 1000
 mon allow pool size one = true
 mon data avail crit = 1
+# Each pool is several decisions of the monitor, and it is alone: no need to wait a second for company.
+paxos propose interval = 0.05
+paxos min wait = 0.01
 [mon.a]
 mon data = $dir/mon
 [osd.0]
@@ -140,7 +143,7 @@ make_user() { # UID KEY SECRET MAX-BUCKETS (0 is no limit, negative is none at a
 }
 
 start() {
-  local port=$1 tool fsid osd_id mon_port
+  local port=$1 tool pool fsid osd_id mon_port
   for tool in ceph-mon ceph-osd radosgw radosgw-admin ceph monmaptool uuidgen curl; do
     PATH=$PATH:/usr/sbin:/sbin command -v $tool >/dev/null || die "$tool is missing: run scripts/install_packages.sh s3"
   done
@@ -160,7 +163,11 @@ start() {
   must osd-mkfs ceph-osd -i 0 --mkfs --osd-uuid "$osd_id"
   launch osd ceph-osd -i 0 -f
   await osd sh -c 'timeout 5 ceph osd stat | grep -q "1 up"'
-  # The users come first: this makes the gateway's pools, and then nobody meets a half-made server.
+  # All before the gateway, so that nobody's first request is the one that makes pools.
+  for pool in index data non-ec; do
+    must "pool-$pool" ceph osd pool create default.rgw.buckets.$pool 8 8
+    must "pool-$pool" ceph osd pool application enable default.rgw.buckets.$pool rgw
+  done
   make_user owner $owner_key $owner_secret 0
   make_user stranger $stranger_key $stranger_secret -1
   launch gateway radosgw -n client.rgw.a -f

@@ -125,9 +125,9 @@ class S3Server:
 class RadosGateway(S3Server):
     """Ceph's gateway, started by scripts/radosgw.sh in a directory of its own; about 12 seconds."""
 
-    def __init__(self, memory=6 << 30):
+    def __init__(self, memory=6 << 30, port=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="radosgw-")) / "server"
-        started = subprocess.run([SCRIPTS / "radosgw.sh", "start", self.directory, str(free_port())], text=True,
+        started = subprocess.run([SCRIPTS / "radosgw.sh", "start", self.directory, str(port or free_port())], text=True,
                                  capture_output=True, stdin=subprocess.DEVNULL, env={**os.environ, "RADOSGW_MEMORY": str(memory)})
         if started.returncode != 0:
             raise RuntimeError(f"radosgw did not start:\n{started.stderr}")
