@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 # Debian's interpreter: the packages that scripts/install_packages.sh installs are for this one.
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all build demo test unit-test tsan-test e2e-test check bench install uninstall format tidy clean packages help
+.PHONY: all build demo test unit-test tsan-test e2e-test check bench bench-transfer install uninstall format tidy clean packages help
 
 all: build
 
@@ -14,6 +14,7 @@ help:
 	@echo 'make demo       a real training job loses its machine four times and finishes bit for bit as if it had not'
 	@echo 'make test       everything that CI runs: checks, unit tests with sanitizers, end-to-end tests'
 	@echo 'make bench      measure; figures are kept in docs/benchmarks.md'
+	@echo 'make bench-transfer   S3: buoy, other clients and the floor, in one run'
 	@echo 'make install    PREFIX=/usr/local'
 	@echo 'make format     clang-format; make tidy: clang-tidy; make clean'
 
@@ -30,7 +31,7 @@ demo: build
 	@$(PYTHON) scripts/demo.py
 
 test: build
-	@scripts/install_packages.sh test demo
+	@scripts/install_packages.sh test demo s3
 	@$(MAKE) --no-print-directory check unit-test tsan-test e2e-test
 	@echo 'make test: everything passed'
 
@@ -55,6 +56,11 @@ e2e-test: build
 bench: build
 	@scripts/install_packages.sh bench demo
 	@$(PYTHON) bench/run.py
+
+# Side by side with other S3 clients and with bare ones, against a real server and a null server. BENCH='--quick', '--only up'.
+bench-transfer: build
+	@scripts/install_packages.sh s3 bench
+	@$(PYTHON) bench/transfer/run.py $(BENCH)
 
 install: build
 	install -D -m 755 build/release/bin/buoy $(DESTDIR)$(PREFIX)/bin/buoy
