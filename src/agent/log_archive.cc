@@ -108,7 +108,7 @@ void LogArchive::run(const std::stop_token& stop) {
     }
     const std::uint64_t size = stream->size;
     lock.unlock();
-    const Status done = put(*stream, size);
+    const Status done = put(*stream, size, stop);
     if (drained()) on_drained_();
     lock.lock();
     if (done) {
@@ -125,14 +125,15 @@ void LogArchive::run(const std::stop_token& stop) {
   }
 }
 
-Status LogArchive::put(Stream& stream, std::uint64_t size) {
+Status LogArchive::put(Stream& stream, std::uint64_t size, const std::stop_token& stop) {
   if (!stream.resumed) BUOY_TRY_VOID(resume(stream));
   if (stream.stored >= size) return {};
   const std::uint64_t most = std::min(size - stream.begin, options_.largest_piece);
   BUOY_TRY(const std::string content, stream.spool->read(stream.begin, most));
   if (content.size() < most)
     return fail(ErrorCode::data_loss, "the machine's copy of the log has become shorter");
-  BUOY_TRY_VOID(store_.put(strCat({stream.prefix, "/", pieceName(stream.number), stream.suffix}), content));
+  const std::string key = strCat({stream.prefix, "/", pieceName(stream.number), stream.suffix});
+  BUOY_TRY_VOID(store_.putPieces(key, {net::BodyPiece{std::string_view(content)}}, stop));
   const std::lock_guard guard(mutex_);
   stream.stored = stream.begin + content.size();
   if (content.size() >= options_.piece) {

@@ -26,14 +26,14 @@ class LogArchive {
     std::uint64_t piece = 256 * 1024;
     std::uint64_t largest_piece = 4u << 20;  // what one put takes: bounds the memory
     Duration retry_min = std::chrono::seconds{1};
-    Duration retry_max = std::chrono::seconds{30};
+    Duration retry_max = std::chrono::seconds{10};
   };
   using StreamId = std::uint64_t;
 
   // The store must outlive it. `on_drained`: drained() may have become true; called on its thread.
   LogArchive(
       objstore::ObjectStore& store, Options options, std::function<void()> on_drained = [] {});
-  ~LogArchive();  // waits for the put that is under way
+  ~LogArchive();  // cuts the put that is under way
   LogArchive(const LogArchive&) = delete;
   LogArchive& operator=(const LogArchive&) = delete;
 
@@ -63,7 +63,7 @@ class LogArchive {
 
   void run(const std::stop_token& stop);
   Stream* nextDue(std::chrono::steady_clock::time_point& wake_at);
-  Status put(Stream& stream, std::uint64_t size);
+  Status put(Stream& stream, std::uint64_t size, const std::stop_token& stop);
   Status resume(Stream& stream);
 
   objstore::ObjectStore& store_;

@@ -19,8 +19,6 @@ class AwayStore final : public objstore::ObjectStore {
   explicit AwayStore(std::unique_ptr<objstore::ObjectStore> store) : store_(std::move(store)) {}
   std::string uri() const override { return store_->uri(); }
   Status put(const std::string& key, std::string_view content) override {
-    ++puts;
-    if (failures.fetch_sub(1) > 0) return fail(ErrorCode::unavailable, "away", true);
     return store_->put(key, content);
   }
   Status putIfAbsent(const std::string& key, std::string_view content) override {
@@ -31,6 +29,8 @@ class AwayStore final : public objstore::ObjectStore {
   }
   Status putPieces(const std::string& key, const std::vector<net::BodyPiece>& content,
                    std::stop_token stop) override {
+    ++puts;
+    if (failures.fetch_sub(1) > 0) return fail(ErrorCode::unavailable, "away", true);
     return store_->putPieces(key, content, std::move(stop));
   }
   Result<std::unique_ptr<objstore::MultipartPut>> beginMultipart(const std::string& key) override {

@@ -6,6 +6,7 @@ import shutil
 import signal
 
 from conftest import wait_for
+from s3 import fault_proxy, radosgw  # noqa: F401  (fixtures)
 
 # Prints lines until it is killed, and says when it has printed so many.
 WRITER = """\
@@ -64,3 +65,26 @@ def test_a_notice_leaves_time_for_the_last_lines(buoy):
     wait_for(lambda: buoy.job(job)["attempts"] == 2, "the second attempt")
     wait_for(lambda: lines(archive(buoy, job))[-1:] == ["goodbye"], "the first attempt's log in the store")
     buoy.run("cancel", job, check=0)
+
+
+# ---- in a bucket
+
+
+def bucket_archive(server, bucket, job, attempt=1, rank=0):
+    keys = [key for key in server.objects(bucket) if f"/{job}/logs/{attempt}/{rank}/" in key]
+    return b"".join(server.get(bucket, key) for key in sorted(keys)).decode()
+
+
+def test_a_bucket_that_answers_503_only_makes_it_later(make_buoy, radosgw, fault_proxy):
+    bucket = radosgw.make_bucket()
+    proxy = fault_proxy(radosgw)
+    buoy = make_buoy(f"store: s3://{bucket}/buoy\n", environment=radosgw.at(proxy.endpoint).environment)
+    buoy.write("job.sh", 'echo begin; while [ ! -e "$1" ]; do sleep 0.05; done; seq 20000; echo end; while [ ! -e "$2" ]; do sleep 0.05; done\n')
+    job = buoy.submit("--no-source", "--", "sh", buoy.project / "job.sh", buoy.project / "one", buoy.project / "two")
+    wait_for(lambda: lines(bucket_archive(radosgw, bucket, job)) == ["begin"], "the first line in the bucket")
+    proxy.add(kind="slow_down", method="PUT", path="/logs/", first=6)
+    (buoy.project / "one").touch()
+    buoy.wait_log(job, "end")  # neither the job nor its log waits
+    wait_for(lambda: lines(bucket_archive(radosgw, bucket, job)) == ["begin", *map(str, range(1, 20001)), "end"], "the rest")
+    (buoy.project / "two").touch()
+    buoy.wait_phase(job, "succeeded")
