@@ -189,6 +189,24 @@ TEST_F(AgentTest, ACommandThatCannotStartIsASetupFailure) {
   EXPECT_THAT(result->detail, HasSubstr("inputs.data: /nonexistent/data"));
 }
 
+TEST_F(AgentTest, AStreamThatCannotGoOnEndsTheJob) {
+  const auto store = *objstore::openStore(config_.store);
+  ASSERT_TRUE(store->put("test/j9/outputs/a", "first"));
+  ASSERT_TRUE(store->put("test/j9/outputs/b", "second"));
+  spec_.inputs = {{"text", {.from = "job:j9/output", .mode = api::InputSpec::Mode::stream}}};
+  start();
+  run("while [ ! -e go ]; do sleep 0.01; done; cat ${BUOY_INPUT_TEXT}_0; echo all of it");
+  ASSERT_TRUE(
+      control_.waitFor([](const auto& received) { return received.reached(kJob, MemberPhase::running); }));
+  ASSERT_TRUE(store->remove("test/j9/outputs/b"));
+  std::ofstream(work("go")).put('x');
+  const auto* result = waitForResult();
+  ASSERT_NE(result, nullptr);
+  EXPECT_EQ(result->kind, Kind::setup_failed);
+  EXPECT_THAT(result->detail, HasSubstr("inputs.text: "));
+  EXPECT_EQ(log(), "first");
+}
+
 TEST_F(AgentTest, JobsFollowOneAnotherOnAMachineInACleanDirectory) {
   start();
   run("echo left >file; echo first");

@@ -210,6 +210,17 @@ inputs: {{set: "s3://{bucket}/set"}}
     assert out[:2] == [hashlib.md5(large).hexdigest() + "  -", "21"]
 
 
+def test_a_job_is_cancelled_in_the_middle_of_its_download(make_buoy, radosgw, fault_proxy):
+    bucket = in_bucket(radosgw, {"set/large": b"x" * (8 << 20)})
+    proxy = fault_proxy(radosgw, {"kind": "stall", "path": "large", "at": 1 << 20})
+    buoy = make_buoy(environment=radosgw.at(proxy.endpoint).environment)
+    job = buoy.submit("--input", f"data=s3://{bucket}/set", "--", "true")
+    wait_for(lambda: any("large" in seen.path and seen.down for seen in proxy.exchanges()), "the download's beginning")
+    buoy.run("cancel", job, check=0)
+    buoy.wait_phase(job, "cancelled")
+    wait_for(lambda: not buoy.hosts(), "the end of the machine")
+
+
 def test_buckets_that_cannot_work_are_one_sentence(make_buoy, radosgw):
     bucket = in_bucket(radosgw, {"bad/a/../b": b"x", "clash/file": b"x", "clash/file/below": b"x"})
     buoy = make_buoy(environment=radosgw.environment)
