@@ -71,13 +71,21 @@ class LocalSource final : public ChannelSource {
       const ssize_t n = ::pread(fd.get(), piece.data(), piece.size(), static_cast<off_t>(at));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return failErrno(errno, "read " + file.key);
-      if (n == 0) return {};
+      if (n == 0) return checkUnchanged(file, fd.get());
       BUOY_TRY_VOID(take(std::string_view(piece).substr(0, static_cast<std::size_t>(n))));
       at += static_cast<std::uint64_t>(n);
     }
   }
 
  private:
+  static Status checkUnchanged(const ChannelFile& file, int fd) {
+    struct stat info {};
+    if (::fstat(fd, &info) != 0) return failErrno(errno, "read " + file.key);
+    if (timeOf(info.st_mtim) == file.modified && static_cast<std::uint64_t>(info.st_size) == file.size)
+      return {};
+    return fail(ErrorCode::data_loss, "has changed while it was read");
+  }
+
   static void add(std::vector<ChannelFile>& files, std::string name, const std::string& path) {
     struct stat info {};
     if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return;  // follows links to files
@@ -101,15 +109,15 @@ class ObjectReader {
       : store_(store), file_(file), stop_(stop) {}
 
   Status read(std::uint64_t from, int at_once, const ChannelSource::Take& take) {
-    const bool far = store_.pool() != nullptr;
-    if (from >= file_.size) return {};
-    if (!far || at_once <= 1 || file_.size - from <= kRange) {
+    if (file_.size == 0) return {};
+    const bool in_one = at_once <= 1 || store_.pool() == nullptr || file_.size - from <= kRange;
+    if (in_one && from < file_.size) {
       BUOY_TRY_VOID(store_.getRange(file_.key, from, file_.size - from, take, stop_));
     } else {
       BUOY_TRY_VOID(readInRanges(from, at_once, take));
     }
-    const bool at_once_whole = from == 0 && (at_once <= 1 || file_.size <= kRange);
-    return at_once_whole ? Status{} : checkUnchanged();
+    // What was read by several requests, now or before, must be one object's.
+    return in_one && from == 0 ? Status{} : checkUnchanged();
   }
 
  private:
@@ -142,7 +150,6 @@ class ObjectReader {
     return content;
   }
 
-  // What was read by several requests must be one object's.
   Status checkUnchanged() {
     if (file_.etag.empty()) return {};
     BUOY_TRY(const objstore::ObjectInfo now, store_.head(file_.key));

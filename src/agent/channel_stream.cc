@@ -137,8 +137,7 @@ void ChannelStream::writeAll(int fd, const std::stop_token& stop) {
           },
           stop);
       if (status && written != file.size) {
-        status = buoy::fail(ErrorCode::data_loss,
-                            strCat({file.name, " has changed its size since it was listed"}));
+        status = buoy::fail(ErrorCode::data_loss, "has changed its size since it was listed");
       }
       if (status) break;
       if (status.error().code == ErrorCode::cancelled) return;
@@ -147,7 +146,7 @@ void ChannelStream::writeAll(int fd, const std::stop_token& stop) {
         waited = {};
       }
       if (!mayPass(status.error()) || waited >= kPatience) {
-        return fail(status.error(), stop);
+        return fail(status.error().wrap(file.name.empty() ? file.key : file.name), stop);
       }
       os::log(os::LogLevel::warn, "stream_retried", {{"file", file.name}, {"error", status.error().message}});
       if (!sleep(pause, stop)) return;

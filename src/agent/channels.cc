@@ -156,7 +156,12 @@ class ChannelBuilder {
 
   Result<std::shared_ptr<Channels>> build(const std::map<std::string, InputSpec>& inputs) {
     for (const auto& [name, input] : inputs) {
-      if (Status done = one(name, input); !done) return fail(done.error().wrap("inputs." + name));
+      Status done = one(name, input);
+      if (done) continue;
+      Error error = done.error().wrap("inputs." + name);
+      // To whoever prepares a job that means that its attempt was replaced.
+      if (error.code == ErrorCode::failed_precondition) error.code = ErrorCode::invalid_argument;
+      return fail(std::move(error));
     }
     // What was downloaded for this job alone has its names in inputs/ now.
     BUOY_TRY_VOID(os::removeTree(downloads()));

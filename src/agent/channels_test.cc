@@ -281,6 +281,14 @@ class StreamTest : public ChannelsTest {
     std::ifstream file(input("text_" + std::to_string(epoch)), std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
   }
+  static void take(int fd, std::size_t bytes) {
+    std::string piece(1 << 20, '\0');
+    while (bytes > 0) {
+      const ssize_t n = ::read(fd, piece.data(), std::min(bytes, piece.size()));
+      ASSERT_GT(n, 0);
+      bytes -= static_cast<std::size_t>(n);
+    }
+  }
   const std::map<std::string, InputSpec> inputs_ = {
       {"text", {.from = "job:j1/output", .mode = InputSpec::Mode::stream}}};
 };
@@ -292,6 +300,21 @@ TEST_F(StreamTest, EveryFifoGivesEverythingInOrder) {
   EXPECT_EQ(readAll(1), all);
   std::ifstream(input("text_2")).get();  // a reader that goes away early
   EXPECT_EQ(readAll(3), all);
+}
+
+TEST_F(StreamTest, AFileThatChangesWhileItIsReadIsNotGivenAsWhole) {
+  std::atomic<bool> told = false;
+  options_.on_trouble = [&](const Error& error) {
+    EXPECT_EQ(error.message, "inputs.text: large: has changed while it was read");
+    told = true;
+    told.notify_all();
+  };
+  write("data/large", std::string(3 << 20, 'x'));
+  ASSERT_TRUE(prepare({{"text", {.from = dir_.path() + "/data", .mode = InputSpec::Mode::stream}}}));
+  std::ofstream(dir_.path() + "/data/large", std::ios::app) << "more";
+  const os::Fd reader(::open(input("text_0").c_str(), O_RDONLY | O_CLOEXEC));
+  take(reader.get(), (3 << 20) + 4);
+  told.wait(false);
 }
 
 TEST_F(StreamTest, EndsWhileTheJobReadsAndWhenItNeverDoes) {
@@ -314,16 +337,11 @@ TEST_F(StreamTest, AStreamThatCannotGoOnDoesNotLookLikeItsEnd) {
   ASSERT_TRUE(prepare(inputs_));
   ASSERT_TRUE(store_->remove("c/j1/outputs/c"));
   const os::Fd reader(::open(input("text_0").c_str(), O_RDONLY | O_CLOEXEC));
-  std::string piece(1 << 20, '\0');
-  std::size_t got = 0;
-  while (got < 6 + (3u << 20)) {
-    const ssize_t n = ::read(reader.get(), piece.data(), piece.size());
-    ASSERT_GT(n, 0);
-    got += static_cast<std::size_t>(n);
-  }
+  take(reader.get(), 6 + (3u << 20));
   told.wait(false);
   ASSERT_EQ(::fcntl(reader.get(), F_SETFL, O_NONBLOCK), 0);
-  EXPECT_EQ(::read(reader.get(), piece.data(), 1), -1) << "neither data nor an end";
+  char c = 0;
+  EXPECT_EQ(::read(reader.get(), &c, 1), -1) << "neither data nor an end";
   channels_.reset();
 }
 
