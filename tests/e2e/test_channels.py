@@ -3,6 +3,7 @@ import hashlib
 import os
 import re
 
+import pytest
 from conftest import wait_for
 from jobs import PATIENT
 from s3 import fault_proxy, radosgw  # noqa: F401  (fixtures)
@@ -74,7 +75,13 @@ inputs:
     buoy.wait_phase(job, "succeeded")
 
 
-def test_outputs_states_and_sources_of_other_jobs(buoy):
+@pytest.mark.parametrize("store", ["directory", "bucket"])
+def test_outputs_states_and_sources_of_other_jobs(make_buoy, store, request):
+    if store == "bucket":
+        server = request.getfixturevalue("radosgw")
+        buoy = make_buoy(f"store: s3://{server.make_bucket()}/buoy\n", environment=server.environment)
+    else:
+        buoy = make_buoy()
     buoy.write("job.sh", "mkdir -p model checkpoints; echo weights >model/w; echo plot >plot; echo 7 >checkpoints/n; echo saved\n")
     buoy.run("run", "--name", "base", "--checkpoint", "checkpoints", "--output", "model", "--output", "plot", "--", "sh", "job.sh", check=0)
     buoy.run("run", "--name", "base2", "--", "true", check=0)

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import signal
 
+import pytest
 from conftest import wait_for
 from s3 import fault_proxy, radosgw  # noqa: F401  (fixtures)
 
@@ -31,14 +32,19 @@ def lines(framed):
     return [line.split(" ", 2)[2] for line in framed.splitlines() if line]
 
 
-def test_every_line_is_in_the_store_though_agent_and_machine_are_killed(buoy):
+def agent_pids(buoy):
+    return [int(json.loads(path.read_text())["agent"].split()[0]) for path in buoy.state.glob("machines/*/host.json")]
+
+
+@pytest.mark.parametrize("victim", ["agent", "machine"])
+def test_every_line_is_in_the_store_though_agent_or_machine_is_killed(buoy, victim):
     buoy.write("job.sh", WRITER)
     job = buoy.submit("--metric", "loss=loss=([0-9.]+)", "--", "sh", "job.sh", buoy.project)
     wait_for((buoy.project / "go-on").exists, "200 lines")
     wait_for(lambda: "line 200 loss=0.200" in lines(archive(buoy, job)), "line 200 in the store", limit=15)
     wait_for(lambda: '"value":0.2}' in archive(buoy, job, kind="metrics"), "its metric in the store")
-    for host in buoy.hosts():
-        os.kill(host, signal.SIGKILL)
+    for pid in agent_pids(buoy) if victim == "agent" else buoy.hosts():
+        os.kill(pid, signal.SIGKILL)
     wait_for(lambda: buoy.job(job)["attempts"] == 2, "the second attempt")
     buoy.run("cancel", job, check=0)
     stored = lines(archive(buoy, job))
