@@ -156,15 +156,17 @@ TEST_F(JobInputTest, InputsMustBeThereAndLeadSomewhere) {
 }
 
 TEST_F(JobInputTest, RelativeInputsAreMeantFromTheFileOrFromHere) {
-  write("sub/buoy.yaml", "name: x\nrun: echo\ninputs: {a: ./d}\n");
+  write("sub/buoy.yaml", "name: x\nrun: echo\ninputs: {a: ./d, far: 's3://bucket/x'}\n");
   write("sub/d/f", "");
   write("e/f", "");
   flags_.file = "sub/buoy.yaml";
-  flags_.inputs = {"b=./e"};
+  flags_.inputs = {"b=./e", "base=job:pretrain/model"};
   const auto input = read();
   ASSERT_TRUE(input) << renderProblems({}, input.error());
   EXPECT_EQ(input->spec.inputs.at("a").from, directory_.path() + "/sub/d");
   EXPECT_EQ(input->spec.inputs.at("b").from, directory_.path() + "/e");
+  EXPECT_EQ(input->spec.inputs.at("far").from, "s3://bucket/x");
+  EXPECT_EQ(input->spec.inputs.at("base").from, "job:pretrain/model");
   EXPECT_EQ(input->source.root, directory_.path() + "/sub");
 }
 
