@@ -10,9 +10,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "agent/input_cache.h"
 #include "agent/workspace.h"
+#include "base/strings.h"
 #include "objstore/checkpoint.h"
 #include "os/files.h"
 
@@ -185,6 +187,30 @@ TEST_F(CacheTest, AnInterruptedDownloadGoesOnWhereItStopped) {
   ASSERT_TRUE(obtain("a", "123456", "a"));
   EXPECT_EQ(from_, 3u);
   EXPECT_EQ(*os::readFile(dir_.path() + "/a"), "123456");
+}
+
+TEST_F(CacheTest, AFileThatSeveralWantIsFetchedOnce) {
+  std::atomic<int> fetches = 0, hits = 0;
+  {
+    std::vector<std::jthread> agents;
+    for (int i = 0; i < 8; ++i) {
+      agents.emplace_back([&, i] {
+        InputCache cache(dir_.path() + "/own", 0);  // as another agent has it
+        const auto fetch = [&](int fd, std::uint64_t) {
+          ++fetches;
+          return os::writeAll(fd, "123456");
+        };
+        const auto here =
+            cache.obtain({"a", 6, Time{}}, strCat({dir_.path(), "/a", std::to_string(i)}), fetch, {});
+        ASSERT_TRUE(here) << here.error().message;
+        if (*here) ++hits;
+      });
+    }
+  }
+  EXPECT_EQ(fetches, 1);
+  EXPECT_EQ(hits, 7);
+  for (int i = 0; i < 8; ++i)
+    EXPECT_EQ(*os::readFile(strCat({dir_.path(), "/a", std::to_string(i)})), "123456");
 }
 
 TEST_F(CacheTest, EvictsTheLongestUnusedAndNothingThatIsInUse) {

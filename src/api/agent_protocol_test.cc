@@ -21,6 +21,8 @@ TEST(AgentConfigs, RoundTrip) {
                            .directory = "/m/m7",
                            .notice_file = "/m/m7/notice",
                            .address = "127.0.0.1",
+                           .cache = "/m/cache",
+                           .cache_limit = ByteCount{1 << 30},
                            .heartbeat = 1500ms,
                            .orphan_after = 10min,
                            .notice = 30s};
@@ -28,6 +30,8 @@ TEST(AgentConfigs, RoundTrip) {
   ASSERT_TRUE(parsed) << parsed.error().message;
   EXPECT_EQ(toJson(*parsed), toJson(config));
   EXPECT_EQ(parsed->heartbeat, 1500ms);
+  EXPECT_EQ(parsed->cache, "/m/cache");
+  EXPECT_EQ(parsed->cache_limit, ByteCount{1 << 30});
   EXPECT_EQ(parsed->machine, MachineId{7});
 }
 
