@@ -197,11 +197,12 @@ void Agent::leaveIfDone() {
   if (!ending_ || assignment_) return;
   const Time now = clock_.now();
   if (!drain_until_) {
-    // Whoever does not know this machine, or does not answer, takes nothing from it either.
-    drain_until_ = *ending_ == AgentEnd::orphaned ? now : now + options_.drain;
-    loop_.after(*drain_until_ - now, [this] { leaveIfDone(); });
+    drain_until_ = now + options_.drain;
+    loop_.after(options_.drain, [this] { leaveIfDone(); });
   }
-  if (now >= *drain_until_ || (uplink_->drained() && archive_->drained())) loop_.stop();
+  // Whoever does not know this machine, or does not answer, takes nothing from it; the store may.
+  const bool told = *ending_ == AgentEnd::orphaned || uplink_->drained();
+  if (now >= *drain_until_ || (told && archive_->drained())) loop_.stop();
 }
 
 void Agent::watchForOrphaning(Duration delay) {

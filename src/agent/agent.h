@@ -30,7 +30,8 @@ class Agent {
     AssignmentOptions assignment;
     Uplink::Options uplink;
     LogArchive::Options archive;
-    Duration drain = std::chrono::seconds{10};  // at the end, for what the control plane has not acknowledged
+    Duration drain =
+        std::chrono::seconds{10};  // at the end, for what the control plane and the store do not have
   };
 
   // invalid_argument: the configuration is wrong.

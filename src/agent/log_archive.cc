@@ -42,7 +42,7 @@ LogArchive::StreamId LogArchive::begin(std::shared_ptr<const LogSpool> spool, st
   const std::lock_guard guard(mutex_);
   Stream& stream = streams_.emplace_back();
   stream.id = ++last_id_;
-  stream.size = spool->size();
+  stream.size = stream.began_with = spool->size();
   stream.resumed = stream.size == 0;
   stream.due = now() + options_.interval;
   stream.spool = std::move(spool);
@@ -158,7 +158,13 @@ Status LogArchive::resume(Stream& stream) {
   }
   const std::lock_guard guard(mutex_);
   stream.resumed = true;
-  if (number == 0 || stored > stream.size) return {};
+  if (number == 0) return {};
+  if (stored >
+      stream.began_with) {  // the file is an older copy: what is stored stays, and what comes follows it
+    stream.number = number + 1;
+    stream.begin = stream.stored = stream.began_with;
+    return {};
+  }
   const bool full = stored - begin >= options_.piece;
   stream.number = full ? number + 1 : number;
   stream.begin = full ? stored : begin;

@@ -52,11 +52,12 @@ class LogArchive {
     StreamId id = 0;
     std::shared_ptr<const LogSpool> spool;
     std::string prefix, suffix;
-    bool resumed = false;      // what an earlier agent has put is known
-    std::uint64_t size = 0;    // bytes in the spool
-    std::uint64_t number = 1;  // of the piece that is being filled
-    std::uint64_t begin = 0;   // its offset
-    std::uint64_t stored = 0;  // everything before this offset is in the store
+    bool resumed = false;          // what an earlier agent has put is known
+    std::uint64_t began_with = 0;  // bytes in the spool
+    std::uint64_t size = 0;        // bytes in the spool
+    std::uint64_t number = 1;      // of the piece that is being filled
+    std::uint64_t begin = 0;       // its offset
+    std::uint64_t stored = 0;      // everything before this offset is in the store
     bool ended = false;
     std::chrono::steady_clock::time_point due{};  // when what is not stored is to be put
   };

@@ -18,9 +18,7 @@ class AwayStore final : public objstore::ObjectStore {
  public:
   explicit AwayStore(std::unique_ptr<objstore::ObjectStore> store) : store_(std::move(store)) {}
   std::string uri() const override { return store_->uri(); }
-  Status put(const std::string& key, std::string_view content) override {
-    return store_->put(key, content);
-  }
+  Status put(const std::string& key, std::string_view content) override { return store_->put(key, content); }
   Status putIfAbsent(const std::string& key, std::string_view content) override {
     return store_->putIfAbsent(key, content);
   }
@@ -165,6 +163,18 @@ TEST_F(LogArchiveTest, AnAgentThatIsStartedAgainGoesOnBehindWhatIsStored) {
   EXPECT_THAT(pieces(), ElementsAre("00000001.log", "00000002.log"));
   finish();
   EXPECT_EQ(stored(), written_);
+}
+
+TEST_F(LogArchiveTest, AnOlderCopyOfTheSpoolTakesNothingAway) {
+  write("1 o one\n");
+  waitStored();
+  ASSERT_TRUE(os::writeFileAtomic(dir_.path() + "/copy", "1 o\n"));
+  spool_ = std::make_shared<LogSpool>(*LogSpool::open(dir_.path() + "/copy"));
+  stream_ = archive_->begin(spool_, "c/j1/logs/1/0", ".log");
+  ASSERT_TRUE(spool_->append("2 o two\n"));
+  archive_->grew(stream_, spool_->size());
+  finish();
+  EXPECT_EQ(stored(), "1 o one\n2 o two\n");
 }
 
 TEST_F(LogArchiveTest, NothingWrittenCostsNothing) {
