@@ -41,17 +41,16 @@ Result<LocalWalk> LocalWalk::open(const std::string& root, LocalWalkOptions opti
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return failErrno(errno, root);
   if (!S_ISDIR(info.st_mode)) return fail(ErrorCode::invalid_argument, root + " is not a directory");
-  return LocalWalk(std::move(fd), root, std::move(options));
+  return LocalWalk(std::move(fd), std::move(options));
 }
 
-LocalWalk::LocalWalk(os::Fd root, std::string name, LocalWalkOptions options)
-    : root_(std::move(root)), name_(std::move(name)), options_(std::move(options)) {
-  if (!name_.ends_with('/')) name_ += '/';
+LocalWalk::LocalWalk(os::Fd root, LocalWalkOptions options)
+    : root_(std::move(root)), options_(std::move(options)) {
   enter("");
 }
 
 void LocalWalk::skip(Skipped::Why why, std::string_view path, std::string message) {
-  if (options_.on_skip) options_.on_skip({why, name_ + std::string(path), std::move(message)});
+  if (options_.on_skip) options_.on_skip({why, std::string(path), std::move(message)});
 }
 
 void LocalWalk::enter(std::string_view name) {

@@ -22,7 +22,7 @@ struct Skipped {
     unreadable,  // the directory, or what it is, cannot be read: its files are unknown
     loop,        // a link to a directory above itself
   } why = Why::special;
-  std::string path;     // as the walk's root and the relative path
+  std::string path;     // relative to the root of the walk
   std::string message;  // one sentence without the path
 };
 
@@ -51,7 +51,7 @@ class LocalWalk final : public TreeStream {
     std::size_t prefix_size = 0;  // of prefix_ above this level
     std::uint64_t device = 0, inode = 0;
   };
-  LocalWalk(os::Fd root, std::string name, LocalWalkOptions options);
+  LocalWalk(os::Fd root, LocalWalkOptions options);
   void enter(std::string_view name);  // of the deepest level, with '/' at the end; "" is the root
   Status readNames(Level& level);
   void addName(Level& level, int directory, std::string_view name, unsigned char type);
@@ -59,7 +59,6 @@ class LocalWalk final : public TreeStream {
   void skip(Skipped::Why why, std::string_view path, std::string message);
 
   os::Fd root_;
-  std::string name_;
   LocalWalkOptions options_;
   std::vector<Level> levels_;
   std::string prefix_;  // of the deepest level, with '/' at the end

@@ -3,25 +3,28 @@
 #include <utility>
 
 namespace buoy::objstore {
+namespace {
 
-S3Listing::S3Listing(std::shared_ptr<s3::Client> client, std::string bucket, std::string prefix,
-                     std::stop_token stop)
+constexpr std::size_t kPagesAhead = 4;
+
+}  // namespace
+
+S3Pages::S3Pages(std::shared_ptr<s3::Client> client, std::string bucket, s3::ListOptions options,
+                 std::stop_token stop)
     : client_(std::move(client)),
       bucket_(std::move(bucket)),
-      prefix_(std::move(prefix)),
+      options_(std::move(options)),
       outer_(std::move(stop), [this] { stop_.request_stop(); }) {}
 
-S3Listing::~S3Listing() {
+S3Pages::~S3Pages() {
   stop_.request_stop();
 }
 
-void S3Listing::fetch(const std::stop_token& own_stop) {
-  s3::ListOptions options;
-  options.prefix = prefix_;
+void S3Pages::fetch(const std::stop_token& own_stop) {
   while (true) {
-    auto page = client_->list(bucket_, options, {stop_.get_token(), {}});
+    auto page = client_->list(bucket_, options_, {stop_.get_token(), {}});
     const bool last = !page || page->next.empty();
-    if (page) options.token = page->next;
+    if (page) options_.token = page->next;
     std::unique_lock lock(mutex_);
     if (!changed_.wait(lock, own_stop, [this] { return pages_.size() < kPagesAhead; })) return;
     pages_.push_back(std::move(page));
@@ -31,24 +34,28 @@ void S3Listing::fetch(const std::stop_token& own_stop) {
   }
 }
 
-// False: there was no further one.
-Result<bool> S3Listing::nextPage() {
+Result<bool> S3Pages::next(s3::ListPage& page) {
   if (!thread_.joinable()) thread_ = std::jthread([this](const std::stop_token& own) { fetch(own); });
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return !pages_.empty() || ended_; });
   if (pages_.empty()) return false;
-  Result<s3::ListPage> page = std::move(pages_.front());
+  Result<s3::ListPage> first = std::move(pages_.front());
   pages_.pop_front();
   changed_.notify_all();
-  BUOY_TRY(page_, std::move(page));
-  at_ = 0;
+  BUOY_TRY(page, std::move(first));
   return true;
 }
 
+S3Listing::S3Listing(std::shared_ptr<s3::Client> client, std::string bucket, std::string prefix,
+                     std::stop_token stop)
+    : prefix_(prefix),
+      pages_(std::move(client), std::move(bucket), {.prefix = std::move(prefix)}, std::move(stop)) {}
+
 Result<bool> S3Listing::next(TreeEntry& entry) {
   while (at_ == page_.objects.size()) {
-    BUOY_TRY(const bool more, nextPage());
+    BUOY_TRY(const bool more, pages_.next(page_));
     if (!more) return false;
+    at_ = 0;
   }
   s3::Object& object = page_.objects[at_++];
   if (!object.key.starts_with(prefix_)) {
