@@ -143,7 +143,7 @@ make_user() { # UID KEY SECRET MAX-BUCKETS (0 is no limit, negative is none at a
 }
 
 start() {
-  local port=$1 tool pool fsid osd_id mon_port
+  local port=$1 tool pool n fsid osd_id mon_port
   for tool in ceph-mon ceph-osd radosgw radosgw-admin ceph monmaptool uuidgen curl; do
     PATH=$PATH:/usr/sbin:/sbin command -v $tool >/dev/null || die "$tool is missing: run scripts/install_packages.sh s3"
   done
@@ -164,10 +164,17 @@ start() {
   launch osd ceph-osd -i 0 -f
   await osd sh -c 'timeout 5 ceph osd stat | grep -q "1 up"'
   # All before the gateway, so that nobody's first request is the one that makes pools.
-  for pool in index data non-ec; do
-    must "pool-$pool" ceph osd pool create default.rgw.buckets.$pool 8 8
-    must "pool-$pool" ceph osd pool application enable default.rgw.buckets.$pool rgw
+  for pool in log buckets.index buckets.data buckets.non-ec; do
+    must "pool-$pool" ceph osd pool create default.rgw.$pool 8 8
+    must "pool-$pool" ceph osd pool application enable default.rgw.$pool rgw
   done
+  # The in-memory store counts its bytes without a lock. Ballast keeps the sum from passing below zero after many
+  # deletions, which it would take for "full" and stop.
+  head -c 67108864 /dev/zero >"$dir/ballast"
+  for n in 1 2; do
+    must ballast rados -p default.rgw.log --namespace=ballast put "ballast-$n" "$dir/ballast"
+  done
+  rm "$dir/ballast"
   make_user owner $owner_key $owner_secret 0
   make_user stranger $stranger_key $stranger_secret -1
   launch gateway radosgw -n client.rgw.a -f

@@ -10,6 +10,7 @@ import os
 import pathlib
 import platform
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -179,6 +180,7 @@ def main():
     options = parser.parse_args()
     rounds = options.rounds or (1 if options.quick else 5)
     scale = Scale(options.quick)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench-transfer: told to stop"))  # and so the servers are stopped
     build()
     holder, where = work_directory(scale)
     with holder as name:
