@@ -29,11 +29,11 @@ inline constexpr ExitCodeMeaning kExitCodes[] = {
     {"0", "success; of `buoy run`: the job succeeded"},
     {"1", "failed for another reason than those below (see the message)"},
     {"2", "wrong usage or a mistake in an input; nothing was changed"},
-    {"3", "no such job, machine, pool or queue"},
+    {"3", "no such job, machine, pool, queue, file, bucket or object"},
     {"4", "the server does not answer"},
     {"5", "the server refused: conflict, limit reached, no permission"},
     {"124", "of `buoy run` and `buoy logs -f`: the job passed its max_run or max_wait"},
-    {"130", "of `buoy run` and `buoy logs -f`: the job was cancelled"},
+    {"130", "of `buoy run` and `buoy logs -f`: the job was cancelled; of cp, sync and rm: Ctrl-C"},
     {"N", "of `buoy run` and `buoy logs -f`: the job's own exit code; 128 + N if signal N ended it"},
 };
 
