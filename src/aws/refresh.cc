@@ -40,6 +40,9 @@ class Keeper final : public CredentialsProvider {
       state->fetching = true;
     }
     auto fetched = source_->fetch();
+    if (!fetched && fetched.error().code == ErrorCode::deadline_exceeded) {
+      fetched = fail(ErrorCode::unavailable, std::move(fetched).error().message, true);
+    }
     std::string failure = fetched ? std::string() : fetched.error().message;
     auto result = finish(std::move(fetched));
     if (result && !failure.empty()) {
