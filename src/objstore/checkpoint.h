@@ -21,15 +21,29 @@
 // fenced: it stops.
 namespace buoy::objstore {
 
+// A piece of a file's content, inside a pack: an object that holds pieces of one or more files.
+struct Slice {
+  std::string sha256;
+  std::uint64_t size = 0;
+  Epoch stored_by = 0;       // a part of the pack's key
+  std::string pack;          // its name, 64 hexadecimal digits
+  std::uint64_t offset = 0;  // in the pack
+  bool operator==(const Slice&) const = default;
+};
+
 struct CheckpointFile {
   std::string path;  // relative, '/'-separated, no "..", not absolute
   enum class Kind : std::uint8_t { file, directory, symlink } kind = Kind::file;
   std::uint32_t mode = 0644;
   std::uint64_t size = 0;
   Time modified{};
-  std::string sha256;   // of a file
-  Epoch stored_by = 0;  // of a file: the epoch that stored its content, a part of the object's key
-  std::string target;   // of a symlink: relative, stays inside the directory
+  std::string sha256;  // of a file; of one with more than one slice: of the slices' hashes, see sliceHash()
+  // Where a file's content is: in an object of its own, whose key has the epoch that stored it, or in packs.
+  Epoch stored_by = 0;
+  bool packed = false;
+  std::vector<Slice> slices;  // in order; none for an empty file
+  std::uint32_t rank = 0;     // the member of the gang that wrote it last
+  std::string target;         // of a symlink: relative, stays inside the directory
 };
 
 struct Manifest {

@@ -13,6 +13,7 @@
 #include <random>
 #include <thread>
 
+#include "objstore/forwarding_store.h"
 #include "objstore/manifest.h"
 #include "objstore/object_store.h"
 #include "objstore/slot_log.h"
@@ -33,40 +34,21 @@ constexpr const char* kPrefix = "main/j1/checkpoints";
 
 // A store that performs some writes and then says that it failed, and lets a test act in the middle of
 // things.
-class FlakyStore final : public ObjectStore {
+class FlakyStore final : public ForwardingStore {
  public:
-  explicit FlakyStore(ObjectStore& real) : real_(real) {}
-  std::string uri() const override { return real_.uri(); }
-  Status put(const std::string& key, std::string_view content) override { return real_.put(key, content); }
+  using ForwardingStore::ForwardingStore;
   Status putIfAbsent(const std::string& key, std::string_view content) override {
-    BUOY_TRY_VOID(real_.putIfAbsent(key, content));
+    BUOY_TRY_VOID(ForwardingStore::putIfAbsent(key, content));
     if (std::exchange(forget_next, false)) return fail(ErrorCode::unavailable, "no answer", true);
     return {};
   }
-  Status putFile(const std::string& key, int fd, std::uint64_t size, std::string* hash) override {
-    return real_.putFile(key, fd, size, hash);
-  }
-  Result<std::string> get(const std::string& key, std::uint64_t limit) override {
-    return real_.get(key, limit);
-  }
-  Status getFile(const std::string& key, int fd, std::string_view hash) override {
-    return real_.getFile(key, fd, hash);
-  }
   Result<ObjectInfo> head(const std::string& key) override {
     if (before_head) before_head(key);
-    return real_.head(key);
+    return ForwardingStore::head(key);
   }
-  Result<std::vector<ObjectInfo>> list(const std::string& prefix, const std::string& after,
-                                       int limit) override {
-    return real_.list(prefix, after, limit);
-  }
-  Status remove(const std::string& key) override { return real_.remove(key); }
 
   bool forget_next = false;
   std::function<void(const std::string&)> before_head;
-
- private:
-  ObjectStore& real_;
 };
 
 class CheckpointTest : public ::testing::Test {

@@ -1,6 +1,7 @@
 #include "objstore/manifest.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_set>
@@ -15,7 +16,12 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kFormat = "buoy-checkpoint";
-constexpr std::uint64_t kFormatVersion = 1;
+constexpr std::uint64_t kFormatVersion = 2;
+// What has no packed files is written so that older programs can read it.
+constexpr std::uint64_t kFormatWithoutPacks = 1;
+constexpr std::uint64_t kSmallestSlice = 512u << 10;
+constexpr std::uint64_t kMostSlices = 8192;
+constexpr std::uint64_t kMaxRank = 1u << 20;
 constexpr std::size_t kMaxPath = 4095;
 constexpr std::size_t kMaxFiles = 2'000'000;
 constexpr std::uint64_t kMaxSize = 1ull << 62;
@@ -46,16 +52,38 @@ std::string_view toString(CheckpointFile::Kind kind) {
   return "";
 }
 
-Json encodeFile(const CheckpointFile& file) {
+// The packs of a version, each once, in the order in which files name them: slices say its number.
+class PackTable {
+ public:
+  std::size_t numberOf(const Slice& slice) {
+    const auto [it, added] = numbers_.try_emplace(std::pair(slice.stored_by, slice.pack), numbers_.size());
+    if (added) json_.push_back({{"id", slice.pack}, {"stored_by", slice.stored_by}});
+    return it->second;
+  }
+  Json take() { return std::move(json_); }
+
+ private:
+  std::map<std::pair<Epoch, std::string>, std::size_t> numbers_;
+  Json json_ = Json::array();
+};
+
+Json encodeFile(const CheckpointFile& file, PackTable& packs) {
   Json json = {{"path", file.path},
                {"type", toString(file.kind)},
                {"modified_us", file.modified.time_since_epoch().count()}};
+  if (file.rank != 0) json["rank"] = file.rank;
   switch (file.kind) {
     case CheckpointFile::Kind::file:
       json["mode"] = file.mode;
       json["size"] = file.size;
       json["sha256"] = file.sha256;
-      json["stored_by"] = file.stored_by;
+      if (!file.packed) {
+        json["stored_by"] = file.stored_by;
+        break;
+      }
+      json["slices"] = Json::array();
+      for (const Slice& slice : file.slices)
+        json["slices"].push_back(Json::array({packs.numberOf(slice), slice.offset, slice.sha256}));
       break;
     case CheckpointFile::Kind::directory:
       json["mode"] = file.mode;
@@ -118,6 +146,7 @@ class Reader {
     if (error_) return fail(ErrorCode::invalid_argument, *error_);
     return {};
   }
+  bool has(const char* key) const { return json_.is_object() && json_.contains(key); }
   const Json* find(const char* key) {
     if (error_) return nullptr;
     const auto it = json_.find(key);
@@ -132,7 +161,58 @@ class Reader {
   std::optional<std::string> error_;
 };
 
-Result<CheckpointFile> decodeFile(const Json& json, std::size_t index) {
+struct Pack {
+  Epoch stored_by = 0;
+  std::string id;
+};
+
+Result<std::vector<Pack>> decodePacks(const Json& json) {
+  std::vector<Pack> packs;
+  if (!json.contains("packs")) return packs;
+  if (!json["packs"].is_array()) return fail(ErrorCode::invalid_argument, "slot has no list of packs");
+  for (const Json& entry : json["packs"]) {
+    Reader reader(entry, "pack " + std::to_string(packs.size()));
+    Pack pack{reader.number("stored_by", kMaxNumber), reader.text("id")};
+    if (!isSha256(pack.id)) reader.wrong("has no id");
+    BUOY_TRY_VOID(reader.status());
+    packs.push_back(std::move(pack));
+  }
+  return packs;
+}
+
+// [pack's number, offset, hash]
+std::optional<Slice> decodeSlice(const Json& json, const std::vector<Pack>& packs) {
+  if (!json.is_array() || json.size() != 3 || !json[0].is_number_unsigned() ||
+      !json[1].is_number_unsigned() || !json[2].is_string())
+    return std::nullopt;
+  const auto number = json[0].get<std::uint64_t>();
+  Slice slice;
+  slice.offset = json[1].get<std::uint64_t>();
+  slice.sha256 = json[2].get<std::string>();
+  if (number >= packs.size() || slice.offset > kMaxSize || !isSha256(slice.sha256)) return std::nullopt;
+  slice.stored_by = packs[number].stored_by;
+  slice.pack = packs[number].id;
+  return slice;
+}
+
+void decodeSlices(Reader& reader, const std::vector<Pack>& packs, CheckpointFile& file) {
+  const Json* slices = reader.find("slices");
+  if (slices == nullptr) return;
+  const std::uint64_t size = sliceSize(file.size);
+  if (!slices->is_array() || slices->size() != (file.size + size - 1) / size) {
+    return reader.wrong("has not as many slices as its size needs");
+  }
+  for (const Json& entry : *slices) {
+    auto slice = decodeSlice(entry, packs);
+    if (!slice) return reader.wrong("has a slice that is none");
+    slice->size = std::min(size, file.size - file.slices.size() * size);
+    file.slices.push_back(std::move(*slice));
+  }
+  if (file.size > 0 && sliceHash(file.slices) != file.sha256)
+    reader.wrong("has a hash that is not that of its slices");
+}
+
+Result<CheckpointFile> decodeFile(const Json& json, const std::vector<Pack>& packs, std::size_t index) {
   Reader reader(json, "file " + std::to_string(index));
   CheckpointFile file;
   file.path = reader.text("path");
@@ -143,8 +223,13 @@ Result<CheckpointFile> decodeFile(const Json& json, std::size_t index) {
     file.mode = static_cast<std::uint32_t>(reader.number("mode", 0777));
     file.size = reader.number("size", kMaxSize);
     file.sha256 = reader.text("sha256");
-    file.stored_by = reader.number("stored_by", kMaxNumber);
     if (!isSha256(file.sha256)) reader.wrong("has no SHA-256");
+    file.packed = reader.has("slices");
+    if (file.packed) {
+      decodeSlices(reader, packs, file);
+    } else {
+      file.stored_by = reader.number("stored_by", kMaxNumber);
+    }
   } else if (type == "directory") {
     file.kind = CheckpointFile::Kind::directory;
     file.mode = static_cast<std::uint32_t>(reader.number("mode", 0777));
@@ -156,6 +241,7 @@ Result<CheckpointFile> decodeFile(const Json& json, std::size_t index) {
   } else {
     reader.wrong("has an unknown type");
   }
+  if (reader.has("rank")) file.rank = static_cast<std::uint32_t>(reader.number("rank", kMaxRank));
   reader.take(validatePath(file.path));
   BUOY_TRY_VOID(reader.status());
   return file;
@@ -206,9 +292,10 @@ Result<Slot> decodeJson(const Json& json) {
   if (files == nullptr || !files->is_array() || files->size() > kMaxFiles) {
     return fail(ErrorCode::invalid_argument, "slot has no list of files");
   }
+  BUOY_TRY(const std::vector<Pack> packs, decodePacks(json));
   slot.manifest.files.reserve(files->size());
   for (const Json& entry : *files) {
-    BUOY_TRY(CheckpointFile file, decodeFile(entry, slot.manifest.files.size()));
+    BUOY_TRY(CheckpointFile file, decodeFile(entry, packs, slot.manifest.files.size()));
     slot.manifest.files.push_back(std::move(file));
   }
   BUOY_TRY_VOID(validateTree(slot.manifest.files));
@@ -220,7 +307,7 @@ Result<Slot> decodeJson(const Json& json) {
 std::string encodeSlot(const Slot& slot) {
   const Manifest& manifest = slot.manifest;
   Json json = {{"format", kFormat},
-               {"format_version", kFormatVersion},
+               {"format_version", kFormatWithoutPacks},
                {"kind", toString(slot.kind)},
                {"slot", manifest.version},
                {"epoch", manifest.epoch},
@@ -230,13 +317,19 @@ std::string encodeSlot(const Slot& slot) {
     std::uint64_t count = 0;
     std::uint64_t bytes = 0;
     Json files = Json::array();
+    PackTable packs;
     for (const CheckpointFile& file : manifest.files) {
-      files.push_back(encodeFile(file));
+      files.push_back(encodeFile(file, packs));
       if (file.kind != CheckpointFile::Kind::file) continue;
       ++count;
       bytes += file.size;
     }
     json["files"] = std::move(files);
+    if (std::any_of(manifest.files.begin(), manifest.files.end(),
+                    [](const auto& file) { return file.packed; })) {
+      json["format_version"] = kFormatVersion;
+      json["packs"] = packs.take();
+    }
     json["totals"] = {{"files", count}, {"bytes", bytes}};
   }
   std::string line = json.dump();
@@ -320,6 +413,34 @@ std::string fixedWidth(std::uint64_t number) {
 std::string slotKey(std::uint64_t slot) {
   return "log/" + fixedWidth(slot);
 }
+std::string packKey(Epoch stored_by, std::string_view pack) {
+  return strCat({"packs/", fixedWidth(stored_by), "/", pack});
+}
+
+std::vector<std::string> contentKeys(const CheckpointFile& file) {
+  if (file.kind != CheckpointFile::Kind::file) return {};
+  if (!file.packed) return {objectKey(file.stored_by, file.sha256)};
+  std::vector<std::string> keys;
+  for (const Slice& slice : file.slices) {
+    std::string key = packKey(slice.stored_by, slice.pack);
+    if (keys.empty() || keys.back() != key) keys.push_back(std::move(key));
+  }
+  return keys;
+}
+
+std::uint64_t sliceSize(std::uint64_t file_size) {
+  std::uint64_t size = kSmallestSlice;
+  while (file_size / size >= kMostSlices) size *= 2;
+  return size;
+}
+
+std::string sliceHash(const std::vector<Slice>& slices) {
+  if (slices.size() == 1) return slices.front().sha256;
+  Sha256 hash;
+  for (const Slice& slice : slices) hash.update(slice.sha256);
+  return hash.hexDigest();
+}
+
 std::string objectPrefix(Epoch stored_by) {
   return "objects/" + fixedWidth(stored_by) + "/";
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "objstore/checkpoint.h"
@@ -45,6 +46,17 @@ std::string escaped(std::string_view text);
 std::string slotKey(std::uint64_t slot);
 std::string objectKey(Epoch stored_by, std::string_view sha256);
 std::string objectPrefix(Epoch stored_by);
+std::string packKey(Epoch stored_by, std::string_view pack);
+// The key, below the checkpoints' prefix, of every object that the file's content lies in; no two in a row
+// are equal.
+std::vector<std::string> contentKeys(const CheckpointFile& file);
+
+// How large the slices of a file of this size are: the last one may be smaller. A power of two, so that equal
+// files are cut alike: 512 KiB, and so much that there are at most 8,192.
+std::uint64_t sliceSize(std::uint64_t file_size);
+// The `sha256` of a file with these slices: that of the only slice, or of the hexadecimal hashes of all, one
+// after the other.
+std::string sliceHash(const std::vector<Slice>& slices);
 // 20 digits, so that byte order is the order of numbers.
 std::string fixedWidth(std::uint64_t number);
 

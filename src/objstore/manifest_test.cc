@@ -17,9 +17,10 @@ Slot example() {
   slot.manifest.epoch = 3;
   slot.manifest.attempt = 2;
   slot.manifest.created = Time{Duration{1'700'000'000'123'456}};
-  CheckpointFile directory{"d", Kind::directory, 0750, 0, Time{Duration{5}}, "", 0, ""};
-  CheckpointFile file{"d/a\nb ü", Kind::file, 0640, 12, Time{Duration{-5}}, sha256Hex("x"), 2, ""};
-  CheckpointFile link{"d/l", Kind::symlink, 0777, 0, Time{Duration{9}}, "", 0, "../d/a"};
+  CheckpointFile directory{"d", Kind::directory, 0750, 0, Time{Duration{5}}};
+  CheckpointFile file{"d/a\nb ü", Kind::file, 0640, 12, Time{Duration{-5}}, sha256Hex("x"), 2};
+  CheckpointFile link{"d/l", Kind::symlink, 0777, 0, Time{Duration{9}}};
+  link.target = "../d/a";
   slot.manifest.files = {directory, file, link};
   return slot;
 }

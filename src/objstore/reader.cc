@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "objstore/manifest.h"
+#include "objstore/packs.h"
 #include "objstore/sha256.h"
 #include "os/beneath.h"
 #include "os/copy.h"
@@ -25,6 +26,9 @@ constexpr std::int64_t kTickNs = 12'000'000;
 // Nothing that changed so shortly before it was read is taken as known later, whatever the file system's
 // clock.
 constexpr std::int64_t kSettledNs = 2'000'000'000;
+
+// A pack of which less than this part is still named is not named by new versions.
+constexpr std::uint64_t kLeastUse = 4;
 
 std::int64_t wallClockNs() {
   struct timespec now {};
@@ -58,9 +62,10 @@ struct DirectoryReader::Round {
   std::set<std::string> skip;
   ObjectBatch& batch;
   std::stop_token stop;
-  std::unordered_map<std::string, ObjectBatch::Added> added;  // by hash
-  std::unordered_map<std::string, std::uint64_t> sizes;       // of what was added
-  std::string changed;                                        // the file that changed while it was read
+  std::unordered_map<std::string, ObjectBatch::Added> added = {};  // by hash
+  std::unordered_map<std::string, std::uint64_t> sizes = {};       // of what was added
+  std::string changed = {};                                        // the file that changed while it was read
+  std::uint64_t packed_files = 0, packed_bytes = 0;                // sent in packs
 };
 
 DirectoryReader::DirectoryReader(ObjectStore& store, std::string objects, Epoch epoch)
@@ -69,10 +74,12 @@ DirectoryReader::DirectoryReader(ObjectStore& store, std::string objects, Epoch 
 void DirectoryReader::setLast(std::vector<CheckpointFile> files, bool live) {
   last_.clear();
   live_.clear();
+  slices_.clear();
+  if (live) learnSlices(files);
   std::unordered_map<std::string, Known> known;
   for (CheckpointFile& file : files) {
     if (file.kind != CheckpointFile::Kind::file) continue;
-    if (live) live_.emplace(file.sha256, file.stored_by);
+    if (live && !file.packed) live_.emplace(file.sha256, file.stored_by);
     if (auto node = known_.extract(file.path)) known.insert(std::move(node));
     std::string path = file.path;
     last_.emplace(std::move(path), std::move(file));
@@ -84,11 +91,42 @@ std::optional<CheckpointFile> DirectoryReader::lastOf(const std::string& path) c
   const auto it = last_.find(path);
   if (it == last_.end()) return std::nullopt;
   // Not known to be there: it may have been removed as part of a damaged or an old version.
-  if (!live_.contains(it->second.sha256)) {
-    const auto head = store_.head(objects_ + objectKey(it->second.stored_by, it->second.sha256));
-    if (!head || head->size != it->second.size) return std::nullopt;
+  const CheckpointFile& file = it->second;
+  const bool known = file.packed
+                         ? std::all_of(file.slices.begin(), file.slices.end(),
+                                       [&](const Slice& slice) { return slices_.contains(slice.sha256); })
+                         : live_.contains(file.sha256);
+  if (known) return file;
+  for (const std::string& key : contentKeys(file)) {
+    const auto head = store_.head(objects_ + key);
+    if (!head || (!file.packed && head->size != file.size)) return std::nullopt;
   }
-  return it->second;
+  return file;
+}
+
+// Slices that new versions may name. Not of packs that are hardly used any more: they would be kept for good
+// for the sake of a few bytes.
+void DirectoryReader::learnSlices(const std::vector<CheckpointFile>& files) {
+  struct Use {
+    std::uint64_t used = 0, end = 0;
+  };
+  std::unordered_map<std::string, Use> packs;
+  std::unordered_set<std::string_view> seen;
+  const auto name = [](const Slice& slice) { return packKey(slice.stored_by, slice.pack); };
+  for (const CheckpointFile& file : files) {
+    for (const Slice& slice : file.slices) {
+      if (!seen.insert(slice.sha256).second) continue;
+      Use& use = packs[name(slice)];
+      use.used += slice.size;
+      use.end = std::max(use.end, slice.offset + slice.size);
+    }
+  }
+  for (const CheckpointFile& file : files) {
+    for (const Slice& slice : file.slices) {
+      const Use& use = packs[name(slice)];
+      if (use.used * kLeastUse >= use.end) slices_.emplace(slice.sha256, slice);
+    }
+  }
 }
 
 // The entry for this content, if it is in the store or the batch.
@@ -156,18 +194,26 @@ Result<std::optional<CheckpointFile>> DirectoryReader::readFile(Round& round, co
   return stored(round, file, sha256);
 }
 
-// One instant of the directory; nullopt if it changed meanwhile. Two equal scans: the names and states were
-// these between the end of the first and the beginning of the second. Every file is in that state when it is
-// opened and when it has been read: so the content is that of the same instant, also across files.
-Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::readOnce(Round& round,
-                                                                             const std::string& directory) {
+// Two equal scans: the names and states were these between the end of the first and the beginning of the
+// second. nullopt: they differ.
+Result<std::optional<Snapshot>> DirectoryReader::settledSnapshot(const Round& round,
+                                                                 const std::string& directory) const {
   BUOY_TRY(const Snapshot first, scanDirectory(directory, round.skip));
   waitForTick(first.latest_change_ns);
-  BUOY_TRY(const Snapshot snapshot, scanDirectory(directory, round.skip));
+  BUOY_TRY(Snapshot snapshot, scanDirectory(directory, round.skip));
   if (!snapshot.sameState(first)) return std::nullopt;
+  return snapshot;
+}
+
+// One instant of the directory; nullopt if it changed meanwhile. Every file is in the state of the snapshot
+// when it is opened and when it has been read: so the content is that of the same instant, also across files.
+Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::readOnce(Round& round,
+                                                                             const std::string& directory) {
+  BUOY_TRY(const std::optional<Snapshot> snapshot, settledSnapshot(round, directory));
+  if (!snapshot) return std::nullopt;
   std::vector<CheckpointFile> files;
-  files.reserve(snapshot.files.size());
-  for (const ScannedFile& scanned : snapshot.files) {
+  files.reserve(snapshot->files.size());
+  for (const ScannedFile& scanned : snapshot->files) {
     if (round.stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
     if (scanned.skipped) {
       if (auto last = lastOf(scanned.file.path)) files.push_back(std::move(*last));
@@ -177,7 +223,7 @@ Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::readOnce(Rou
       files.push_back(scanned.file);
       continue;
     }
-    auto file = readFile(round, snapshot, scanned);
+    auto file = readFile(round, *snapshot, scanned);
     if (!file) return fail(file.error().wrap("checkpoint: \"" + escaped(scanned.file.path) + "\""));
     if (!*file) {
       round.changed = scanned.file.path;
@@ -188,21 +234,95 @@ Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::readOnce(Rou
   return files;
 }
 
+// Fills in what is known of the file's content, or gives the file to `packs` under `number`. False: it
+// changed.
+Result<bool> DirectoryReader::takeInto(PackWriter& packs, const Snapshot& snapshot,
+                                       const ScannedFile& scanned, CheckpointFile& file,
+                                       std::optional<std::size_t>& number) {
+  const auto known = known_.find(file.path);
+  const auto last = last_.find(file.path);
+  if (known != known_.end() && known->second.identity == scanned.identity && known->second.certain &&
+      last != last_.end() && last->second.packed && last->second.sha256 == known->second.sha256 &&
+      std::all_of(last->second.slices.begin(), last->second.slices.end(),
+                  [&](const Slice& slice) { return slices_.contains(slice.sha256); })) {
+    file.sha256 = last->second.sha256;
+    file.slices = last->second.slices;
+    return true;
+  }
+  const std::int64_t began = wallClockNs();
+  auto fd = os::openBeneath(snapshot.root.get(), file.path, O_RDONLY | O_NONBLOCK);
+  if (!fd && fd.error().code == ErrorCode::not_found) return false;
+  if (!fd) return fail(fd.error());
+  BUOY_TRY(const FileIdentity before, identityOf(fd->get()));
+  if (before != scanned.identity) return false;
+  remember(scanned, fd->get(), began, "");  // the hash comes when it has been read
+  BUOY_TRY(number, packs.add(std::move(*fd), scanned.identity));
+  return true;
+}
+
+// As readOnce, into a store that is far away.
+Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::packOnce(Round& round,
+                                                                             const std::string& directory) {
+  BUOY_TRY(const std::optional<Snapshot> snapshot, settledSnapshot(round, directory));
+  if (!snapshot) return std::nullopt;
+  PackWriter packs(store_, objects_, epoch_, slices_, round.stop);
+  std::vector<CheckpointFile> files;
+  std::vector<std::pair<std::size_t, std::size_t>> pending;  // of `files`, in `packs`
+  files.reserve(snapshot->files.size());
+  for (const ScannedFile& scanned : snapshot->files) {
+    if (round.stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
+    if (scanned.skipped) {
+      if (auto last = lastOf(scanned.file.path)) files.push_back(std::move(*last));
+      continue;
+    }
+    files.push_back(scanned.file);
+    if (scanned.file.kind != CheckpointFile::Kind::file) continue;
+    files.back().packed = true;
+    std::optional<std::size_t> number;
+    auto taken = takeInto(packs, *snapshot, scanned, files.back(), number);
+    if (!taken) return fail(taken.error().wrap("checkpoint: \"" + escaped(scanned.file.path) + "\""));
+    if (!*taken) {
+      round.changed = scanned.file.path;
+      return std::nullopt;
+    }
+    if (number) pending.emplace_back(files.size() - 1, *number);
+  }
+  if (Status status = packs.finish(); !status) return fail(status.error().wrap("checkpoint"));
+  round.packed_bytes += packs.sentBytes();
+  for (const auto& [index, number] : pending) {
+    CheckpointFile& file = files[index];
+    const PackWriter::Content& content = packs.content(number);
+    if (content.changed) {
+      round.changed = file.path;
+      return std::nullopt;
+    }
+    file.slices = content.slices;
+    file.sha256 = sliceHash(file.slices);
+    known_[file.path].sha256 = file.sha256;
+    const auto last = last_.find(file.path);
+    if (last == last_.end() || last->second.sha256 != file.sha256) ++round.packed_files;
+  }
+  return files;
+}
+
 Result<ReadVersion> DirectoryReader::read(const std::string& directory, const std::vector<std::string>& skip,
                                           ObjectBatch& batch, std::stop_token stop) {
   ++serial_;
-  Round round{{skip.begin(), skip.end()}, batch, stop, {}, {}, {}};
+  Round round{{skip.begin(), skip.end()}, batch, stop};
+  const bool far_away = store_.pool() != nullptr;
   std::optional<std::vector<CheckpointFile>> files;
   for (int scans = 0, reads = 0; !files; ++scans) {
     if (stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
     if (scans >= kScans) return fail(restless("the directory"));
     if (reads >= kReads) return fail(restless("\"" + escaped(round.changed) + "\""));
     round.changed.clear();
-    BUOY_TRY(files, readOnce(round, directory));
+    BUOY_TRY(files, far_away ? packOnce(round, directory) : readOnce(round, directory));
     if (!round.changed.empty()) ++reads;
   }
   ReadVersion version;
   version.files = std::move(*files);
+  version.new_files = round.packed_files;
+  version.new_bytes = round.packed_bytes;
   std::unordered_set<std::string_view> named;
   for (const CheckpointFile& file : version.files) named.insert(file.sha256);
   for (const auto& [sha256, added] : round.added) {

@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "objstore/checkpoint.h"
 #include "objstore/object_store.h"
+#include "objstore/packs.h"
 #include "objstore/snapshot.h"
 
 namespace buoy::objstore {
@@ -33,7 +34,8 @@ class DirectoryReader {
   // and nobody removes them, so new versions may name them.
   void setLast(std::vector<CheckpointFile> files, bool live);
 
-  // Errors as CheckpointRepository::commit says. `batch` is finished by the caller.
+  // Errors as CheckpointRepository::commit says. `batch` is finished by the caller. If the store is far away
+  // (it has a pool), `batch` is not used: all content is in the store, in packs, when this returns.
   Result<ReadVersion> read(const std::string& directory, const std::vector<std::string>& skip,
                            ObjectBatch& batch, std::stop_token stop);
 
@@ -47,6 +49,11 @@ class DirectoryReader {
   struct Round;
 
   Result<std::optional<std::vector<CheckpointFile>>> readOnce(Round& round, const std::string& directory);
+  Result<std::optional<Snapshot>> settledSnapshot(const Round& round, const std::string& directory) const;
+  Result<bool> takeInto(PackWriter& packs, const Snapshot& snapshot, const ScannedFile& scanned,
+                        CheckpointFile& file, std::optional<std::size_t>& number);
+  Result<std::optional<std::vector<CheckpointFile>>> packOnce(Round& round, const std::string& directory);
+  void learnSlices(const std::vector<CheckpointFile>& files);
   Result<std::optional<CheckpointFile>> readFile(Round& round, const Snapshot& snapshot,
                                                  const ScannedFile& scanned);
   std::optional<CheckpointFile> lastOf(const std::string& path) const;
@@ -61,6 +68,7 @@ class DirectoryReader {
   std::unordered_map<std::string, Known> known_;          // by path
   std::unordered_map<std::string, CheckpointFile> last_;  // by path; files only
   std::unordered_map<std::string, Epoch> live_;           // hash to the epoch that stored it
+  SliceIndex slices_;                                     // of packs that new versions may name
 };
 
 }  // namespace buoy::objstore

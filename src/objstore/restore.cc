@@ -4,14 +4,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "objstore/manifest.h"
+#include "objstore/pack_restore.h"
 #include "objstore/sha256.h"
 #include "objstore/snapshot.h"
+#include "objstore/transfer/pool.h"
 #include "os/beneath.h"
 #include "os/crash_point.h"
 #include "os/files.h"
@@ -36,21 +38,23 @@ class Restorer {
 
   // All objects there, with the right sizes? Asked before anything is changed.
   Status checkObjects() {
-    std::unordered_set<std::string> seen;
+    std::unordered_map<std::string, Needed> needed;
     for (const CheckpointFile& file : manifest_.files) {
       if (file.kind != Kind::file) continue;
-      const std::string key = objects_ + objectKey(file.stored_by, file.sha256);
-      if (!seen.insert(key).second) continue;
-      const auto head = store_.head(key);
-      if (!head && head.error().code != ErrorCode::not_found) return fail(head.error());
-      if (!head)
-        return fail(ErrorCode::data_loss, "object " + key + " of \"" + escaped(file.path) + "\" is missing");
-      if (head->size != file.size) {
-        return fail(ErrorCode::data_loss,
-                    "object " + key + " of \"" + escaped(file.path) + "\" has a wrong size");
+      if (!file.packed) needed[objects_ + objectKey(file.stored_by, file.sha256)] = {&file, file.size, true};
+      for (const Slice& slice : file.slices) {
+        Needed& pack = needed[objects_ + packKey(slice.stored_by, slice.pack)];
+        pack = {&file, std::max(pack.size, slice.offset + slice.size), false};
       }
     }
-    return {};
+    if (store_.pool() == nullptr) {
+      for (const auto& [key, what] : needed) BUOY_TRY_VOID(checkObject(key, what));
+      return {};
+    }
+    TaskGroup group(*store_.pool());
+    for (const auto& [key, what] : needed)
+      group.run([this, &key = key, &what = what] { return checkObject(key, what); });
+    return group.wait();
   }
 
   // Removes what is not in the version or is of another kind.
@@ -81,13 +85,18 @@ class Restorer {
 
   Status build() {
     for (const CheckpointFile& file : manifest_.files) {
+      if (file.kind != Kind::directory) continue;
+      if (const Status made = makeDirectory(file); !made)
+        return fail(made.error().wrap("\"" + escaped(file.path) + "\""));
+    }
+    BUOY_TRY_VOID(fetchPackedFiles());
+    for (const CheckpointFile& file : manifest_.files) {
       Status status;
       switch (file.kind) {
         case Kind::directory:
-          status = makeDirectory(file);
           break;
         case Kind::file:
-          status = restoreFile(file);
+          status = file.packed ? restorePacked(file) : restoreFile(file);
           break;
         case Kind::symlink:
           status = restoreLink(file);
@@ -107,6 +116,54 @@ class Restorer {
   std::uint64_t bytes = 0;
 
  private:
+  struct Needed {
+    const CheckpointFile* file = nullptr;
+    std::uint64_t size = 0;
+    bool exactly = false;
+  };
+
+  Status checkObject(const std::string& key, const Needed& needed) {
+    const auto head = store_.head(key);
+    if (!head && head.error().code != ErrorCode::not_found) return fail(head.error());
+    const auto damaged = [&](std::string_view how) {
+      return fail(ErrorCode::data_loss,
+                  "object " + key + " of \"" + escaped(needed.file->path) + "\" " + std::string(how));
+    };
+    if (!head) return damaged("is missing");
+    if (needed.exactly ? head->size != needed.size : head->size < needed.size)
+      return damaged("has a wrong size");
+    return {};
+  }
+
+  // Packed files that are not there with the right content, into the temporary directory.
+  Status fetchPackedFiles() {
+    std::vector<WantedFile> wanted;
+    for (const CheckpointFile& file : manifest_.files) {
+      if (file.kind != Kind::file || !file.packed) continue;
+      BUOY_TRY(const int parent, parentOf(file.path));
+      BUOY_TRY(const bool kept, keepFile(parent, file));
+      if (!kept) wanted.push_back({&file, std::to_string(wanted.size())});
+    }
+    if (wanted.empty()) return {};
+    BUOY_TRY(temporaries_, os::makeDirectoriesBeneath(root_, std::string(kRestoreDirectory), 0700, false));
+    BUOY_TRY(const std::uint64_t fetched, fetchPacked(store_, objects_, wanted, temporaries_.get()));
+    bytes += fetched;
+    for (const WantedFile& file : wanted) fetched_.emplace(file.file->path, file.name);
+    return {};
+  }
+
+  Status restorePacked(const CheckpointFile& file) {
+    const auto name = fetched_.find(file.path);
+    if (name == fetched_.end()) return {};  // kept
+    BUOY_TRY(const int parent, parentOf(file.path));
+    BUOY_TRY(const os::Fd fd, os::openBeneath(temporaries_.get(), name->second, O_RDWR));
+    BUOY_TRY_VOID(setAttributes(fd.get(), file));
+    os::crashPoint("objstore.before_restored");
+    if (::renameat(temporaries_.get(), name->second.c_str(), parent, nameOf(file.path).c_str()) != 0)
+      return failErrno(errno, "name the restored file");
+    return {};
+  }
+
   static Status setAttributes(int fd, const CheckpointFile& file) {
     const struct timespec times[2] = {timespecOf(file.modified), timespecOf(file.modified)};
     if (::fchmod(fd, file.mode & 0777u) != 0) return failErrno(errno, "set the mode");
@@ -157,6 +214,21 @@ class Restorer {
     return lost ? fail(ErrorCode::data_loss, "object " + key + " is missing") : got;
   }
 
+  static Result<bool> contentMatches(int fd, const CheckpointFile& file) {
+    BUOY_TRY(const HashedContent hashed, hashFile(fd, file.size));
+    return hashed.sha256 == file.sha256;
+  }
+
+  static Result<bool> slicesMatch(int fd, const CheckpointFile& file) {
+    std::uint64_t offset = 0;
+    for (const Slice& slice : file.slices) {
+      BUOY_TRY(const std::string found, hashRange(fd, offset, slice.size));
+      if (found != slice.sha256) return false;
+      offset += slice.size;
+    }
+    return true;
+  }
+
   // True: the right content was there already; its attributes are right now, too.
   static Result<bool> keepFile(int parent, const CheckpointFile& file) {
     const auto fd = os::openBeneath(parent, nameOf(file.path), O_RDONLY | O_NONBLOCK);
@@ -164,8 +236,8 @@ class Restorer {
     if (!fd || ::fstat(fd->get(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
     // A file with other names could be changed through one of them.
     if (static_cast<std::uint64_t>(info.st_size) != file.size || info.st_nlink != 1) return false;
-    BUOY_TRY(const HashedContent hashed, hashFile(fd->get(), file.size));
-    if (hashed.sha256 != file.sha256) return false;
+    BUOY_TRY(const bool same, file.packed ? slicesMatch(fd->get(), file) : contentMatches(fd->get(), file));
+    if (!same) return false;
     BUOY_TRY_VOID(setAttributes(fd->get(), file));
     return true;
   }
@@ -205,6 +277,8 @@ class Restorer {
   std::unordered_map<std::string_view, const CheckpointFile*> wanted_;
   os::Fd parent_;
   std::string parent_path_;
+  os::Fd temporaries_;                                    // of packed files, until they get their names
+  std::unordered_map<std::string, std::string> fetched_;  // path to the name there
 };
 
 }  // namespace
@@ -221,8 +295,10 @@ Result<std::uint64_t> restoreVersion(ObjectStore& store, const std::string& obje
   Status built = restorer.build();
   if (!built) {
     ::unlinkat(root.get(), kRestoreTemporary.data(), 0);
+    (void)os::removeEntry(root.get(), std::string(kRestoreDirectory));
     return fail(std::move(built).error());
   }
+  BUOY_TRY_VOID(os::removeEntry(root.get(), std::string(kRestoreDirectory)));
   return restorer.bytes;
 }
 

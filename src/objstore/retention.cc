@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::size_t kObjectName = 20 + 1 + 64;  // epoch, '/', hash
 
-// "objects/<epoch>/<hash>": the epoch; nullopt if the key is something else, which is left alone.
+// "objects/<epoch>/<hash>" and the like: the epoch; nullopt if the key is something else, which is left
+// alone.
 std::optional<Epoch> epochOfObject(std::string_view key, std::string_view prefix) {
   key.remove_prefix(std::min(prefix.size(), key.size()));
   if (key.size() != kObjectName || key[20] != '/' || !isSha256(key.substr(21))) return std::nullopt;
@@ -25,7 +26,7 @@ std::optional<Epoch> epochOfObject(std::string_view key, std::string_view prefix
 
 void addObjects(const SlotLog& log, const Manifest& manifest, std::unordered_set<std::string>& keys) {
   for (const CheckpointFile& file : manifest.files) {
-    if (file.kind == CheckpointFile::Kind::file) keys.insert(log.key(objectKey(file.stored_by, file.sha256)));
+    for (const std::string& key : contentKeys(file)) keys.insert(log.key(key));
   }
 }
 
@@ -46,7 +47,11 @@ class Retention {
 
  private:
   Status listObjects() {
-    const std::string prefix = log_.key("objects/");
+    BUOY_TRY_VOID(listBelow(log_.key("objects/")));
+    return listBelow(log_.key("packs/"));
+  }
+
+  Status listBelow(const std::string& prefix) {
     constexpr int kPage = 10'000;
     std::string after;
     for (;;) {

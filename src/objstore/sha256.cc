@@ -1,9 +1,14 @@
 #include "objstore/sha256.h"
 
 #include <openssl/evp.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <map>
+#include <mutex>
+#include <vector>
 
 #include "base/strings.h"
 #include "os/copy.h"
@@ -38,6 +43,40 @@ Result<HashedContent> hashFile(int fd, std::uint64_t size, std::stop_token stop)
              return !stop.stop_requested();
            }));
   return HashedContent{hash.hexDigest(), read};
+}
+
+Result<std::string> hashRange(int fd, std::uint64_t offset, std::uint64_t size) {
+  std::vector<char> space(static_cast<std::size_t>(std::min<std::uint64_t>(size, 256u << 10)));
+  Sha256 hash;
+  while (size > 0) {
+    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(size, space.size()));
+    const ssize_t count = ::pread(fd, space.data(), wanted, static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failErrno(errno, "read the file");
+    if (count == 0) break;
+    hash.update({space.data(), static_cast<std::size_t>(count)});
+    offset += static_cast<std::uint64_t>(count);
+    size -= static_cast<std::uint64_t>(count);
+  }
+  return hash.hexDigest();
+}
+
+std::string zerosHash(std::uint64_t size) {
+  static std::mutex mutex;
+  static std::map<std::uint64_t, std::string> known;
+  const std::lock_guard lock(mutex);
+  std::string& digest = known[size];
+  if (digest.empty()) {
+    const std::string zeros(static_cast<std::size_t>(std::min<std::uint64_t>(size, 1u << 20)), '\0');
+    Sha256 hash;
+    for (std::uint64_t left = size; left > 0;) {
+      const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(left, zeros.size()));
+      hash.update({zeros.data(), piece});
+      left -= piece;
+    }
+    digest = hash.hexDigest();
+  }
+  return digest;
 }
 
 bool isSha256(std::string_view text) {

@@ -35,6 +35,11 @@ struct HashedContent {
 Result<HashedContent> hashFile(int fd, std::uint64_t size, std::stop_token stop = {});
 
 std::string sha256Hex(std::string_view content);
+// Of `size` bytes of zero; remembered.
+std::string zerosHash(std::uint64_t size);
+
+// Hash of a part of an open file; of less if the file ends before.
+Result<std::string> hashRange(int fd, std::uint64_t offset, std::uint64_t size);
 
 // Exactly 64 lower-case hexadecimal digits.
 bool isSha256(std::string_view text);

@@ -47,7 +47,7 @@ class Scanner {
     }
     BUOY_TRY(const auto names, os::directoryNames(directory));
     for (const std::string& name : names) {
-      if (depth == 0 && name == kRestoreTemporary) continue;
+      if (depth == 0 && (name == kRestoreTemporary || name == kRestoreDirectory)) continue;
       const std::string path = below.empty() ? name : below + "/" + name;
       const Status status = take(directory, name, path, depth);
       // Vanished since the directory was read.

@@ -15,6 +15,8 @@ namespace buoy::objstore {
 
 // The name that restore writes under before it gives a file its own; never a part of a checkpoint.
 inline constexpr std::string_view kRestoreTemporary = ".buoy-restore.tmp";
+// The same, a directory for many at once.
+inline constexpr std::string_view kRestoreDirectory = ".buoy-restore.tmp.d";
 
 // What the kernel says about a file's content without reading it. Equal: not changed in between, provided
 // that the clock ticked between the last change and the first look.

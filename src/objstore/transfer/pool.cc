@@ -102,8 +102,12 @@ TaskGroup::TaskGroup(TransferPool& pool, std::stop_token stop)
     : pool_(pool), outer_(std::move(stop), [this] { stop_.request_stop(); }) {}
 
 TaskGroup::~TaskGroup() {
+  (void)cancel();
+}
+
+Status TaskGroup::cancel() {
   stop_.request_stop();
-  (void)wait();
+  return wait();
 }
 
 void TaskGroup::run(std::function<Status()> task) {

@@ -73,7 +73,8 @@ class TaskGroup {
   TaskGroup& operator=(const TaskGroup&) = delete;
 
   void run(std::function<Status()> task);
-  Status wait();  // all have ended; the first error
+  Status wait();    // all have ended; the first error
+  Status cancel();  // those that have not begun do not begin; waits for the others
   std::stop_token stop() const { return stop_.get_token(); }
 
  private:
