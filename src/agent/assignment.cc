@@ -49,6 +49,7 @@ Assignment::Assignment(const Machine& machine, api::DirectiveMessage message, As
       options_(std::move(options)),
       on_done_(std::move(on_done)),
       paths_{machine.config.directory},
+      meter_(machine.config.notice),
       self_(std::make_shared<Assignment*>(this)) {}
 
 Assignment::~Assignment() {
@@ -255,7 +256,8 @@ Status Assignment::watchCheckpoints() {
                {.on_committed =
                     [this](const objstore::CommitStats& stats, Time covers) {
                       last_version_ = stats.version;
-                      machine_.reporter.committed(stats.version, covers);
+                      if (const auto warning = meter_.saved(stats)) machine_.reporter.event(*warning);
+                      machine_.reporter.committed(stats.version, covers, meter_.measure());
                     },
                 .on_fenced = [this] { endWith(Kind::fenced, "a later attempt has begun"); },
                 .on_trouble = [this](const std::string& sentence) { machine_.reporter.event(sentence); }}));

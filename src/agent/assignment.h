@@ -13,6 +13,7 @@
 #include "agent/log_archive.h"
 #include "agent/outputs.h"
 #include "agent/reporter.h"
+#include "agent/save_meter.h"
 #include "agent/supervisor.h"
 #include "agent/worker.h"
 #include "base/clock.h"
@@ -142,6 +143,7 @@ class Assignment {
   std::unique_ptr<JobLog> log_;
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<CheckpointSync> sync_;
+  SaveMeter meter_;
   std::shared_ptr<Assignment*> self_;  // for results that come from the worker after the end
 };
 

@@ -39,6 +39,7 @@ CheckpointSync::CheckpointSync(os::EventLoop& loop, const Clock& clock, Worker& 
 
 CheckpointSync::~CheckpointSync() {
   loop_.cancel(timer_);
+  loop_.cancel(deadline_timer_);
   *self_ = nullptr;
 }
 
@@ -59,6 +60,9 @@ void CheckpointSync::finish(Time give_up, std::function<void(Status)> done) {
   finish_ = Finish{give_up, std::move(done)};
   loop_.cancel(timer_);
   backoff_ = Duration{0};
+  deadline_timer_ =
+      loop_.after(std::max(give_up - clock_.now(), Duration{0}), [this] { deadline_.request_stop(); });
+  // What is under way is complete on disk already and so the surest to be saved: it goes first.
   if (!committing_) commitFinally();
 }
 
@@ -94,15 +98,19 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
   const Time covers = watch_->files().firstChange() ? watch_->files().lastChange() : began;
   watch_->files().commitBegins();
   worker_.submit([loop = &loop_, self = self_, repository = repository_, directory = options_.directory,
-                  skip = std::move(skip), keep = options_.keep, last = last_version_, began,
-                  covers](const std::stop_token& stop) {
+                  skip = std::move(skip), keep = options_.keep, last = last_version_, began, covers,
+                  deadline = deadline_.get_token()](const std::stop_token& stop) {
     os::crashPoint("agent.before_commit");
-    const auto result = repository->commit(directory, skip, stop);
+    std::stop_source either;
+    const std::stop_callback at_end(stop, [&] { either.request_stop(); });
+    const std::stop_callback at_deadline(deadline, [&] { either.request_stop(); });
+    const auto result = repository->commit(directory, skip, either.get_token());
     os::crashPoint("agent.after_commit");
     loop->post([self, result, began, covers] {
       if (*self != nullptr) (*self)->committed(result, began, covers);
     });
-    if (!result || result->version == last) return;
+    // What is left of a notice is not for tidying up.
+    if (!result || result->version == last || deadline.stop_requested()) return;
     if (const Status retained = repository->retain(keep); !retained) {
       os::log(os::LogLevel::warn, "retention_failed", {{"error", retained.error().message}});
     }

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,9 @@ class CheckpointSync {
   std::unique_ptr<CheckpointWatch> watch_;
   os::EventLoop::TimerId timer_ = 0;
   std::optional<Finish> finish_;
+  // Requested when the last save has no time left: what is under way is given up, and no version half made.
+  std::stop_source deadline_;
+  os::EventLoop::TimerId deadline_timer_ = 0;
   bool committing_ = false;
   bool fenced_ = false;
   Duration backoff_{};

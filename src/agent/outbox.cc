@@ -20,6 +20,7 @@ void Outbox::begin(const engine::Directive& directive, std::shared_ptr<const Log
   epoch_ = directive.epoch;
   phases_.clear();
   committed_version_ = 0;
+  save_ = {};
   covers_ = Time{};
   result_.reset();
   result_acknowledged_ = true;
@@ -39,9 +40,10 @@ void Outbox::phase(engine::MemberPhase phase, Time at) {
   ++revision_;
 }
 
-void Outbox::committed(std::uint64_t version, Time covers) {
+void Outbox::committed(std::uint64_t version, Time covers, const engine::SaveMeasure& save) {
   committed_version_ = version;
   covers_ = covers;
+  save_ = save;
   ++revision_;
 }
 
@@ -89,6 +91,7 @@ Outbox::Draft Outbox::draft(Time now) const {
   message.epoch = epoch_;
   for (const auto& [phase, at] : phases_) message.phases.push_back({phase, age(at, now)});
   message.committed_version = committed_version_;
+  message.save = save_;
   message.committed_covers_age = committed_version_ == 0 ? Duration{0} : age(covers_, now);
   if (result_ && !draft.held_back) {
     message.result = result_;

@@ -42,7 +42,7 @@ class Outbox {
 
   void begin(const engine::Directive& directive, std::shared_ptr<const LogSpool> spool);
   void phase(engine::MemberPhase phase, Time at);
-  void committed(std::uint64_t version, Time covers);
+  void committed(std::uint64_t version, Time covers, const engine::SaveMeasure& save);
   void metric(const std::string& name, double value, Time at);
   void event(std::string sentence);
   // A result waits for the log until `hold_until`.
@@ -72,6 +72,7 @@ class Outbox {
   Epoch epoch_ = 0;
   std::vector<std::pair<engine::MemberPhase, Time>> phases_;
   std::uint64_t committed_version_ = 0;
+  engine::SaveMeasure save_;
   Time covers_{};
   std::optional<engine::MemberResult> result_;
   Time result_at_{};

@@ -47,7 +47,7 @@ TEST_F(OutboxTest, ReportsAreCumulativeAndSayAges) {
   outbox_.phase(MemberPhase::preparing, kNow - seconds{3});
   outbox_.acknowledged(outbox_.draft(kNow));
   outbox_.phase(MemberPhase::running, kNow - seconds{1});
-  outbox_.committed(4, kNow - seconds{2});
+  outbox_.committed(4, kNow - seconds{2}, {});
   EXPECT_TRUE(outbox_.reportDue(kNow));
   const auto message = outbox_.draft(kNow).message;
   ASSERT_EQ(message.phases.size(), 2u);

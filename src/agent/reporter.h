@@ -17,7 +17,7 @@ class Reporter {
   // dropped (its log excepted).
   virtual void begin(const engine::Directive& directive, std::shared_ptr<const LogSpool> log) = 0;
   virtual void phase(engine::MemberPhase phase, Time at) = 0;
-  virtual void committed(std::uint64_t version, Time covers) = 0;
+  virtual void committed(std::uint64_t version, Time covers, const engine::SaveMeasure& save) = 0;
   virtual void metric(const std::string& name, double value, Time at) = 0;
   virtual void event(std::string sentence) = 0;  // for people
   virtual void logGrew(std::uint64_t size) = 0;

@@ -94,8 +94,8 @@ void Uplink::begin(const engine::Directive& directive, std::shared_ptr<const Log
 void Uplink::phase(engine::MemberPhase phase, Time at) {
   change([&](Outbox& outbox) { outbox.phase(phase, at); });
 }
-void Uplink::committed(std::uint64_t version, Time covers) {
-  change([&](Outbox& outbox) { outbox.committed(version, covers); });
+void Uplink::committed(std::uint64_t version, Time covers, const engine::SaveMeasure& save) {
+  change([&](Outbox& outbox) { outbox.committed(version, covers, save); });
 }
 void Uplink::metric(const std::string& name, double value, Time at) {
   change([&](Outbox& outbox) { outbox.metric(name, value, at); });

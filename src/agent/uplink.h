@@ -48,7 +48,7 @@ class Uplink final : public Reporter {
 
   void begin(const engine::Directive& directive, std::shared_ptr<const LogSpool> log) override;
   void phase(engine::MemberPhase phase, Time at) override;
-  void committed(std::uint64_t version, Time covers) override;
+  void committed(std::uint64_t version, Time covers, const engine::SaveMeasure& save) override;
   void metric(const std::string& name, double value, Time at) override;
   void event(std::string sentence) override;
   void logGrew(std::uint64_t size) override;

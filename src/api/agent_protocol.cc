@@ -84,6 +84,7 @@ ReportMessage readReport(MapReader& reader) {
   });
   reader.get("committed_version", message.committed_version);
   reader.seconds("committed_covers_age", message.committed_covers_age);
+  readChild(reader, "save", [&](MapReader& child) { message.save = readSave(child); });
   readChild(reader, "result", [&](MapReader& child) { message.result = readResult(child); });
   reader.seconds("notice_in", message.notice_in);
   readList(reader, "metrics", [&](MapReader& item) {
@@ -186,6 +187,10 @@ std::string toJson(const ReportMessage& message) {
     writer.endArray();
     writer.field("committed_version", message.committed_version);
     writer.field("committed_covers_age", message.committed_covers_age);
+    if (message.committed_version != 0) {
+      writer.key("save");
+      writeSave(writer, message.save);
+    }
     if (message.result) {
       writer.key("result");
       writeResult(writer, *message.result);

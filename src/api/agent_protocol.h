@@ -71,6 +71,7 @@ struct ReportMessage {
   std::vector<PhaseChange> phases;
   std::uint64_t committed_version = 0;
   Duration committed_covers_age{};
+  engine::SaveMeasure save;
   std::optional<engine::MemberResult> result;
   std::optional<Duration> notice_in;  // a notice was seen; the deadline is this far away
   struct Metric {

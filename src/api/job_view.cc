@@ -153,6 +153,10 @@ void writeJob(JsonWriter& writer, const JobView& job) {
     writer.null();
   }
   writer.field("last_version", job.last_version);
+  if (job.last_version != 0) {
+    writer.key("last_save");
+    writeSave(writer, job.last_save);
+  }
   writeDetails(writer, job);
   writer.endObject();
 }
@@ -174,6 +178,7 @@ JobView readJobView(MapReader& reader) {
   readChild(reader, "request", [&](MapReader& child) { readRequest(child, job.request); });
   readChild(reader, "ledger", [&](MapReader& child) { job.ledger = readLedger(child); });
   reader.get("last_version", job.last_version);
+  readChild(reader, "last_save", [&](MapReader& child) { job.last_save = readSave(child); });
   readDetails(reader, job);
   reader.require("id");
   reader.require("phase");
@@ -274,6 +279,7 @@ JobView viewOf(const engine::Job& job) {
   view.attempts = job.attempts;
   view.failures = job.failures;
   view.last_version = job.last_version;
+  view.last_save = job.last_save;
   if (job.ledger) view.ledger = viewOf(*job.ledger);
   if (!job.current) return view;
   for (std::size_t rank = 0; rank < job.current->members.size(); ++rank) {

@@ -20,4 +20,19 @@ Status firstProblem(Problems& problems) {
   return fail(toError(problems.take()));
 }
 
+void writeSave(JsonWriter& writer, const engine::SaveMeasure& save) {
+  writer.beginObject().field("bytes", save.bytes).field("sent", save.sent).field("took", save.took);
+  writer.field("bytes_per_second", save.bytes_per_second).field("notice", save.notice).endObject();
+}
+
+engine::SaveMeasure readSave(MapReader& reader) {
+  engine::SaveMeasure save;
+  reader.get("bytes", save.bytes);
+  reader.get("sent", save.sent);
+  reader.seconds("took", save.took);
+  reader.get("bytes_per_second", save.bytes_per_second);
+  reader.seconds("notice", save.notice);
+  return save;
+}
+
 }  // namespace buoy::api

@@ -28,6 +28,9 @@ void writeQueueFields(JsonWriter& writer, const engine::Queue& queue);
 engine::Pool readPool(MapReader& reader);
 engine::Queue readQueue(MapReader& reader);
 
+void writeSave(JsonWriter& writer, const engine::SaveMeasure& save);  // an object
+engine::SaveMeasure readSave(MapReader& reader);
+
 // Messages between our own programs: one error is enough, unknown fields are passed over.
 Result<Node> parseMessage(std::string_view json);
 Status firstProblem(Problems& problems);

@@ -77,6 +77,7 @@ struct JobView {
   std::vector<MemberView> members;   // of the current attempt
   std::optional<LedgerView> ledger;  // none until it had a machine
   std::uint64_t last_version = 0;
+  engine::SaveMeasure last_save;  // of that version
   // Only in GET /v1/jobs/{id}:
   std::string spec;  // JSON text, for parseJobJson; empty: not given
   std::vector<SpanView> spans;

@@ -60,6 +60,7 @@ engine::AgentReport toEvent(const api::ReportMessage& message, Time now) {
   for (const auto& change : message.phases) event.phases.push_back({change.phase, now - change.age});
   event.committed_version = message.committed_version;
   event.committed_covers = now - message.committed_covers_age;
+  event.save = message.save;
   event.result = message.result;
   return event;
 }

@@ -43,7 +43,7 @@ void Stepper::on(const AgentReport& event) {
     }
   }
   if (event.committed_version > member->committed_version) {
-    commit(*job, *member, event.committed_version, event.committed_covers);
+    commit(*job, *member, event);
   }
   if (event.result) {
     const Time at = std::clamp(ended, std::min(member->phase_since, now_), now_);
@@ -96,12 +96,14 @@ void Stepper::enterMemberPhase(JobSlot& slot, MachineSlot& machine, Member& memb
   enterPhase(slot, JobPhase::running, at, "running");
 }
 
-void Stepper::commit(JobSlot& slot, Member& member, std::uint64_t version, Time covered) {
+void Stepper::commit(JobSlot& slot, Member& member, const AgentReport& report) {
   Job& job = slot.job;
+  const std::uint64_t version = report.committed_version;
   member.committed_version = version;
   job.last_version = std::max(job.last_version, version);
   touch(slot);
-  settleUseful(slot, covered);
+  job.last_save = report.save;
+  settleUseful(slot, report.committed_covers);
   record("committed", strCat({"checkpoint version ", std::to_string(version), " is committed"}), job,
          member.machine);
 }

@@ -90,7 +90,7 @@ class Stepper {
   // Members' reports and losses (reports.cc).
   Member* memberOf(const MachineSlot& machine, JobSlot** job = nullptr);  // of the current, directed attempt
   void enterMemberPhase(JobSlot& slot, MachineSlot& machine, Member& member, MemberPhase phase, Time at);
-  void commit(JobSlot& slot, Member& member, std::uint64_t version, Time covers);
+  void commit(JobSlot& slot, Member& member, const AgentReport& report);
   void finishMember(JobSlot& slot, MachineSlot& machine, Member& member, MemberResult result);
   void loseMember(JobSlot& slot, MachineSlot& machine, Member& member, std::string detail);
   void loseMachine(MachineSlot& machine, std::string detail);  // its job goes on without it

@@ -123,6 +123,12 @@ template std::optional<MemberResult::Kind> fromString<MemberResult::Kind>(std::s
 template std::optional<MachinePhase> fromString<MachinePhase>(std::string_view);
 template std::optional<Use> fromString<Use>(std::string_view);
 
+std::uint64_t SaveMeasure::fitsInNotice() const {
+  // In whole milliseconds, and divided first: no product of two large numbers.
+  const auto milliseconds = static_cast<std::uint64_t>(notice.count() / 1000);
+  return bytes_per_second / 1000 * milliseconds;
+}
+
 Job clone(const Job& job) {
   Job result;
   result.id = job.id;
@@ -142,6 +148,7 @@ Job clone(const Job& job) {
   result.next = copy(job.next);
   result.ledger = job.ledger ? std::make_unique<Ledger>(*job.ledger) : nullptr;
   result.last_version = job.last_version;
+  result.last_save = job.last_save;
   return result;
 }
 

@@ -131,6 +131,19 @@ struct Ledger {
   std::uint32_t reclaims_unnoticed = 0;
 };
 
+// What saving costs here, for telling what fits into a notice.
+struct SaveMeasure {
+  // The largest checkpoint that could have been saved within the notice; 0: not known, or there is no notice.
+  std::uint64_t fitsInNotice() const;
+
+  std::uint64_t bytes = 0;  // of the version that was saved last
+  std::uint64_t sent = 0;   // of these; the others were stored already
+  Duration took{};
+  std::uint64_t bytes_per_second = 0;  // by the save that moved most; 0: none moved enough to tell
+  Duration notice{};                   // what this machine is told before a reclaim; zero: nothing
+  bool operator==(const SaveMeasure&) const = default;
+};
+
 struct Job {
   JobId id;
   JobRequest request;
@@ -149,6 +162,7 @@ struct Job {
   std::unique_ptr<Attempt> next;   // being assembled while `current` saves (replacement sought at the notice)
   std::unique_ptr<Ledger> ledger;  // null until it had a machine
   std::uint64_t last_version = 0;  // newest committed checkpoint over all attempts
+  SaveMeasure last_save;           // of that version; bytes_per_second 0 and took 0: nothing was measured
 };
 // A deep copy (Job itself is move-only because of its attempts).
 Job clone(const Job& job);

@@ -99,9 +99,19 @@ void describe(V& v, Is<engine::Ledger> auto& x) {
 }
 
 template <class V>
+void describe(V& v, Is<engine::SaveMeasure> auto& x) {
+  auto& [bytes, sent, took, bytes_per_second, notice] = x;
+  v.sparse("bytes", bytes);
+  v.sparse("sent", sent);
+  v.sparse("took", took);
+  v.sparse("bytes_per_second", bytes_per_second);
+  v.sparse("notice", notice);
+}
+
+template <class V>
 void describe(V& v, Is<engine::Job> auto& x) {
   auto& [id, request, phase, stop, submitted, phase_since, waiting_since, ran, attempts, failures, epoch,
-         exit_code, reason, current, next, ledger, last_version] = x;
+         exit_code, reason, current, next, ledger, last_version, last_save] = x;
   v.field("id", id);
   v.field("request", request);
   v.field("phase", phase);
@@ -119,6 +129,7 @@ void describe(V& v, Is<engine::Job> auto& x) {
   v.sparse("next", next);
   v.sparse("ledger", ledger);
   v.sparse("last_version", last_version);
+  v.sparse("last_save", last_save);
 }
 
 template <class V>

@@ -37,6 +37,21 @@ std::string resourcesLine(const engine::JobRequest& request) {
   return text + strCat({", spot: ", engine::toString(request.spot)});
 }
 
+// ", 1.0 GiB in 3.1s (52 MiB sent)"
+std::string saveLine(const engine::SaveMeasure& save) {
+  if (save.took == Duration{}) return "";
+  std::string text = ", " + formatByteCount({save.bytes}) + " in " + formatDuration(save.took);
+  if (save.sent < save.bytes)
+    text += " (" + formatByteCount({save.sent}) + " sent, the rest was stored already)";
+  return text;
+}
+
+std::string fitLine(const engine::SaveMeasure& save) {
+  if (save.fitsInNotice() == 0) return "";
+  return "up to " + formatByteCount({save.fitsInNotice()}) + " could be saved in the notice of " +
+         formatDuration(save.notice) + " (" + formatByteCount({save.bytes_per_second}) + "/s measured)";
+}
+
 std::string facts(const Look& look, const api::JobView& job) {
   std::string text;
   const auto line = [&](std::string_view name, const std::string& value) {
@@ -52,7 +67,9 @@ std::string facts(const Look& look, const api::JobView& job) {
                        ? std::to_string(job.attempts) +
                              (job.failures > 0 ? ", " + counted(job.failures, "failure") + " forgiven" : "")
                        : "");
-  line("checkpoint", job.last_version > 0 ? "version " + std::to_string(job.last_version) : "");
+  line("checkpoint",
+       job.last_version > 0 ? "version " + std::to_string(job.last_version) + saveLine(job.last_save) : "");
+  line("", fitLine(job.last_save));
   return text;
 }
 

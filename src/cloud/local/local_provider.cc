@@ -76,13 +76,14 @@ std::vector<std::string> machineEnvironment(const std::vector<std::string>& more
 }
 
 // The agent's directory, notice file and address are this provider's to say.
-std::string agentConfigFor(const std::string& given, const MachineDir& dir) {
+std::string agentConfigFor(const std::string& given, const MachineDir& dir, Duration notice) {
   nlohmann::json config = nlohmann::json::parse(given, nullptr, false);
   if (!config.is_object()) return given;
   config["directory"] = dir.path();
   config["notice_file"] = dir.notice();
   config["address"] = kLoopback;
   config["cache"] = dir.cache();
+  if (notice > Duration{}) config["notice"] = std::chrono::duration<double>(notice).count();
   return config.dump();
 }
 
@@ -259,7 +260,8 @@ Result<os::Spawned> LocalProvider::start(const LaunchRequest& request, MachineRe
   record.appointment = admission.appointment;
   BUOY_TRY_VOID(os::makeDirectories(dir.requests(), 0700));
   BUOY_TRY_VOID(writeNew(dir.machine(), toJson(record)));
-  BUOY_TRY_VOID(writeNew(dir.agentConfig(), agentConfigFor(request.agent_config, dir)));
+  BUOY_TRY_VOID(
+      writeNew(dir.agentConfig(), agentConfigFor(request.agent_config, dir, admission.usual_notice)));
   return startHost(dir, lock);
 }
 

@@ -93,6 +93,7 @@ Result<PoolMarkets::Admission> PoolMarkets::admit(const LaunchRequest& request) 
   auto state = state_.lock();
   BUOY_TRY(Pool * pool, configure(*state, request.pool, request.provider_config));
   Admission admission;
+  admission.usual_notice = pool->market.notice.value_or(Duration{});
   if (!pool->market.scripted && !pool->trace) {
     admission.appointment = appointmentFor(pool->market, 0, request.machine);
     return admission;
@@ -110,6 +111,8 @@ Result<PoolMarkets::Admission> PoolMarkets::admit(const LaunchRequest& request) 
   BUOY_TRY(admission.order, orderOf(request.pool, *pool, request.machine));
   if (!pool->trace) {
     admission.appointment = appointmentFor(pool->market, admission.order, request.machine);
+    if (admission.appointment && admission.appointment->notice)
+      admission.usual_notice = *admission.appointment->notice;
     return admission;
   }
   pool->running[admission.order] = request.machine;

@@ -27,6 +27,7 @@ class PoolMarkets {
   struct Admission {
     std::uint64_t order = 0;
     std::optional<Appointment> appointment;
+    Duration usual_notice{};  // what such a machine is told before it is taken; zero: nothing
   };
   // A place for this machine, the same when asked again. resource_exhausted: the trace has no capacity now;
   // invalid_argument: the pool's configuration or trace cannot be read. On-demand machines are always
