@@ -20,6 +20,7 @@ constexpr std::uint64_t kMiB = 1u << 20;
 // One request at most; and unwanted bytes between two slices that are cheaper than another request.
 constexpr std::uint64_t kMostAtOnce = 8 * kMiB;
 constexpr std::uint64_t kCheapGap = 64u << 10;
+constexpr int kReads = 2;
 
 // A slice, and one place where it goes to.
 struct Target {
@@ -170,10 +171,16 @@ Status fetchRun(ObjectStore& store, const std::string& objects, const std::vecto
                 const std::stop_token& stop) {
   const Slice& slice = *targets[run.first].slice;
   const std::string key = objects + packKey(slice.stored_by, slice.pack);
-  RunWriter writer(targets, files, run, directory);
-  const Status status = store.getRange(
-      key, run.begin, run.end - run.begin, [&](std::string_view bytes) { return writer.take(bytes); }, stop);
-  if (status) return {};
+  Status status;
+  // Bytes may have been changed on their way: what is read wrong twice is wrong in the store.
+  for (int tries = 0; tries < kReads; ++tries) {
+    RunWriter writer(targets, files, run, directory);
+    status = store.getRange(
+        key, run.begin, run.end - run.begin, [&](std::string_view bytes) { return writer.take(bytes); },
+        stop);
+    if (status) return {};
+    if (status.error().code != ErrorCode::data_loss) break;
+  }
   const bool lost = status.error().code == ErrorCode::not_found;
   // Shorter than what the manifest says: so it is not what was stored.
   const bool cut = status.error().code == ErrorCode::invalid_argument;

@@ -62,8 +62,13 @@ Result<std::uint64_t> SlotLog::tail() {
 }
 
 Result<Slot> SlotLog::read(std::uint64_t number) {
-  BUOY_TRY(const std::string content, store_.get(key(slotKey(number)), kMaxSlotBytes));
+  BUOY_TRY(std::string content, store_.get(key(slotKey(number)), kMaxSlotBytes));
   auto slot = decodeSlot(content);
+  if (!slot && slot.error().code == ErrorCode::data_loss) {
+    // It may have been changed on its way.
+    BUOY_TRY(content, store_.get(key(slotKey(number)), kMaxSlotBytes));
+    slot = decodeSlot(content);
+  }
   if (!slot) return fail(slot.error().wrap("checkpoint log slot " + std::to_string(number)));
   if (slot->manifest.version != number) {
     return fail(ErrorCode::data_loss,
