@@ -1,5 +1,6 @@
 // Processes that are killed while they commit: at every crash point, and at random moments. Whatever
 // happened, the next attempt finds one whole version, and not an older one than was last acknowledged.
+// In a directory always, and in the bucket that BUOY_TEST_S3 names.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include "objstore/checkpoint.h"
 #include "objstore/manifest.h"
 #include "objstore/object_store.h"
+#include "objstore/test_store.h"
 #include "objstore/test_tree.h"
 #include "os/files.h"
 
@@ -33,9 +35,15 @@ os::TempDir makeDirectory() {
 }
 
 // The n-th state of a job's directory: every file says n, and which files there are depends on n.
-Tree state(int n) {
+// On S3 a part of a large file changes, so that several packs go out at once.
+Tree state(int n, bool far) {
   const std::string number = std::to_string(n);
-  Tree tree = {{"model", file("model " + number + std::string(20'000, '.'))},
+  std::string model = "model " + number + std::string(20'000, '.');
+  if (far) {
+    model.resize(3u << 20, static_cast<char>('a' + n % 5));
+    model.replace(static_cast<std::size_t>(n % 6) << 19, number.size(), number);
+  }
+  Tree tree = {{"model", file(model)},
                {"optimizer", file("optimizer " + number)},
                {"constant", file("constant")},
                {"steps", directory()},
@@ -45,6 +53,10 @@ Tree state(int n) {
   // Content that goes and comes back, so that its object is collected and stored again.
   if (n % 4 < 2) tree["toggle"] = file("toggle");
   return tree;
+}
+
+bool isFar(const std::string& uri) {
+  return uri.starts_with("s3://");
 }
 
 int numberOf(const Tree& tree) {
@@ -60,8 +72,9 @@ struct Progress {
 };
 
 // Commits one state after the other until killed; exits 0 when fenced, 1 on anything else.
-int trainForever(const std::string& directory, Epoch epoch, Progress& progress, int commits) {
-  const auto store = openStore("file://" + directory + "/store").value();
+int trainForever(const std::string& directory, const std::string& uri, Epoch epoch, Progress& progress,
+                 int commits) {
+  const auto store = openStore(uri).value();
   const std::string work = directory + "/work" + std::to_string(epoch);
   CheckpointRepository repository(*store, kPrefix, epoch, static_cast<std::uint32_t>(epoch));
   const auto fenced = [](const Error& error) {
@@ -76,7 +89,7 @@ int trainForever(const std::string& directory, Epoch epoch, Progress& progress, 
   }
   int n = numberOf(readTree(work));
   for (int i = 0; i < commits; ++i) {
-    writeTree(work, state(++n));
+    writeTree(work, state(++n, isFar(uri)));
     progress.begun.store(n);
     if (const int wake = progress.wake_fd.load(); wake >= 0) (void)!::write(wake, "x", 1);
     const auto stats = repository.commit(work, {}, {});
@@ -87,15 +100,20 @@ int trainForever(const std::string& directory, Epoch epoch, Progress& progress, 
   return 0;
 }
 
-class CheckpointCrash : public ::testing::Test {
+class CheckpointCrash : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
+    uri_ = testStoreUri(GetParam(), dir_.path() + "/store");
+    if (uri_.empty()) GTEST_SKIP() << "no S3 server: set BUOY_TEST_S3=s3://bucket/prefix (tests/e2e does)";
     void* memory =
         ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ASSERT_NE(memory, MAP_FAILED);
     progress_ = new (memory) Progress;
   }
-  void TearDown() override { ::munmap(progress_, sizeof(Progress)); }
+  void TearDown() override {
+    if (progress_ != nullptr) ::munmap(progress_, sizeof(Progress));
+  }
+  Tree stateOf(int n) const { return state(n, isFar(uri_)); }
 
   // Returns when it has begun its first commit, and then some moment later.
   pid_t startAttempt(Epoch epoch, std::mt19937& random) {
@@ -108,13 +126,14 @@ class CheckpointCrash : public ::testing::Test {
     if (pid == 0) {
       // It must not end because nobody reads any more.
       ::signal(SIGPIPE, SIG_IGN);
-      ::_exit(trainForever(dir_.path(), epoch, *progress_, 1'000'000));
+      ::_exit(trainForever(dir_.path(), uri_, epoch, *progress_, 1'000'000));
     }
     write_end.reset();
     char byte = 0;
     EXPECT_EQ(::read(read_end.get(), &byte, 1), 1) << "ended before its first commit";
     progress_->wake_fd.store(-1);
-    const struct timespec moment = {0, static_cast<long>(random() % 50'000'000)};
+    const struct timespec moment = {0,
+                                    static_cast<long>(random() % (isFar(uri_) ? 400'000'000 : 50'000'000))};
     ::nanosleep(&moment, nullptr);
     return pid;
   }
@@ -126,7 +145,7 @@ class CheckpointCrash : public ::testing::Test {
 
   // What a new attempt on a new machine finds is one of the states that may be there, whole.
   void verify(Epoch epoch) {
-    const auto store = openStore("file://" + dir_.path() + "/store").value();
+    const auto store = openStore(uri_).value();
     const std::string target = dir_.path() + "/verify";
     ASSERT_TRUE(os::removeTree(target));
     CheckpointRepository repository(*store, kPrefix, epoch, static_cast<std::uint32_t>(epoch));
@@ -138,7 +157,7 @@ class CheckpointCrash : public ::testing::Test {
     EXPECT_GE(n, progress_->acknowledged.load());
     EXPECT_LE(n, progress_->begun.load());
     if (n > 0) {
-      EXPECT_EQ(tree, state(n));
+      EXPECT_TRUE(tree == stateOf(n)) << "state " << n << " is torn";
     } else {
       EXPECT_TRUE(tree.empty());
     }
@@ -148,12 +167,13 @@ class CheckpointCrash : public ::testing::Test {
   }
 
   os::TempDir dir_ = makeDirectory();
+  std::string uri_;
   Progress* progress_ = nullptr;
 };
 
-TEST_F(CheckpointCrash, RandomKillsNeverTearOrLoseAVersion) {
+TEST_P(CheckpointCrash, RandomKillsNeverTearOrLoseAVersion) {
   const char* more = std::getenv("BUOY_TEST_KILLS");
-  const int kills = more != nullptr ? std::atoi(more) : 200;
+  const int kills = more != nullptr ? std::atoi(more) : isFar(uri_) ? 25 : 200;
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
@@ -170,13 +190,13 @@ TEST_F(CheckpointCrash, RandomKillsNeverTearOrLoseAVersion) {
   EXPECT_GT(killed_in_commit, 0);
 }
 
-TEST_F(CheckpointCrash, AReplacedAttemptThatStillRunsIsFencedAndLosesNothing) {
+TEST_P(CheckpointCrash, AReplacedAttemptThatStillRunsIsFencedAndLosesNothing) {
   std::mt19937 random(11);
   Epoch epoch = 0;
-  for (int i = 0; i < 40 && !HasFailure(); ++i) {
+  for (int i = 0; i < (isFar(uri_) ? 6 : 40) && !HasFailure(); ++i) {
     const pid_t old = startAttempt(++epoch, random);
     // It goes on meanwhile, so what is there now is settled only by the fence, which this sets.
-    const auto store = openStore("file://" + dir_.path() + "/store").value();
+    const auto store = openStore(uri_).value();
     const std::string work = dir_.path() + "/new";
     CheckpointRepository next(*store, kPrefix, ++epoch, 1);
     const auto restored = next.restore(work);
@@ -185,7 +205,7 @@ TEST_F(CheckpointCrash, AReplacedAttemptThatStillRunsIsFencedAndLosesNothing) {
     ASSERT_EQ(waitFor(old), 0) << "not fenced";
     // Everything that it was told it saved is what we began from.
     EXPECT_EQ(numberOf(found), progress_->acknowledged.load());
-    EXPECT_EQ(found, numberOf(found) > 0 ? state(numberOf(found)) : Tree{});
+    EXPECT_TRUE(found == (numberOf(found) > 0 ? stateOf(numberOf(found)) : Tree{}));
     progress_->begun.store(progress_->acknowledged.load());
   }
 }
@@ -198,11 +218,13 @@ TEST(CheckpointCrashChild, DISABLED_Train) {
   void* memory = ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   ASSERT_NE(memory, MAP_FAILED);
   const Epoch epoch = std::strtoull(std::getenv("BUOY_TEST_EPOCH"), nullptr, 10);
-  EXPECT_EQ(trainForever(directory, epoch, *static_cast<Progress*>(memory), 6), 0);
+  EXPECT_EQ(
+      trainForever(directory, std::getenv("BUOY_TEST_STORE"), epoch, *static_cast<Progress*>(memory), 6), 0);
 }
 
-int runChild(const std::string& directory, Epoch epoch, const std::string& crash_at) {
+int runChild(const std::string& directory, const std::string& uri, Epoch epoch, const std::string& crash_at) {
   return inChild([&] {
+    ::setenv("BUOY_TEST_STORE", uri.c_str(), 1);
     ::setenv("BUOY_TEST_DIRECTORY", directory.c_str(), 1);
     ::setenv("BUOY_TEST_EPOCH", std::to_string(epoch).c_str(), 1);
     ::setenv("BUOY_CRASH_AT", crash_at.c_str(), 1);
@@ -214,7 +236,7 @@ int runChild(const std::string& directory, Epoch epoch, const std::string& crash
   });
 }
 
-TEST_F(CheckpointCrash, EveryCrashPoint) {
+TEST_P(CheckpointCrash, EveryCrashPoint) {
   // Progress in a file, as the child is another program.
   const std::string path = dir_.path() + "/progress";
   writeFile(path, std::string(sizeof(Progress), '\0'));
@@ -224,12 +246,18 @@ TEST_F(CheckpointCrash, EveryCrashPoint) {
   ::munmap(progress_, sizeof(Progress));
   progress_ = new (memory) Progress;
   Epoch epoch = 0;
-  for (const char* point :
-       {"objstore.temp_written", "objstore.object_written", "objstore.object_named", "objstore.before_slot",
-        "objstore.after_slot", "objstore.gc_step", "objstore.before_restored"}) {
-    for (int pass = 1; pass <= 12; pass += pass < 4 ? 1 : 4) {
-      SCOPED_TRACE(std::string(point) + ":" + std::to_string(pass));
-      const int status = runChild(dir_.path(), ++epoch, std::string(point) + ":" + std::to_string(pass));
+  std::vector<std::string> points = {"objstore.before_slot", "objstore.after_slot", "objstore.gc_step",
+                                     "objstore.before_restored"};
+  if (isFar(uri_)) {
+    points.insert(points.end(), {"objstore.before_pack", "objstore.pack_sent"});
+  } else {
+    points.insert(points.end(),
+                  {"objstore.temp_written", "objstore.object_written", "objstore.object_named"});
+  }
+  for (const std::string& point : points) {
+    for (int pass = 1; pass <= (isFar(uri_) ? 4 : 12); pass += isFar(uri_) ? 3 : pass < 4 ? 1 : 4) {
+      SCOPED_TRACE(point + ":" + std::to_string(pass));
+      const int status = runChild(dir_.path(), uri_, ++epoch, point + ":" + std::to_string(pass));
       // Some points are not passed so often in six commits.
       ASSERT_TRUE(status == -SIGKILL || (status == 0 && pass > 3)) << status;
       verify(++epoch);
@@ -237,6 +265,9 @@ TEST_F(CheckpointCrash, EveryCrashPoint) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Stores, CheckpointCrash, ::testing::Values("file", "s3"),
+                         [](const auto& parameter) { return parameter.param; });
 
 }  // namespace
 }  // namespace buoy::objstore

@@ -129,6 +129,10 @@ Result<Object> Client::get(const Location& at, const GetOptions& options,
   if (!partial && (options.offset > 0 || options.size))
     return fail(ErrorCode::internal, strCat({"get ", at.toString(), ": the server does not send ranges"}));
   Object object = describe(at.key, response);
+  if (options.size && object.size < options.offset + *options.size) {
+    return fail(ErrorCode::invalid_argument,
+                strCat({"get ", at.toString(), ": it is shorter than the range asked for"}));
+  }
   const std::uint64_t expected =
       options.size ? *options.size : object.size - std::min(object.size, options.offset);
   if (received != expected) {

@@ -104,8 +104,15 @@ Status S3Store::putIfAbsent(const std::string& key, std::string_view content) {
 
 Status S3Store::putIfMatch(const std::string& key, std::string_view content, const std::string& etag) {
   BUOY_TRY(const Location location, at(key));
-  return client_->put(location, {net::BodyPiece{content}}, {.if_match = etag}, control())
-      .map([](const auto&) {});
+  const auto put = [&](const std::string& seen) -> Status {
+    return client_->put(location, {net::BodyPiece{content}}, {.if_match = seen}, control())
+        .map([](const auto&) {});
+  };
+  Status status = put(etag);
+  // Ceph compares with the quotes as a part of it.
+  const bool quoted = etag.size() > 2 && etag.front() == '"' && etag.back() == '"';
+  if (status || !quoted || status.error().code != ErrorCode::failed_precondition) return status;
+  return put(etag.substr(1, etag.size() - 2));
 }
 
 Status S3Store::putFile(const std::string& key, int fd, std::uint64_t size, std::string* sha256) {
