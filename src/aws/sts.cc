@@ -202,7 +202,8 @@ Error stsError(int status, std::string_view xml) {
   if (document.load_buffer(xml.data(), xml.size())) {
     const pugi::xml_node node = document.child("ErrorResponse").child("Error");
     code = trim(node.child_value("Code"));
-    message = trim(node.child_value("Message"));
+    // What follows in later lines is what was signed.
+    message = split(trim(node.child_value("Message")), '\n').front();
     message.resize(std::min(message.size(), kLongestReason));
   }
   const ErrorCode kind = codeOf(status, code);
