@@ -5,13 +5,14 @@ JOBS ?= $(shell nproc)
 # Debian's interpreter: the packages that scripts/install_packages.sh installs are for this one.
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all build demo test unit-test tsan-test e2e-test check bench bench-transfer install uninstall format tidy clean packages help
+.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test check bench bench-transfer install uninstall format tidy clean packages help
 
 all: build
 
 help:
 	@echo 'make            build build/release/bin/buoy and buoy-agent'
 	@echo 'make demo       a real training job loses its machine four times and finishes bit for bit as if it had not'
+	@echo 'make demo-s3    the same, with its checkpoints in a real S3 server on this machine'
 	@echo 'make test       everything that CI runs: checks, unit tests with sanitizers, end-to-end tests'
 	@echo 'make bench      measure; figures are kept in docs/benchmarks.md'
 	@echo 'make bench-transfer   S3: buoy, other clients and the floor, in one run'
@@ -29,6 +30,10 @@ build: packages
 demo: build
 	@scripts/install_packages.sh demo
 	@$(PYTHON) scripts/demo.py
+
+demo-s3: build
+	@scripts/install_packages.sh demo s3
+	@$(PYTHON) scripts/demo.py --s3
 
 test: build
 	@scripts/install_packages.sh test demo s3

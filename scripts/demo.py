@@ -2,14 +2,19 @@
 
 What happens: the digits example (examples/digits) runs as a Buoy job on local machines. The market of its pool takes
 the first machine with a notice, the second by SIGKILL without a word, the third with a notice, and the fourth while
-the control plane itself lies dead of SIGKILL. Before that the same script runs once without any of it, which also tells
+the control plane itself lies dead of SIGKILL. With --s3 all checkpoints, sources, logs and outputs lie in a real S3
+server (Ceph's, on loopback, scripts/radosgw.sh), as they would in AWS. Before that the same script runs once without any of it, which also tells
 how long a machine may live so that the job needs five. At the end the two models are compared bit by bit.
 """
+import argparse
+import contextlib
+import json
 import os
 import pathlib
-import json
+import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -114,7 +119,42 @@ class ControlPlaneKiller(threading.Thread):
         raise TimeoutError("the fourth machine never ran")
 
 
+@contextlib.contextmanager
+def s3_server():
+    """Runs an S3 server with an empty bucket; the environment that AWS's tools, and Buoy, need for it."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="buoy-demo-s3-"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = ROOT / "scripts/radosgw.sh"
+    try:
+        started = subprocess.run([server, "start", directory / "server", str(port)], stdout=subprocess.PIPE, text=True)
+        if started.returncode != 0:
+            sys.exit("demo: the S3 server did not start")
+        found = dict(word.split("=", 1) for word in shlex.split(started.stdout) if "=" in word)
+        environment = {name: value for name, value in found.items() if name.startswith("AWS_")}
+        subprocess.run([BIN / "buoy", "mb", "s3://training"], check=True, env=dict(os.environ, **environment))
+        yield environment
+    finally:
+        subprocess.run([server, "stop", directory / "server"])
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--s3", action="store_true", help="keep everything in an S3 server that is started for it")
+    if not options.parse_args().s3:
+        return demo("", {})
+    say("$ scripts/radosgw.sh start …            # a real S3 server, in memory")
+    with s3_server() as environment:
+        print(f"ready at {environment['AWS_ENDPOINT_URL_S3']}; in Buoy's configuration: store: s3://training/buoy")
+        demo("store: s3://training/buoy\n", environment)
+        say("$ buoy ls --recursive --summarize s3://training/buoy      # what lies there now")
+        subprocess.run([BIN / "buoy", "ls", "--recursive", "--summarize", "s3://training/buoy"], check=True,
+                       env=dict(os.environ, **environment))
+
+
+def demo(store, store_environment):
     python = find_python()
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
@@ -124,8 +164,8 @@ def main():
     starting, training = run_uninterrupted(python)
     print(f"took {starting + training:.1f} s: {starting:.1f} s until PyTorch was loaded, {training:.1f} s of training")
     config = WORK / "config.yaml"
-    config.write_text(CONFIG.format(starting + training / 10))
-    environment = dict(os.environ, BUOY_STATE_DIR=str(state), BUOY_CONFIG=str(config))
+    config.write_text(store + CONFIG.format(starting + training / 10))
+    environment = dict(os.environ, BUOY_STATE_DIR=str(state), BUOY_CONFIG=str(config), **store_environment)
     environment.pop("BUOY_SERVER", None)
 
     def buoy(*arguments, **options):

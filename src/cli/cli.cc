@@ -28,7 +28,7 @@ void addCommands(Command& root) {
     }
   };
   under("Jobs", addRun, addSubmit, addPs, addShow, addLogs, addWhy, addCancel, addReclaim, addDownload);
-  under("Storage", addCp, addSync, addLs, addRm);
+  under("Storage", addCp, addSync, addLs, addRm, addMb);
   under("Machines", addMachines, addPools, addQueues);
   under("Server", addServer, addServe, addDoctor);
   under("Other", addInit, addCompletion, addHelp);

@@ -18,6 +18,7 @@ void addCp(Command& root);
 void addSync(Command& root);
 void addLs(Command& root);
 void addRm(Command& root);
+void addMb(Command& root);
 void addMachines(Command& root);
 void addPools(Command& root);
 void addQueues(Command& root);

@@ -110,24 +110,38 @@ Result<Object> Client::get(const Location& at, const GetOptions& options,
   // A range of nothing cannot be written.
   if (options.size && *options.size == 0) return head(at, control);
   std::uint64_t received = 0;
+  bool refused = false;  // by the caller
   Call call{.what = "get", .method = "GET", .at = at};
   impl_->addCustomerKey(call.headers);
   call.on_body = [&](std::string_view piece) {
     received += piece.size();
-    return on_body(piece);
+    const Status taken = on_body(piece);
+    refused = !taken;
+    return taken;
   };
   // After a cut the rest is asked for, of the same object.
+  std::string etag = options.if_match;
+  bool ranged = false;
   call.adjust = [&](aws::NameValues& headers) {
     std::optional<std::uint64_t> left = options.size;
     if (left) *left -= received;
-    if (options.offset + received > 0 || left)
-      headers.emplace_back("Range", range(options.offset + received, left));
-    if (!options.if_match.empty()) headers.emplace_back("If-Match", options.if_match);
+    ranged = options.offset + received > 0 || left;
+    if (ranged) headers.emplace_back("Range", range(options.offset + received, left));
+    if (!etag.empty()) headers.emplace_back("If-Match", etag);
   };
-  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
-  const bool partial = response.status == 206;
-  if (!partial && (options.offset > 0 || options.size))
-    return fail(ErrorCode::internal, strCat({"get ", at.toString(), ": the server does not send ranges"}));
+  call.on_header = [&](const net::Response& response) -> Status {
+    if (ranged && response.status != 206)
+      return fail(ErrorCode::internal, strCat({"get ", at.toString(), ": the server does not send ranges"}));
+    if (etag.empty()) etag = headerOf(response, "etag");
+    return {};
+  };
+  const auto result = impl_->caller->perform(call, control);
+  if (!result && !refused && result.error().code == ErrorCode::failed_precondition &&
+      options.if_match.empty()) {
+    return fail(ErrorCode::unavailable, strCat({"get ", at.toString(), ": it changed while it was read"}),
+                true);
+  }
+  BUOY_TRY(const net::Response response, result);
   Object object = describe(at.key, response);
   if (options.size && object.size < options.offset + *options.size) {
     return fail(ErrorCode::invalid_argument,
@@ -209,6 +223,21 @@ Result<ListPage> Client::list(const std::string& bucket, const ListOptions& opti
   auto page = parseListPage(response.body);
   if (!page) return fail(page.error().wrap("list s3://" + bucket));
   return page;
+}
+
+Status Client::createBucket(const std::string& bucket, const Control& control) {
+  const std::string& region = impl_->caller->options().settings.region;
+  Call call{.what = "create", .method = "PUT", .at = {bucket, ""}};
+  std::string body;
+  // AWS wants the constraint everywhere but in its first region, and there it refuses it; others need none.
+  if (region != "us-east-1" && impl_->caller->options().settings.s3_endpoint.empty()) {
+    body = strCat(
+        {"<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>",
+         region, "</LocationConstraint></CreateBucketConfiguration>"});
+    call.body = {net::BodyPiece{body}};
+    call.headers = {{"Content-Type", "application/xml"}};
+  }
+  return impl_->caller->perform(call, control).map([](const auto&) {});
 }
 
 Result<std::vector<std::string>> Client::listBuckets(const Control& control) {

@@ -107,6 +107,8 @@ class Client {
   Result<std::string> put(const Location& at, const std::vector<net::BodyPiece>& body,
                           const PutOptions& options,
                           const Control& control);  // the ETag
+  // After a broken connection the rest of the same object is fetched; if it is another one by then:
+  // unavailable.
   Result<Object> get(const Location& at, const GetOptions& options,
                      const std::function<Status(std::string_view)>& on_body, const Control& control);
   // Like get of the whole object, into memory: resource_exhausted if it has more than `limit` bytes.
@@ -118,6 +120,8 @@ class Client {
   Status copy(const Location& from, const Location& to, const Control& control);  // at most 5 GiB
   Result<ListPage> list(const std::string& bucket, const ListOptions& options, const Control& control);
 
+  // In the region of the settings. already_exists.
+  Status createBucket(const std::string& bucket, const Control& control);
   Result<std::vector<std::string>> listBuckets(const Control& control);
 
   Result<std::string> createUpload(const Location& at, const PutOptions& options, const Control& control);
