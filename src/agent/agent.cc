@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "os/environment.h"
 #include "os/log.h"
 
 namespace buoy::agent {
@@ -17,17 +18,6 @@ using engine::Directive;
 // Before it gives up on the control plane the agent waits a little longer: it may itself have been stopped
 // for hours (a suspended machine), and must have a chance to be heard first.
 constexpr Duration kMaxSecondChance = std::chrono::seconds{30};
-
-std::map<std::string, std::string> ownEnvironment() {
-  std::map<std::string, std::string> variables;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text = *entry;
-    if (const auto equals = text.find('='); equals != std::string_view::npos) {
-      variables.emplace(text.substr(0, equals), text.substr(equals + 1));
-    }
-  }
-  return variables;
-}
 
 }  // namespace
 
@@ -44,7 +34,7 @@ Agent::Agent(const api::AgentConfig& config, const Clock& clock, Options options
     : config_(config),
       clock_(clock),
       options_(std::move(options)),
-      environment_(ownEnvironment()),
+      environment_(os::processEnvironment()),
       loop_(clock),
       store_(std::move(store)),
       archive_(std::make_unique<LogArchive>(*store_, options_.archive,

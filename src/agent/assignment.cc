@@ -10,6 +10,7 @@
 #include "agent/outputs.h"
 #include "agent/workspace.h"
 #include "base/strings.h"
+#include "objstore/transfer/pool.h"
 #include "os/crash_point.h"
 #include "os/files.h"
 #include "os/log.h"
@@ -20,6 +21,7 @@ namespace {
 using engine::MemberPhase;
 using Kind = engine::MemberResult::Kind;
 
+constexpr int kBesideTheJob = 19;          // nice: saves take what processor time the job leaves
 constexpr std::int32_t kOutputsLost = 74;  // EX_IOERR: the job was fine, its outputs could not be stored
 
 std::string describeExit(std::int32_t code) {
@@ -235,12 +237,17 @@ Status Assignment::run(const std::string& restored_version) {
                                            .inherited = machine_.environment});
   BUOY_TRY_VOID(supervisor_->start(spec_.run, paths_.work(), environment));
   stage_ = Stage::running;
+  setTransferPriority(kBesideTheJob);
   enter(MemberPhase::running);
   os::log(os::LogLevel::info, "job_started",
           {{"job", directive().job.toString()},
            {"attempt", directive().attempt},
            {"restored", restored_version}});
   return {};
+}
+
+void Assignment::setTransferPriority(int nice) {
+  if (objstore::TransferPool* pool = machine_.store.pool()) pool->setNice(nice);
 }
 
 // Only rank 0 commits: its directory is the job's checkpoint.
@@ -289,6 +296,7 @@ void Assignment::notice(Time deadline) {
 void Assignment::terminate(Time kill_at) {
   if (!stopping_) {
     stopping_ = true;
+    setTransferPriority(0);  // what counts now is the last save
     enter(MemberPhase::saving);
     const std::string name = spec_.checkpoint ? spec_.checkpoint->signal : "SIGTERM";
     supervisor_->signal(api::signalNumber(name).value_or(SIGTERM));
@@ -336,6 +344,7 @@ void Assignment::gone(int last_exit_code) {
   }
   machine_.loop.cancel(kill_timer_);
   log_->finish();
+  setTransferPriority(0);
   stage_ = Stage::saving;
   if (!stopping_) enter(MemberPhase::saving);
   save();

@@ -101,6 +101,7 @@ class Assignment {
   Result<JobLog::Files> openLogs();
   ChannelOptions channelOptions();
   Status run(const std::string& restored_version);
+  void setTransferPriority(int nice);
   Status watchCheckpoints();
   void terminate(Time kill_at);
   void kill();

@@ -37,7 +37,7 @@ void Throttle::moved(std::uint64_t bytes, const std::stop_token& stop) {
 }
 
 TransferPool::TransferPool(PoolOptions options)
-    : options_(options), concurrency_(options.threads, options.max_threads) {}
+    : options_(options), nice_(options.nice), concurrency_(options.threads, options.max_threads) {}
 
 TransferPool::~TransferPool() {
   for (std::jthread& thread : threads_) thread.request_stop();
@@ -68,10 +68,7 @@ void TransferPool::submit(Task task) {
 
 void TransferPool::work(int index, const std::stop_token& stop) {
   current_pool = this;
-  if (options_.nice != 0) {
-    // Linux: of this thread alone.
-    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), options_.nice);
-  }
+  int own_nice = 0;
   std::unique_lock lock(mutex_);
   for (;;) {
     ++idle_;
@@ -88,6 +85,11 @@ void TransferPool::work(int index, const std::stop_token& stop) {
     ensureThread();
     lock.unlock();
     room_.notify_one();
+    if (const int nice = nice_.load(std::memory_order_relaxed); nice != own_nice) {
+      // Linux: of this thread alone.
+      ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), nice);
+      own_nice = nice;
+    }
     concurrency_.taskBegins(std::chrono::steady_clock::now());
     task();
     task = nullptr;

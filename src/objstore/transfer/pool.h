@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -46,6 +47,9 @@ class TransferPool {
 
   // Blocks while many tasks wait already, unless called by a task of this pool.
   void submit(Task task);
+  // The priority of its threads from their next task on. To a higher one than before (a lower number) only
+  // where the process may: as root, or with CAP_SYS_NICE.
+  void setNice(int nice) { nice_.store(nice, std::memory_order_relaxed); }
   // What tasks report, so that concurrency can follow it.
   void moved(std::uint64_t bytes) { concurrency_.moved(bytes); }
   // Bytes a second that one connection gets at present; 0: not known yet.
@@ -56,6 +60,7 @@ class TransferPool {
   void ensureThread();
 
   const PoolOptions options_;
+  std::atomic<int> nice_;
   Concurrency concurrency_;
   std::mutex mutex_;
   std::condition_variable_any wake_, room_;
