@@ -56,6 +56,7 @@ struct Plan {
   std::span<const BodyPiece> body;
   std::function<Status(std::string_view)> on_body;
   std::function<void(std::uint64_t)> on_moved;
+  std::function<Status(const Response&)> on_header = nullptr;
 };
 
 class ClientImpl final : public Client {
@@ -86,7 +87,7 @@ class ClientImpl final : public Client {
 
   Result<Response> exchange(const Request& request, const Exchange& exchange) override {
     return perform(request, Patience::silence(exchange.idle_timeout),
-                   {exchange.body, exchange.on_body, exchange.on_moved});
+                   {exchange.body, exchange.on_body, exchange.on_moved, exchange.on_header});
   }
 
   void cancel() override { dialer_.cancel(); }
@@ -304,6 +305,7 @@ Result<std::size_t> ClientImpl::readSome(Patience& patience) {
 Status ClientImpl::receive(ResponseParser& parser, bool to_head_request, Patience& patience,
                            const Plan& plan) {
   parser.reset(to_head_request);
+  bool announced = false;
   for (;;) {
     BUOY_TRY(const std::size_t count, readSome(patience));
     buffered_ += count;
@@ -323,6 +325,10 @@ Status ClientImpl::receive(ResponseParser& parser, bool to_head_request, Patienc
     buffered_ -= parsed;
     Response& response = parser.response();
     const bool to_caller = plan.on_body && parser.headerDone() && response.status / 100 == 2;
+    if (to_caller && plan.on_header && !announced) {
+      BUOY_TRY_VOID(plan.on_header(response));
+      announced = true;
+    }
     if (to_caller && !response.body.empty()) {
       if (plan.on_moved) plan.on_moved(response.body.size());
       BUOY_TRY_VOID(plan.on_body(response.body));

@@ -127,6 +127,8 @@ struct Exchange {
   std::vector<BodyPiece> body;  // instead of Request::body
   // Takes the body of a 2xx answer piece by piece, as it comes; null: it is collected in the Response.
   std::function<Status(std::string_view)> on_body;
+  // If there is an on_body: sees status and headers of a 2xx answer before its body comes.
+  std::function<Status(const Response&)> on_header;
   // Is told of bytes that have been sent or received; may block, to slow the transfer down.
   std::function<void(std::uint64_t)> on_moved;
   Duration idle_timeout = std::chrono::seconds{30};  // the longest silence
@@ -148,7 +150,8 @@ class Client {
   virtual Result<Response> stream(const Request& request, Duration idle_timeout,
                                   const std::function<bool(std::string_view)>& on_chunk) = 0;
   // As stream(), for large bodies in both directions; never collects more than max_response. An error of
-  // on_body is returned as it is. If a file of the body is shorter than said: failed_precondition.
+  // on_body or on_header is returned as it is. If a file of the body is shorter than said:
+  // failed_precondition.
   virtual Result<Response> exchange(const Request& request, const Exchange& exchange) = 0;
   virtual void cancel() = 0;  // the running and every later call returns cancelled
 };

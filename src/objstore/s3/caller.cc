@@ -14,6 +14,7 @@ namespace {
 
 constexpr Duration kFirstWait = std::chrono::milliseconds{50};
 constexpr Duration kLongestWait = std::chrono::seconds{5};
+constexpr Duration kSkewAllowed = std::chrono::minutes{5};  // S3 allows 15
 constexpr int kOtherWays = 3;  // redirects, corrections of the clock and new credentials, each
 
 const Clock& systemClock() {
@@ -156,6 +157,11 @@ void Caller::learnClock(const net::Response& response) {
     clock_offset_ = (*date - clock_.now()).count();
 }
 
+bool Caller::disagreesOnTheTime(const net::Response& response) const {
+  const auto date = parseHttpDate(headerOf(response, "date"));
+  return date && std::chrono::abs(*date - serverTime()) > kSkewAllowed;
+}
+
 Result<BodyDigests> Caller::digests(const Call& call, const Control& control) const {
   BUOY_TRY(const BucketEndpoint endpoint,
            endpointOf(options_.settings, regionOf(call.at.bucket), call.at.bucket));
@@ -190,7 +196,8 @@ Result<net::Response> Caller::send(Call& call, const BodyDigests& digests, const
   request.target = aws::uriEncode(signable.path, true);
   if (!call.query.empty()) request.target += "?" + aws::canonicalQuery(call.query);
   request.headers = connection.signer->sign(signable, credentials, serverTime());
-  const net::Exchange exchange{call.body, call.on_body, control.on_moved, options_.idle_timeout};
+  const net::Exchange exchange{call.body, call.on_body, call.on_header, control.on_moved,
+                               options_.idle_timeout};
   Result<net::Response> response;
   {
     const std::stop_callback on_stop(control.stop, [&] { connection.http->cancel(); });
@@ -198,7 +205,9 @@ Result<net::Response> Caller::send(Call& call, const BodyDigests& digests, const
   }
   if (control.stop.stop_requested()) return fail(cancelled());  // the connection is cancelled for good
   if (response) connections_.giveBack(endpoint.server, std::move(connection));
-  if (response && response->status == 403 && parseError(response->body).code.starts_with("ExpiredToken"))
+  // AWS says 400, others 403.
+  if (response && response->status / 100 == 4 &&
+      judge(*response, "", "", false).next == Verdict::Next::other_credentials)
     options_.credentials->reject(credentials);
   return response;
 }
@@ -214,6 +223,12 @@ Result<net::Response> Caller::perform(Call& call, const Control& control) {
   Status body_error;
   std::uint64_t received = 0;
   Call sent = call;
+  if (call.on_header) {
+    sent.on_header = [&](const net::Response& response) {
+      body_error = call.on_header(response);
+      return body_error;
+    };
+  }
   if (call.on_body) {
     sent.on_body = [&](std::string_view piece) {
       received += piece.size();
@@ -232,6 +247,9 @@ Result<net::Response> Caller::perform(Call& call, const Control& control) {
       ever_answered_ = true;
       if (response->status / 100 == 2) return response;
       verdict = judge(*response, what, endpointName(), conditional);
+      // To a HEAD, a server cannot say why.
+      if (response->status == 403 && response->body.empty() && disagreesOnTheTime(*response))
+        verdict.next = Verdict::Next::other_clock;
       if (verdict.next == Verdict::Next::other_clock) learnClock(*response);
       if (verdict.next == Verdict::Next::other_region) {
         const std::lock_guard lock(mutex_);

@@ -27,7 +27,8 @@ struct Call {
   aws::NameValues headers = {};
   std::vector<net::BodyPiece> body = {};
   bool checksum = false;  // a CRC-32C goes with the body where checksums are sent
-  std::function<Status(std::string_view)> on_body = nullptr;  // of a success
+  std::function<Status(std::string_view)> on_body = nullptr;        // of a success
+  std::function<Status(const net::Response&)> on_header = nullptr;  // of a success, before its body
   // Before every try: the headers of this try.
   std::function<void(aws::NameValues&)> adjust = nullptr;
   std::string crc32c = {};  // set by the call: what was sent
@@ -55,6 +56,7 @@ class Caller {
   bool signsPayload(bool over_tls) const;
   std::string regionOf(const std::string& bucket) const;
   void learnClock(const net::Response& response);
+  bool disagreesOnTheTime(const net::Response& response) const;
   Time serverTime() const;
 
   const ClientOptions options_;

@@ -62,6 +62,10 @@ std::uint32_t crc32c(std::uint32_t crc, std::string_view bytes) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("sse4.2")) return ~byInstruction(~crc, bytes);
 #endif
+  return crc32cByTable(crc, bytes);
+}
+
+std::uint32_t crc32cByTable(std::uint32_t crc, std::string_view bytes) {
   return ~byTable(~crc, bytes);
 }
 

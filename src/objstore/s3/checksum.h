@@ -13,6 +13,8 @@ namespace buoy::objstore::s3 {
 
 // CRC-32C (RFC 3720), continued from `crc` (0 at the beginning).
 std::uint32_t crc32c(std::uint32_t crc, std::string_view bytes);
+// The same without the processor's instruction for it.
+std::uint32_t crc32cByTable(std::uint32_t crc, std::string_view bytes);
 // As S3's headers have it: base64 of the four bytes, highest first.
 std::string crc32cBase64(std::uint32_t crc);
 std::string md5Base64(std::string_view bytes);

@@ -34,7 +34,6 @@ Result<BucketEndpoint> endpointOf(const aws::Settings& settings, const std::stri
                                   const std::string& bucket) {
   BucketEndpoint at;
   std::string url = settings.s3_endpoint;
-  at.is_aws = url.empty() || url.find(".amazonaws.com") != std::string::npos;
   if (url.empty()) url = "https://" + awsHost(settings, region);
   while (url.ends_with('/')) url.pop_back();
   const auto authority = url.find("://");
@@ -46,9 +45,11 @@ Result<BucketEndpoint> endpointOf(const aws::Settings& settings, const std::stri
   auto server = net::parseEndpoint(url);
   if (!server) return fail(server.error().wrap("the S3 endpoint " + inQuotes(url)));
   at.server = std::move(*server);
+  at.is_aws = at.server.host.ends_with(".amazonaws.com") || at.server.host.ends_with(".amazonaws.com.cn");
   bool by_host = settings.addressing == aws::Addressing::virtual_host;
   if (settings.addressing == aws::Addressing::automatic) by_host = settings.s3_endpoint.empty();
-  const bool ip = at.server.host.find_first_not_of("0123456789.:[]") == std::string::npos;
+  const bool ip = at.server.host.find(':') != std::string::npos ||
+                  at.server.host.find_first_not_of("0123456789.") == std::string::npos;
   if (!bucket.empty() && by_host && canBeHostLabel(bucket) && !ip &&
       at.server.kind != net::Endpoint::Kind::unix_socket) {
     at.server.host = bucket + "." + at.server.host;

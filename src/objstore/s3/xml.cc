@@ -149,7 +149,11 @@ std::string completeUploadXml(const std::vector<Part>& parts) {
     xml += strCat({"<Part><PartNumber>", std::to_string(part.number), "</PartNumber><ETag>"});
     appendEscaped(xml, part.etag);
     xml += "</ETag>";
-    if (!part.crc32c.empty()) xml += strCat({"<ChecksumCRC32C>", part.crc32c, "</ChecksumCRC32C>"});
+    if (!part.crc32c.empty()) {
+      xml += "<ChecksumCRC32C>";
+      appendEscaped(xml, part.crc32c);
+      xml += "</ChecksumCRC32C>";
+    }
     xml += "</Part>";
   }
   return xml + "</CompleteMultipartUpload>";
