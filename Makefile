@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 # Debian's interpreter: the packages that scripts/install_packages.sh installs are for this one.
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test check bench bench-transfer install uninstall format tidy clean packages help
+.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test check bench bench-transfer bench-checkpoints install uninstall format tidy clean packages help
 
 all: build
 
@@ -16,6 +16,7 @@ help:
 	@echo 'make test       everything that CI runs: checks, unit tests with sanitizers, end-to-end tests'
 	@echo 'make bench      measure; figures are kept in docs/benchmarks.md'
 	@echo 'make bench-transfer   S3: buoy, other clients and the floor, in one run'
+	@echo 'make bench-checkpoints   what a save to S3 costs, and takes from training'
 	@echo 'make install    PREFIX=/usr/local'
 	@echo 'make format     clang-format; make tidy: clang-tidy; make clean'
 
@@ -66,6 +67,10 @@ bench: build
 bench-transfer: build
 	@scripts/install_packages.sh s3 bench
 	@$(PYTHON) bench/transfer/run.py $(BENCH)
+
+bench-checkpoints: build
+	@scripts/install_packages.sh s3 bench
+	@$(PYTHON) bench/transfer/checkpoints.py $(BENCH)
 
 install: build
 	install -D -m 755 build/release/bin/buoy $(DESTDIR)$(PREFIX)/bin/buoy

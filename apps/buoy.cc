@@ -59,7 +59,7 @@ Result<buoy::control::ControlOptions::Listen> parseListen(const std::string& tex
 std::vector<std::string> awsEnvironment() {
   std::vector<std::string> environment;
   for (const auto& [name, value] : buoy::os::processEnvironment()) {
-    if (name.starts_with("AWS_")) environment.push_back(name + "=" + value);
+    if (name.starts_with("AWS_") || name.starts_with("BUOY_S3_")) environment.push_back(name + "=" + value);
   }
   return environment;
 }

@@ -108,8 +108,17 @@ class Loader {
         return wrong(style, "auto, path or virtual");
       }
     }
-    if (const Found signing = inS3("payload_signing_enabled")) {
-      BUOY_TRY(const bool always, flag(signing));
+    // AWS has no variable for this.
+    if (const Found signing = fromEnvironment("BUOY_S3_PAYLOAD_SIGNING")) {
+      if (signing.value == "always") {
+        settings.payload_signing = PayloadSigning::always;
+      } else if (signing.value == "never") {
+        settings.payload_signing = PayloadSigning::never;
+      } else if (signing.value != "auto") {
+        return wrong(signing, "auto, always or never");
+      }
+    } else if (const Found enabled = inS3("payload_signing_enabled")) {
+      BUOY_TRY(const bool always, flag(enabled));
       settings.payload_signing = always ? PayloadSigning::always : PayloadSigning::never;
     }
     return {};

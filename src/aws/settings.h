@@ -38,7 +38,8 @@ struct Settings {
   std::string sts_endpoint;                       // the same for sts
   std::string ca_bundle;                          // AWS_CA_BUNDLE, `ca_bundle`; empty: the system's
   Addressing addressing = Addressing::automatic;  // s3 = addressing_style
-  PayloadSigning payload_signing = PayloadSigning::automatic;      // s3 = payload_signing_enabled
+  PayloadSigning payload_signing =
+      PayloadSigning::automatic;  // BUOY_S3_PAYLOAD_SIGNING, s3 = payload_signing_enabled
   ChecksumCalculation checksums = ChecksumCalculation::automatic;  // request_checksum_calculation
   int max_attempts = 0;  // AWS_MAX_ATTEMPTS, `max_attempts`; 0: not set
   bool use_dualstack = false, use_fips = false;

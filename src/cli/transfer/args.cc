@@ -1,38 +1,17 @@
 #include "cli/transfer/args.h"
 
-#include <unistd.h>
-
 #include <charconv>
 
 #include "aws/settings.h"
 #include "cli/connection.h"
 #include "cli/context.h"
+#include "os/environment.h"
 
 namespace buoy::cli {
 namespace {
 
 constexpr int kMostThreads = 256;
 constexpr std::uint64_t kSmallestPart = std::uint64_t{5} << 20, kLargestPart = std::uint64_t{5} << 30;
-
-aws::Environment wholeEnvironment() {
-  aws::Environment result;
-  for (char** at = ::environ; at != nullptr && *at != nullptr; ++at) {
-    const std::string_view entry = *at;
-    if (const auto equals = entry.find('='); equals != std::string_view::npos)
-      result.emplace(entry.substr(0, equals), entry.substr(equals + 1));
-  }
-  return result;
-}
-
-Status applyPayloadSigning(aws::Settings& settings) {
-  const auto wanted = environment("BUOY_S3_PAYLOAD_SIGNING");
-  if (!wanted || *wanted == "auto") return {};
-  if (*wanted != "always" && *wanted != "never")
-    return fail(ErrorCode::invalid_argument,
-                "BUOY_S3_PAYLOAD_SIGNING is " + *wanted + ": use auto, always or never");
-  settings.payload_signing = *wanted == "always" ? aws::PayloadSigning::always : aws::PayloadSigning::never;
-  return {};
-}
 
 // "50MB/s", "50MB".
 Result<std::uint64_t> parseRate(std::string text) {
@@ -103,7 +82,7 @@ void addSpeedOptions(Command& command, TransferFlags& flags) {
 }
 
 Result<std::shared_ptr<objstore::s3::Client>> openStore(const StoreFlags& flags) {
-  const aws::Environment variables = wholeEnvironment();
+  const aws::Environment variables = os::processEnvironment();
   objstore::s3::ClientOptions options;
   BUOY_TRY(options.settings, aws::loadSettings(variables, flags.profile));
   if (!flags.endpoint.empty()) options.settings.s3_endpoint = flags.endpoint;
@@ -111,7 +90,6 @@ Result<std::shared_ptr<objstore::s3::Client>> openStore(const StoreFlags& flags)
     options.settings.region = flags.region;
     options.settings.region_given = true;
   }
-  BUOY_TRY_VOID(applyPayloadSigning(options.settings));
   BUOY_TRY(options.credentials, aws::defaultCredentials(variables, options.settings, flags.clock));
   options.clock = &flags.clock;
   options.encryption.algorithm = flags.encryption;
