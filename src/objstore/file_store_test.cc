@@ -60,7 +60,7 @@ TEST(ValidateKey, AcceptsPlainKeysAndRefusesWhatCouldEscape) {
 }
 
 TEST(OpenStore, SaysWhatIsSupported) {
-  for (const char* uri : {"s3://bucket/x", "/tmp/x", "file://relative", "file://", "file:///", ""}) {
+  for (const char* uri : {"/tmp/x", "file://relative", "file://", "file:///", "", "gs://bucket/x"}) {
     const auto store = openStore(uri);
     ASSERT_FALSE(store) << uri;
     EXPECT_EQ(store.error().code, ErrorCode::invalid_argument);
@@ -68,6 +68,22 @@ TEST(OpenStore, SaysWhatIsSupported) {
                 ::testing::AnyOf(HasSubstr("file:///absolute/directory"), HasSubstr("whole")));
   }
   EXPECT_EQ(openStore("file:///srv/buoy/").value()->uri(), "file:///srv/buoy");
+}
+
+TEST(OpenStore, TakesABucketAndAPrefixWithoutAskingForThem) {
+  const aws::Environment environment = {
+      {"HOME", "/nonexistent"}, {"AWS_ACCESS_KEY_ID", "AKID"}, {"AWS_SECRET_ACCESS_KEY", "secret"}};
+  EXPECT_EQ(openStore("s3://bucket", environment).value()->uri(), "s3://bucket");
+  EXPECT_EQ(openStore("s3://bucket/", environment).value()->uri(), "s3://bucket");
+  EXPECT_EQ(openStore("s3://bucket/a/b c/", environment).value()->uri(), "s3://bucket/a/b c");
+  for (const char* uri : {"s3://", "s3://b", "s3:///x", "s3://bucket/a//b", "s3://bucket/../x"}) {
+    const auto store = openStore(uri, environment);
+    ASSERT_FALSE(store) << uri;
+    EXPECT_EQ(store.error().code, ErrorCode::invalid_argument) << uri;
+  }
+  aws::Environment half = environment;
+  half.erase("AWS_SECRET_ACCESS_KEY");
+  EXPECT_EQ(openStore("s3://bucket/x", half).error().code, ErrorCode::unauthenticated);
 }
 
 TEST_F(FileStoreTest, MissingStoreIsEmptyAndCreatedByTheFirstPut) {
