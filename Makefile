@@ -53,8 +53,8 @@ unit-test:
 # ThreadSanitizer for the modules that have threads.
 tsan-test:
 	@cmake --preset tsan >build/.configure.log 2>&1 || { cat build/.configure.log; exit 1; }
-	@cmake --build --preset tsan -j $(JOBS) --target net_test store_test control_test agent_test cloud_test
-	@ctest --preset tsan -R '^(net|store|control|agent|cloud)$$'
+	@cmake --build --preset tsan -j $(JOBS) --target net_test aws_test s3_test transfer_test store_test control_test agent_test cloud_test
+	@ctest --preset tsan -R '^(net|aws|s3|transfer|store|control|agent|cloud)$$'
 
 e2e-test: build
 	@$(PYTHON) -m pytest -q tests/e2e
