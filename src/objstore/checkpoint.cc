@@ -243,7 +243,7 @@ struct CheckpointRepository::Impl {
     BUOY_TRY_VOID(ensureOpen());
     const Time now = clock.now();
     RetentionRequest request{epoch, keep, options.grace, now, !swept || now - *swept >= kSweepEvery};
-    if (Status status = applyRetention(log, request); !status) {
+    if (Status status = applyRetention(log, request, seen); !status) {
       if (status.error().code == ErrorCode::failed_precondition) return fail(fence());
       return fail(status.error().wrap("retention"));
     }
@@ -282,6 +282,7 @@ struct CheckpointRepository::Impl {
   std::optional<Manifest> current;   // what the directory was last brought to or committed as
   bool sound = false;                // `current` is ours, or was restored as the newest version
   std::optional<Time> swept;
+  SeenSlots seen;  // by retention
 };
 
 CheckpointRepository::CheckpointRepository(ObjectStore& store, std::string prefix, Epoch epoch,

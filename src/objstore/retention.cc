@@ -32,14 +32,15 @@ void addObjects(const SlotLog& log, const Manifest& manifest, std::unordered_set
 
 class Retention {
  public:
-  Retention(SlotLog& log, const RetentionRequest& request) : log_(log), request_(request) {}
+  Retention(SlotLog& log, const RetentionRequest& request, SeenSlots& seen)
+      : log_(log), request_(request), seen_(seen) {}
 
   Status run() {
     // Objects are listed before the log is read: what a later epoch stores cannot be in the list, or its
     // fence is seen.
     if (request_.sweep) BUOY_TRY_VOID(listObjects());
     BUOY_TRY_VOID(readLog());
-    if (slots_.empty()) return {};
+    if (seen_.empty()) return {};
     choose();
     BUOY_TRY_VOID(removeSlots());
     return removeObjects();
@@ -71,7 +72,9 @@ class Retention {
   Status readLog() {
     BUOY_TRY(const std::uint64_t tail, log_.tail());
     BUOY_TRY(const std::uint64_t first, log_.first());
+    seen_.erase(seen_.begin(), seen_.lower_bound(first));
     for (std::uint64_t number = first; number <= tail; ++number) {
+      if (seen_.contains(number)) continue;
       auto slot = log_.read(number);
       if (!slot && slot.error().code != ErrorCode::data_loss &&
           slot.error().code != ErrorCode::invalid_argument) {
@@ -85,7 +88,7 @@ class Retention {
       if (slot->manifest.epoch > request_.epoch) {
         return fail(ErrorCode::failed_precondition, "fenced: a later attempt has begun");
       }
-      slots_.push_back(std::move(*slot));
+      seen_.emplace(number, std::move(*slot));
     }
     return {};
   }
@@ -94,11 +97,13 @@ class Retention {
     int kept = 0;
     bool base_kept = false;
     bool in_current_epoch = true;
-    for (auto it = slots_.rbegin(); it != slots_.rend(); ++it) {
-      const Manifest& manifest = it->manifest;
-      if (manifest.epoch != slots_.back().manifest.epoch) in_current_epoch = false;
-      if (it->kind == Slot::Kind::fence && in_current_epoch) fence_ = it->manifest;
-      if (it->kind != Slot::Kind::commit) continue;
+    const Epoch newest = seen_.rbegin()->second.manifest.epoch;
+    for (auto it = seen_.rbegin(); it != seen_.rend(); ++it) {
+      Slot& slot = it->second;
+      const Manifest& manifest = slot.manifest;
+      if (manifest.epoch != newest) in_current_epoch = false;
+      if (slot.kind == Slot::Kind::fence && in_current_epoch) fence_ = manifest;
+      if (slot.kind != Slot::Kind::commit) continue;
       // The version that the current attempt began from: its slower ranks may still want it.
       const bool base = !in_current_epoch && !base_kept;
       base_kept = base_kept || base;
@@ -108,7 +113,7 @@ class Retention {
         lowest_kept_ = manifest.version;
         addObjects(log_, manifest, kept_objects_);
       } else {
-        dropped_.push_back(&*it);
+        dropped_.push_back(&slot);
         addObjects(log_, manifest, candidates_);
       }
     }
@@ -116,9 +121,12 @@ class Retention {
 
   Status removeSlots() {
     // Without any commit the newest slot alone says which epoch is current.
-    const std::uint64_t first = lowest_kept_.value_or(slots_.back().manifest.version);
-    for (const Slot* slot : dropped_) {
-      if (slot->manifest.version > first) BUOY_TRY_VOID(log_.markRemoved(*slot));
+    const std::uint64_t first = lowest_kept_.value_or(seen_.rbegin()->first);
+    for (Slot* slot : dropped_) {
+      if (slot->manifest.version < first) continue;
+      BUOY_TRY_VOID(log_.markRemoved(*slot));
+      slot->kind = Slot::Kind::removed;
+      slot->manifest.files.clear();
     }
     if (unreadable_ && *unreadable_ < first) unreadable_.reset();
     return log_.advance(first);
@@ -136,18 +144,18 @@ class Retention {
 
   SlotLog& log_;
   const RetentionRequest& request_;
-  std::vector<Slot> slots_;                  // readable ones, oldest first
+  SeenSlots& seen_;
   std::optional<std::uint64_t> unreadable_;  // the newest such slot
   std::optional<Manifest> fence_;            // of the newest epoch
   std::optional<std::uint64_t> lowest_kept_;
-  std::vector<const Slot*> dropped_;
+  std::vector<Slot*> dropped_;
   std::unordered_set<std::string> candidates_, kept_objects_;  // keys
 };
 
 }  // namespace
 
-Status applyRetention(SlotLog& log, const RetentionRequest& request) {
-  return Retention(log, request).run();
+Status applyRetention(SlotLog& log, const RetentionRequest& request, SeenSlots& seen) {
+  return Retention(log, request, seen).run();
 }
 
 }  // namespace buoy::objstore

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -18,8 +20,12 @@ struct RetentionRequest {
   bool sweep = false;  // also look for objects that no version ever named
 };
 
+// Readable slots that an earlier call has read, by number: each is read once. Nobody but retention changes a
+// slot.
+using SeenSlots = std::map<std::uint64_t, Slot>;
+
 // What CheckpointRepository::retain promises. failed_precondition: a later epoch has begun; nothing was
 // removed.
-Status applyRetention(SlotLog& log, const RetentionRequest& request);
+Status applyRetention(SlotLog& log, const RetentionRequest& request, SeenSlots& seen);
 
 }  // namespace buoy::objstore

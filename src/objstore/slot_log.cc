@@ -99,6 +99,7 @@ Status SlotLog::markRemoved(const Slot& slot) {
 }
 
 Status SlotLog::advance(std::uint64_t first_slot) {
+  if (first_slot == advanced_to_) return {};
   const std::string marks_prefix = key(std::string(kFirst));
   BUOY_TRY(auto marks, store_.list(marks_prefix, "", kPage));
   const std::string mark = marks_prefix + fixedWidth(first_slot);
@@ -122,7 +123,10 @@ Status SlotLog::advance(std::uint64_t first_slot) {
       BUOY_TRY_VOID(store_.remove(slot.key));
       ++removed;
     }
-    if (removed == 0 || slots.size() < static_cast<std::size_t>(kPage)) return {};
+    if (removed == 0 || slots.size() < static_cast<std::size_t>(kPage)) {
+      advanced_to_ = first_slot;
+      return {};
+    }
   }
 }
 

@@ -50,6 +50,7 @@ class SlotLog {
   ObjectStore& store_;
   std::string prefix_;  // "" or ends with '/'
   std::uint64_t known_tail_ = 0;
+  std::uint64_t advanced_to_ = 0;  // everything below was removed by this object
 };
 
 }  // namespace buoy::objstore
