@@ -381,17 +381,30 @@ def test_a_store_that_is_gone_for_a_while(start):
     run.finish()
 
 
-def test_a_store_that_answers_503_to_a_third_of_the_requests(start):
-    run = start({"kind": "slow_down", "probability": 0.3, "seed": 3})
+@pytest.mark.parametrize("fault", [{"kind": "slow_down"}, {"kind": "fail_after"}, {"kind": "cut", "at": -1}], ids=["503", "500 after the effect", "cut answers"])
+def test_a_store_of_which_a_third_of_the_requests_fails(start, fault):
+    run = start({**fault, "probability": 0.3, "seed": 3})
     run.buoy.write("job.py", STEPS)
     run.start()
-    version = run.saved()
-    for _ in range(3):
+    version = 0
+    for _ in range(4):
         version = run.saved(after=version)
     acknowledged = steps_in(run.slots()[version])
     run.reclaimed()
     assert run.started(2) >= acknowledged
-    assert sum(e.status == 503 for e in run.proxy.exchanges()) > 10
+    assert sum(bool(e.faults) for e in run.proxy.exchanges()) > 10
+    run.finish()
+
+
+def test_a_store_that_is_gone_when_the_next_attempt_begins(start):
+    run = start().keeper(LARGE)
+    made = run.said("made")
+    run.saved(holding="model.bin")
+    run.proxy.outage()
+    run.reclaimed()
+    wait_for(lambda: "attempt 2 starts" in run.why(), "the attempt to begin")
+    run.proxy.restore()
+    assert run.said("found") == made
     run.finish()
 
 
