@@ -27,8 +27,9 @@ std::optional<std::string> SaveMeter::saved(const objstore::CommitStats& stats) 
     return std::nullopt;
   warned_ = true;
   return strCat({"a checkpoint of ", formatByteCount({stats.bytes}), " does not fit into the notice of ",
-                 formatDuration(measure_.notice), ": at the measured ", formatByteCount({measure_.bytes_per_second}),
-                 "/s at most ", formatByteCount({fits}), " can be saved in it, if all of it has changed"});
+                 formatDuration(measure_.notice), ": at the measured ",
+                 formatByteCount({measure_.bytes_per_second}), "/s at most ", formatByteCount({fits}),
+                 " can be saved in it, if all of it has changed"});
 }
 
 }  // namespace buoy::agent

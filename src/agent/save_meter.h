@@ -13,7 +13,8 @@ class SaveMeter {
  public:
   explicit SaveMeter(Duration notice) { measure_.notice = notice; }
 
-  // A version was committed. The answer, once: a sentence, if a whole checkpoint does not fit into the notice.
+  // A version was committed. The answer, once: a sentence, if a whole checkpoint does not fit into the
+  // notice.
   std::optional<std::string> saved(const objstore::CommitStats& stats);
   const engine::SaveMeasure& measure() const { return measure_; }
 
