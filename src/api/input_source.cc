@@ -33,7 +33,10 @@ Result<InputSource> parseS3(std::string_view text) {
   std::string_view rest = text.substr(kS3.size());
   while (rest.ends_with('/')) rest.remove_suffix(1);
   const std::string_view bucket = rest.substr(0, rest.find('/'));
-  if (!isBucketName(bucket)) {
+  if (!bucket.empty() && !isBucketName(bucket)) {
+    return wrong(inQuotes(bucket) + " cannot be a bucket's name: 3 to 63 letters, digits, dots and hyphens");
+  }
+  if (bucket.empty()) {
     return wrong(inQuotes(text) + " names no bucket: write s3://bucket/prefix");
   }
   if (rest.size() > bucket.size()) {

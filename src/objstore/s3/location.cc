@@ -16,7 +16,11 @@ Result<Location> parseLocation(std::string_view uri) {
   const bool plain =
       bucket.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:") ==
       std::string_view::npos;
-  if (bucket.size() < 3 || bucket.size() > 255 || !plain) return wrong("has no valid bucket");
+  if (bucket.size() < 3 || bucket.size() > 255 || !plain)
+    return wrong(
+        bucket.empty()
+            ? "names no bucket"
+            : "has a bucket's name that S3 does not allow (3 or more letters, digits, dots and hyphens)");
   const std::string_view key = slash == std::string_view::npos ? "" : rest.substr(slash + 1);
   if (key.size() > 1024) return wrong("has a key of more than 1,024 bytes");
   if (!isValidUtf8(key)) return wrong("has a key that is not UTF-8");
