@@ -88,8 +88,8 @@ struct AgentReport {
   std::vector<PhaseChange> phases;  // in order, without `assigned`
   std::uint64_t committed_version = 0;
   Time committed_covers{};             // work done before this instant is in that version
-  SaveMeasure save;                    // of that version
   std::optional<MemberResult> result;  // with phase done
+  SaveMeasure save = {};               // of committed_version
 };
 // ---- from the clock
 struct Tick {};
