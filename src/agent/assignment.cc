@@ -207,6 +207,8 @@ void Assignment::prepared(Result<Prepared> result) {
     }
     if (machine_.clock.now() >= setup_give_up_) return endWith(Kind::machine_lost, error.message);
     os::log(os::LogLevel::warn, "setup_retried", {{"error", error.message}});
+    if (error.message != setup_trouble_) machine_.reporter.event("waiting to begin: " + error.message);
+    setup_trouble_ = error.message;
     retry_timer_ = machine_.loop.after(options_.retry_every, [this] { prepare(); });
     return;
   }
@@ -289,7 +291,7 @@ void Assignment::notice(Time deadline) {
     os::log(os::LogLevel::warn, "notice_not_passed_on", {{"error", told.error().message}});
   }
   const auto most = std::chrono::duration_cast<Duration>(left * options_.max_reserve);
-  const Duration last_save = sync_ ? sync_->lastSave() : Duration{0};
+  const Duration last_save = sync_ ? sync_->longestSave() : Duration{0};
   terminate(deadline - std::min(std::max(last_save * 2, options_.min_reserve), most));
 }
 
@@ -359,7 +361,7 @@ void Assignment::save() {
   if (result_ || !sync_) return saved({});
   const Time now = machine_.clock.now();
   const Time give_up = notice_deadline_ ? *notice_deadline_ : now + options_.final_patience;
-  sync_->finish(give_up, [this](const Status& status) { saved(status); });
+  sync_->finish(give_up, notice_deadline_, [this](const Status& status) { saved(status); });
 }
 
 void Assignment::saved(const Status& status) {

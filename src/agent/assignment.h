@@ -38,8 +38,8 @@ struct AssignmentOptions {
   std::uint64_t log_backlog = 1ull << 30;  // unshipped bytes of log after which the job's output is not read
   Duration min_reserve = std::chrono::milliseconds{200};  // of a notice, kept for the last save
   double max_reserve = 0.3;                               // the same, as a part of the notice
-  Duration setup_patience =
-      std::chrono::minutes{1};  // with a store that does not answer, before the job starts
+  // With a store that does not answer, before the job starts: another machine would meet the same one.
+  Duration setup_patience = std::chrono::minutes{10};
   Duration final_patience = std::chrono::seconds{20};   // the same, for the last save
   Duration outputs_patience = std::chrono::minutes{5};  // the same, for the outputs
   Duration retry_every = std::chrono::milliseconds{500};
@@ -133,6 +133,7 @@ class Assignment {
   std::optional<Time> notice_deadline_;
   std::optional<Time> kill_at_;
   Time setup_give_up_{};
+  std::string setup_trouble_;  // told last
   std::stop_source setup_stop_;
   std::shared_ptr<std::atomic<std::uint64_t>> downloaded_ = std::make_shared<std::atomic<std::uint64_t>>(0);
   std::uint64_t downloaded_before_ = 0;  // by the tries before

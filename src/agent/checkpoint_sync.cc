@@ -55,13 +55,15 @@ void CheckpointSync::jobCrashed() {
   watch_->files().freeze();
 }
 
-void CheckpointSync::finish(Time give_up, std::function<void(Status)> done) {
+void CheckpointSync::finish(Time give_up, std::optional<Time> cut_at, std::function<void(Status)> done) {
   BUOY_CHECK(!finish_);
   finish_ = Finish{give_up, std::move(done)};
   loop_.cancel(timer_);
   backoff_ = Duration{0};
-  deadline_timer_ =
-      loop_.after(std::max(give_up - clock_.now(), Duration{0}), [this] { deadline_.request_stop(); });
+  if (cut_at) {
+    deadline_timer_ =
+        loop_.after(std::max(*cut_at - clock_.now(), Duration{0}), [this] { deadline_.request_stop(); });
+  }
   // What is under way is complete on disk already and so the surest to be saved: it goes first.
   if (!committing_) commitFinally();
 }
@@ -120,7 +122,7 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
 void CheckpointSync::committed(const Result<objstore::CommitStats>& result, Time began, Time covers) {
   committing_ = false;
   if (!result) return failed(result.error());
-  last_save_ = clock_.now() - began;
+  longest_save_ = std::max(longest_save_, clock_.now() - began);
   backoff_ = Duration{0};
   retry_at_ = Time{};
   last_trouble_.clear();

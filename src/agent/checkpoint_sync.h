@@ -50,10 +50,12 @@ class CheckpointSync {
   // After one of the two, when nothing writes any more: commits what is complete and calls `done` once;
   // errors that may pass are retried until `give_up`. Of the other callbacks only on_committed and on_trouble
   // may still come.
-  void finish(Time give_up, std::function<void(Status)> done);
+  // `cut_at`: when the machine goes; a save that is still under way then is given up, with no version half
+  // made.
+  void finish(Time give_up, std::optional<Time> cut_at, std::function<void(Status)> done);
 
-  // How long the last commit took; zero: none yet.
-  Duration lastSave() const { return last_save_; }
+  // How long the longest commit took; zero: none yet.
+  Duration longestSave() const { return longest_save_; }
 
  private:
   struct Finish {
@@ -82,14 +84,13 @@ class CheckpointSync {
   std::unique_ptr<CheckpointWatch> watch_;
   os::EventLoop::TimerId timer_ = 0;
   std::optional<Finish> finish_;
-  // Requested when the last save has no time left: what is under way is given up, and no version half made.
   std::stop_source deadline_;
   os::EventLoop::TimerId deadline_timer_ = 0;
   bool committing_ = false;
   bool fenced_ = false;
   Duration backoff_{};
   Time retry_at_{};
-  Duration last_save_{};
+  Duration longest_save_{};
   std::uint64_t last_version_ = 0;
   std::string last_trouble_;
   // Results come from the worker by post(): none is delivered to an object that is gone.

@@ -97,6 +97,8 @@ class RunWriter {
     return {};
   }
 
+  bool complete() const { return next_ > run_.last; }
+
  private:
   // A hash that begins anew with each slice.
   class SliceHash {
@@ -178,7 +180,9 @@ Status fetchRun(ObjectStore& store, const std::string& objects, const std::vecto
     status = store.getRange(
         key, run.begin, run.end - run.begin, [&](std::string_view bytes) { return writer.take(bytes); },
         stop);
-    if (status) return {};
+    if (status && writer.complete()) return {};
+    if (status)
+      status = fail(ErrorCode::data_loss, "pack " + key + " does not hold the slices that it should");
     if (status.error().code != ErrorCode::data_loss) break;
   }
   const bool lost = status.error().code == ErrorCode::not_found;

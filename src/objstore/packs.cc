@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <random>
 
 #include "base/strings.h"
 #include "objstore/manifest.h"
@@ -24,6 +25,8 @@ constexpr std::uint64_t kMemoryPackSize = 4 * kMiB;
 constexpr int kMemoryPacks = 4;
 constexpr std::uint64_t kHashAtOnce = 8 * kMiB;
 constexpr int kOpenFiles = 128;
+// A wait looks this often whether it is to end for another reason.
+constexpr auto kLookAgain = std::chrono::milliseconds{20};
 
 // Nothing was ever written there: it need not be read.
 bool isHole(int fd, std::uint64_t begin, std::uint64_t size) {
@@ -64,6 +67,7 @@ struct PackWriter::Pack {
   std::uint64_t size = 0;
   bool in_memory = false;
   std::string id;  // once sealed
+  bool sent = false;
 };
 
 PackWriter::PackWriter(ObjectStore& store, std::string objects, Epoch epoch, SliceIndex& known,
@@ -79,9 +83,16 @@ PackWriter::~PackWriter() {
   // They hold sources, whose end needs the mutex.
   from_files_.reset();
   from_memory_.reset();
+  // Also after an error: the next try need not send again what has arrived.
+  learnSent();
 }
 
 Result<std::size_t> PackWriter::add(os::Fd file, const FileIdentity& identity) {
+  // After an error nothing is sent any more, and nothing more should be read into memory.
+  if (tasks_.stop().stop_requested()) {
+    BUOY_TRY_VOID(tasks_.cancel());
+    return fail(ErrorCode::cancelled, "stopped");
+  }
   const std::size_t number = contents_.size();
   contents_.push_back(std::make_shared<Content>());
   const std::uint64_t slice = sliceSize(identity.size);
@@ -133,13 +144,13 @@ void PackWriter::readLarge(os::Fd file, const FileIdentity& identity, const std:
 
 void PackWriter::waitForRoom() {
   std::unique_lock lock(mutex_);
-  while (open_files_ >= kOpenFiles) {
+  while (open_files_ >= kOpenFiles && !tasks_.stop().stop_requested()) {
     // The files of a pack that is not full would stay open for good.
     auto pack = std::exchange(from_files_, nullptr);
     lock.unlock();
     if (pack != nullptr) seal(pack);
     lock.lock();
-    room_.wait_for(lock, std::chrono::milliseconds{20}, [this] { return open_files_ < kOpenFiles; });
+    room_.wait_for(lock, kLookAgain, [this] { return open_files_ < kOpenFiles; });
   }
   ++open_files_;
 }
@@ -196,7 +207,10 @@ void PackWriter::place(const std::shared_ptr<Content>& entry, std::size_t index,
 }
 
 void PackWriter::seal(std::shared_ptr<Pack>& pack) {
+  // A name that no other pack has: content that comes back after a change must not replace, in part with
+  // other bytes, a pack that an older version names.
   Sha256 hash;
+  hash.update(std::to_string(std::random_device{}()) + std::to_string(std::random_device{}()));
   for (const Pack::Member& member : pack->members) hash.update(member.slice.sha256);
   pack->id = hash.hexDigest();
   // The strings do not move any more.
@@ -205,24 +219,22 @@ void PackWriter::seal(std::shared_ptr<Pack>& pack) {
   sealed_.push_back(pack);
   // Only the caller's thread makes these, so that waiting for the pool holds up none of its tasks.
   if (pack->in_memory) {
-    room_.wait(lock, [this] { return packs_in_memory_ < kMemoryPacks; });
+    while (packs_in_memory_ >= kMemoryPacks && !tasks_.stop().stop_requested())
+      room_.wait_for(lock, kLookAgain);
     ++packs_in_memory_;
   }
   lock.unlock();
-  // Given back also when the task is never run.
-  std::shared_ptr<void> room(nullptr, [this, counted = pack->in_memory](void*) {
-    if (!counted) return;
+  // What the pack holds is given back also when the task is never run.
+  std::shared_ptr<void> held(nullptr, [this, pack](void*) {
+    pack->pieces.clear();
+    pack->sources.clear();
+    pack->memory = {};
+    if (!pack->in_memory) return;
     const std::lock_guard guard(mutex_);
     --packs_in_memory_;
     room_.notify_all();
   });
-  tasks_.run([this, pack, room = std::move(room)] {
-    Status status = send(*pack);
-    pack->pieces.clear();
-    pack->sources.clear();
-    pack->memory = {};
-    return status;
-  });
+  tasks_.run([this, pack, held = std::move(held)] { return send(*pack); });
 }
 
 Status PackWriter::send(Pack& pack) {
@@ -233,9 +245,29 @@ Status PackWriter::send(Pack& pack) {
   if (!status && status.error().code == ErrorCode::failed_precondition) return {};
   if (!status) return status;
   os::crashPoint("objstore.pack_sent");
+  {
+    const std::lock_guard lock(mutex_);
+    pack.sent = true;
+  }
   sent_bytes_ += pack.size;
   ++sent_packs_;
   return {};
+}
+
+void PackWriter::learnSent() {
+  const std::lock_guard lock(mutex_);
+  for (const std::shared_ptr<Pack>& pack : sealed_) {
+    // Bytes of a file that changed meanwhile need not be those that were hashed.
+    const bool sound =
+        pack->sent && std::none_of(pack->members.begin(), pack->members.end(),
+                                   [](const Pack::Member& member) { return member.entry->changed; });
+    if (!sound) continue;
+    for (Pack::Member& member : pack->members) {
+      member.slice.stored_by = epoch_;
+      member.slice.pack = pack->id;
+      known_.insert_or_assign(member.slice.sha256, member.slice);
+    }
+  }
 }
 
 Status PackWriter::finish() {
@@ -248,18 +280,7 @@ Status PackWriter::finish() {
   files.reset();
   memory.reset();
   BUOY_TRY_VOID(tasks_.wait());
-  const std::lock_guard lock(mutex_);
-  for (const std::shared_ptr<Pack>& pack : sealed_) {
-    // Bytes of a file that changed meanwhile need not be those that were hashed.
-    const bool sound = std::none_of(pack->members.begin(), pack->members.end(),
-                                    [](const Pack::Member& member) { return member.entry->changed; });
-    if (!sound) continue;
-    for (Pack::Member& member : pack->members) {
-      member.slice.stored_by = epoch_;
-      member.slice.pack = pack->id;
-      known_.insert_or_assign(member.slice.sha256, member.slice);
-    }
-  }
+  learnSent();
   for (const std::shared_ptr<Content>& entry : contents_) {
     for (Slice& slice : entry->slices) {
       const auto found = known_.find(slice.sha256);

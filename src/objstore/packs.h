@@ -63,6 +63,7 @@ class PackWriter {
   void seal(std::shared_ptr<Pack>& pack);  // under mutex_
   Status send(Pack& pack);
   void waitForRoom();
+  void learnSent();  // what is in the store for certain; after all tasks
 
   ObjectStore& store_;
   const std::string objects_;

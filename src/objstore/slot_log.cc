@@ -61,12 +61,20 @@ Result<std::uint64_t> SlotLog::tail() {
   return low;
 }
 
+// A refusal of the store says nothing about the slot; it must not be taken for a damaged one.
+Result<std::string> SlotLog::fetch(std::uint64_t number) {
+  auto content = store_.get(key(slotKey(number)), kMaxSlotBytes);
+  if (!content && content.error().code == ErrorCode::invalid_argument)
+    return fail(ErrorCode::internal, content.error().message);
+  return content;
+}
+
 Result<Slot> SlotLog::read(std::uint64_t number) {
-  BUOY_TRY(std::string content, store_.get(key(slotKey(number)), kMaxSlotBytes));
+  BUOY_TRY(std::string content, fetch(number));
   auto slot = decodeSlot(content);
   if (!slot && slot.error().code == ErrorCode::data_loss) {
     // It may have been changed on its way.
-    BUOY_TRY(content, store_.get(key(slotKey(number)), kMaxSlotBytes));
+    BUOY_TRY(content, fetch(number));
     slot = decodeSlot(content);
   }
   if (!slot) return fail(slot.error().wrap("checkpoint log slot " + std::to_string(number)));

@@ -46,6 +46,7 @@ class SlotLog {
 
  private:
   Result<bool> exists(std::uint64_t number);
+  Result<std::string> fetch(std::uint64_t number);
 
   ObjectStore& store_;
   std::string prefix_;  // "" or ends with '/'

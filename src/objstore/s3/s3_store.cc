@@ -159,8 +159,15 @@ Result<std::string> S3Store::get(const std::string& key, std::uint64_t limit) {
 Status S3Store::getRange(const std::string& key, std::uint64_t offset, std::uint64_t size,
                          const OnPiece& on_piece, std::stop_token stop) {
   BUOY_TRY(const Location location, at(key));
-  return client_->get(location, {.offset = offset, .size = size}, on_piece, control(std::move(stop)))
-      .map([](const auto&) {});
+  const Status got =
+      client_->get(location, {.offset = offset, .size = size}, on_piece, control(stop)).map([](const auto&) {
+      });
+  if (got || got.error().code != ErrorCode::invalid_argument) return got;
+  // Refused. It is the object that is too short only if it is; anything else says nothing about what is
+  // stored.
+  const auto there = client_->head(location, control(std::move(stop)));
+  if (there && there->size < offset + size) return got;
+  return fail(ErrorCode::internal, got.error().message);
 }
 
 Status S3Store::getFile(const std::string& key, int fd, std::string_view sha256) {

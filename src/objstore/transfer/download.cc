@@ -38,6 +38,13 @@ std::string bootId() {
   return os::readFile("/proc/sys/kernel/random/boot_id", 100).value_or("unknown\n");
 }
 
+bool isStillNamed(int fd, const std::string& path) {
+  struct stat open_file {
+  }, named{};
+  return ::fstat(fd, &open_file) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         open_file.st_ino == named.st_ino && open_file.st_dev == named.st_dev;
+}
+
 std::string uniqueName() {
   static std::atomic<std::uint64_t> counter{0};
   return strCat({kTemporary, std::to_string(::getpid()), "-", std::to_string(++counter)});
@@ -112,8 +119,8 @@ Status Download::beginParts() {
       strCat({from_.toString(), "\n", known_.etag, "\n", std::to_string(known_.size), "\n", file_});
   const std::string name = strCat({kTemporary, sha256Hex(identity).substr(0, 24)});
   BUOY_TRY_VOID(openTemporary(name, 0));
-  // Somebody else fetches the same: each for himself.
-  if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+  // Somebody else fetches the same, or has just given the file its name: each for himself.
+  if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0 || !isStillNamed(fd_.get(), temporary_)) {
     BUOY_TRY_VOID(openTemporary(uniqueName(), O_EXCL));
     part_size_ = transfers_.partSizeFor(known_.size);
     return ::ftruncate(fd_.get(), static_cast<off_t>(known_.size)) == 0 ? Status{} : failErrno(errno, file_);
@@ -122,7 +129,11 @@ Status Download::beginParts() {
   const std::string header_start = strCat({identity, "\n", bootId()});
   const auto before = os::readFile(journal_path_, kMaxJournal);
   part_size_ = 0;
-  if (before && before->starts_with(header_start)) {
+  struct stat info {};
+  // A journal whose file is gone, or was begun anew, speaks of nothing.
+  const bool there =
+      ::fstat(fd_.get(), &info) == 0 && static_cast<std::uint64_t>(info.st_size) == known_.size;
+  if (there && before && before->starts_with(header_start)) {
     const auto lines = split(std::string_view(*before).substr(header_start.size()), '\n');
     std::from_chars(lines[0].data(), lines[0].data() + lines[0].size(), part_size_);
     for (std::size_t i = 1; part_size_ > 0 && i + 1 < lines.size(); ++i) {
@@ -162,6 +173,8 @@ Status Download::getPart(std::size_t index) {
 }
 
 void Download::partsEnded(Status status) {
+  // The journal goes first: without its file it must not be found.
+  if (status && !journal_path_.empty()) ::unlink(journal_path_.c_str());
   if (status) status = nameIt();
   const bool worth_keeping =
       !status && journal_ &&

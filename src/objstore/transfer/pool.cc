@@ -40,12 +40,16 @@ TransferPool::TransferPool(PoolOptions options)
     : options_(options), nice_(options.nice), concurrency_(options.threads, options.max_threads) {}
 
 TransferPool::~TransferPool() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
   for (std::jthread& thread : threads_) thread.request_stop();
   wake_.notify_all();
 }
 
 void TransferPool::ensureThread() {
-  if (idle_ > 0 || static_cast<int>(threads_.size()) >= concurrency_.limit()) return;
+  if (closing_ || idle_ > 0 || static_cast<int>(threads_.size()) >= concurrency_.limit()) return;
   const int index = static_cast<int>(threads_.size());
   threads_.emplace_back([this, index](const std::stop_token& stop) { work(index, stop); });
 }

@@ -66,6 +66,7 @@ class TransferPool {
   std::condition_variable_any wake_, room_;
   std::deque<Task> tasks_;
   int idle_ = 0;
+  bool closing_ = false;  // no new threads
   std::vector<std::jthread> threads_;
 };
 

@@ -45,8 +45,8 @@ class Transfers {
   ~Transfers();  // waits for everything
 
   // `size` is what the caller saw; a file that has changed its size is taken as it is when it is opened. A
-  // file that changes while it is read is not stored: unavailable, saying so. "-" is standard input (any
-  // length).
+  // file that changes while it is read: unavailable, saying so; a large one is not stored, a small one may be
+  // stored as a mixture. "-" is standard input (any length).
   void upload(std::shared_ptr<s3::Client> client, std::string file, std::uint64_t size, s3::Location to,
               Done done);
   // Makes the directories that it needs; the file gets the object's modification time. `known`: size, time

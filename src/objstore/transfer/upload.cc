@@ -60,11 +60,10 @@ Status Upload::putWhole(std::uint64_t size) {
   std::vector<net::BodyPiece> body;
   if (size > 0) body.push_back({{}, fd_.get(), 0, size});
   BUOY_TRY_VOID(client_->put(to_, body, {}, transfers_.control()).map([](const auto&) {}));
-  const Status same = unchanged();
-  // What was stored may be half old and half new; nobody else's object is removed if it was overwritten
-  // since.
-  if (!same) (void)client_->remove(to_, {});
-  return same;
+  if (unchanged()) return {};
+  // What was there before is gone in any case, so what was sent stays until it is sent again.
+  return fail(ErrorCode::unavailable,
+              file_ + " changed while it was sent, so what is stored may be a mixture: send it again", true);
 }
 
 Status Upload::unchanged() const {
