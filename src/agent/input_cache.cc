@@ -17,6 +17,7 @@
 #include "base/strings.h"
 #include "objstore/object_store.h"
 #include "os/copy.h"
+#include "os/file_state.h"
 #include "os/files.h"
 
 namespace buoy::agent {
@@ -30,14 +31,8 @@ constexpr Duration kLookAgain = std::chrono::milliseconds{50};
 // The directory is looked through again when so much was added.
 constexpr std::uint64_t kLookThroughEvery = 256u << 20;
 
-struct timespec timespecOf(Time time) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  return {static_cast<std::time_t>(seconds.time_since_epoch().count()),
-          static_cast<long>(std::chrono::nanoseconds{time - seconds}.count())};
-}
-
 bool isWhole(const struct stat& info, const InputCache::Wanted& wanted) {
-  const struct timespec modified = timespecOf(wanted.modified);
+  const struct timespec modified = os::toTimespec(wanted.modified);
   return S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) == wanted.size &&
          info.st_mtim.tv_sec == modified.tv_sec && info.st_mtim.tv_nsec == modified.tv_nsec;
 }
@@ -48,7 +43,7 @@ Status copyFile(const std::string& from, const std::string& path, Time modified)
   if (!os::reflink(source.get(), copy.get())) {
     BUOY_TRY([[maybe_unused]] const auto size, os::copyContent(source.get(), copy.get(), UINT64_MAX));
   }
-  const struct timespec times[2] = {timespecOf(modified), timespecOf(modified)};
+  const struct timespec times[2] = {os::toTimespec(modified), os::toTimespec(modified)};
   if (::futimens(copy.get(), times) != 0) return failErrno(errno, "set the time of " + path);
   return {};
 }
@@ -209,7 +204,7 @@ Result<bool> InputCache::fill(const std::string& name, const Wanted& wanted, con
     if (fetched.error().code == ErrorCode::data_loss) (void)!::ftruncate(fd.get(), 0);
     return fail(std::move(fetched).error());
   }
-  const struct timespec times[2] = {{0, UTIME_NOW}, timespecOf(wanted.modified)};
+  const struct timespec times[2] = {{0, UTIME_NOW}, os::toTimespec(wanted.modified)};
   if (::fchmod(fd.get(), 0444) != 0) return failErrno(errno, "set the mode of " + part);
   if (::futimens(fd.get(), times) != 0) return failErrno(errno, "set the time of " + part);
   if (::fstat(fd.get(), &info) != 0 || !isWhole(info, wanted)) {

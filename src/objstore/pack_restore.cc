@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <optional>
 
 #include "base/strings.h"
 #include "objstore/manifest.h"
 #include "objstore/sha256.h"
 #include "objstore/transfer/pool.h"
 #include "os/beneath.h"
+#include "os/copy.h"
 
 namespace buoy::objstore {
 namespace {
@@ -87,8 +89,8 @@ class RunWriter {
       }
       const std::uint64_t done = at_ - slice.offset;
       const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), slice.size - done));
-      hash_.emplace_if_empty();
-      hash_.get().update(bytes.substr(0, size));
+      if (!hash_) hash_.emplace();  // anew with each slice
+      hash_->update(bytes.substr(0, size));
       for (std::size_t i = next_; i <= run_.last && sameSlice(i); ++i)
         BUOY_TRY_VOID(write(targets_[i], done, bytes.substr(0, size)));
       skip(bytes, size);
@@ -100,23 +102,6 @@ class RunWriter {
   bool complete() const { return next_ > run_.last; }
 
  private:
-  // A hash that begins anew with each slice.
-  class SliceHash {
-   public:
-    void emplace_if_empty() {
-      if (!hash_) hash_ = std::make_unique<Sha256>();
-    }
-    Sha256& get() { return *hash_; }
-    std::string end() {
-      std::string digest = hash_->hexDigest();
-      hash_.reset();
-      return digest;
-    }
-
-   private:
-    std::unique_ptr<Sha256> hash_;
-  };
-
   void skip(std::string_view& bytes, std::uint64_t size) {
     const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(size, bytes.size()));
     bytes.remove_prefix(count);
@@ -130,7 +115,9 @@ class RunWriter {
 
   Status endSlice() {
     const Slice& slice = *targets_[next_].slice;
-    if (hash_.end() != slice.sha256) {
+    const std::string found = hash_->hexDigest();
+    hash_.reset();
+    if (found != slice.sha256) {
       return fail(ErrorCode::data_loss,
                   strCat({"pack ", packKey(slice.stored_by, slice.pack), " is damaged: \"",
                           escaped(files_[targets_[next_].file].file->path), "\" does not have its hash"}));
@@ -146,15 +133,7 @@ class RunWriter {
       BUOY_TRY(fd_, os::openBeneath(directory_, files_[target.file].name, O_WRONLY | O_CREAT, 0600));
       open_ = target.file;
     }
-    std::uint64_t offset = target.offset + done;
-    while (!bytes.empty()) {
-      const ssize_t count = ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return failErrno(errno, "write a restored file");
-      bytes.remove_prefix(static_cast<std::size_t>(count));
-      offset += static_cast<std::uint64_t>(count);
-    }
-    return {};
+    return os::writeAllAt(fd_.get(), bytes, target.offset + done, "write a restored file");
   }
 
   const std::vector<Target>& targets_;
@@ -163,7 +142,7 @@ class RunWriter {
   const int directory_;
   std::uint64_t at_;
   std::size_t next_;  // the target whose slice comes
-  SliceHash hash_;
+  std::optional<Sha256> hash_;
   os::Fd fd_;
   std::size_t open_ = 0;
 };

@@ -16,18 +16,13 @@
 #include "objstore/transfer/pool.h"
 #include "os/beneath.h"
 #include "os/crash_point.h"
+#include "os/file_state.h"
 #include "os/files.h"
 
 namespace buoy::objstore {
 namespace {
 
 using Kind = CheckpointFile::Kind;
-
-struct timespec timespecOf(Time time) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  const auto rest = std::chrono::nanoseconds{time - seconds};
-  return {static_cast<std::time_t>(seconds.time_since_epoch().count()), static_cast<long>(rest.count())};
-}
 
 class Restorer {
  public:
@@ -165,7 +160,7 @@ class Restorer {
   }
 
   static Status setAttributes(int fd, const CheckpointFile& file) {
-    const struct timespec times[2] = {timespecOf(file.modified), timespecOf(file.modified)};
+    const struct timespec times[2] = {os::toTimespec(file.modified), os::toTimespec(file.modified)};
     if (::fchmod(fd, file.mode & 0777u) != 0) return failErrno(errno, "set the mode");
     if (::futimens(fd, times) != 0) return failErrno(errno, "set the time");
     return {};
@@ -248,7 +243,7 @@ class Restorer {
     if (::symlinkat(file.target.c_str(), root_, kRestoreTemporary.data()) != 0) {
       return failErrno(errno, "create the symbolic link");
     }
-    const struct timespec times[2] = {timespecOf(file.modified), timespecOf(file.modified)};
+    const struct timespec times[2] = {os::toTimespec(file.modified), os::toTimespec(file.modified)};
     (void)::utimensat(root_, kRestoreTemporary.data(), times, AT_SYMLINK_NOFOLLOW);
     return nameTemporary(parent, file);
   }

@@ -18,10 +18,6 @@ namespace {
 constexpr int kMaxDepth = 200;  // each level holds a descriptor
 constexpr std::size_t kMaxEntries = 2'000'000;
 
-std::int64_t nanoseconds(const struct timespec& time) {
-  return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
-}
-
 Result<std::string> readLink(int directory, const std::string& name) {
   std::string target(4096, '\0');
   const ssize_t length = ::readlinkat(directory, name.c_str(), target.data(), target.size());
@@ -117,11 +113,6 @@ bool sameEntry(const ScannedFile& a, const ScannedFile& b) {
 }
 
 }  // namespace
-
-FileIdentity FileIdentity::of(const struct stat& info) {
-  return {info.st_dev, info.st_ino, static_cast<std::uint64_t>(info.st_size), nanoseconds(info.st_mtim),
-          nanoseconds(info.st_ctim)};
-}
 
 bool Snapshot::sameState(const Snapshot& other) const {
   return std::equal(files.begin(), files.end(), other.files.begin(), other.files.end(), sameEntry);

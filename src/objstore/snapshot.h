@@ -8,8 +8,7 @@
 #include "base/result.h"
 #include "objstore/checkpoint.h"
 #include "os/fd.h"
-
-struct stat;
+#include "os/file_state.h"
 
 namespace buoy::objstore {
 
@@ -18,14 +17,7 @@ inline constexpr std::string_view kRestoreTemporary = ".buoy-restore.tmp";
 // The same, a directory for many at once.
 inline constexpr std::string_view kRestoreDirectory = ".buoy-restore.tmp.d";
 
-// What the kernel says about a file's content without reading it. Equal: not changed in between, provided
-// that the clock ticked between the last change and the first look.
-struct FileIdentity {
-  std::uint64_t device = 0, inode = 0, size = 0;
-  std::int64_t modified_ns = 0, changed_ns = 0;
-  bool operator==(const FileIdentity&) const = default;
-  static FileIdentity of(const struct stat& info);
-};
+using os::FileIdentity;
 
 struct ScannedFile {
   CheckpointFile file;    // without hash

@@ -23,17 +23,6 @@ bool allZero(std::string_view piece) {
          std::memcmp(piece.data(), piece.data() + 1, piece.size() - 1) == 0;
 }
 
-Status writeAt(int fd, std::string_view piece, std::uint64_t offset) {
-  while (!piece.empty()) {
-    const ssize_t n = ::pwrite(fd, piece.data(), piece.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return failErrno(errno, "write");
-    piece.remove_prefix(static_cast<std::size_t>(n));
-    offset += static_cast<std::uint64_t>(n);
-  }
-  return {};
-}
-
 bool isSparse(int fd) {
   struct stat info {};
   return ::fstat(fd, &info) == 0 && info.st_blocks * 512 < info.st_size;
@@ -58,6 +47,17 @@ Result<std::int64_t> copyInKernel(int from, int to, std::uint64_t size) {
 }
 
 }  // namespace
+
+Status writeAllAt(int fd, std::string_view content, std::uint64_t offset, std::string_view what) {
+  while (!content.empty()) {
+    const ssize_t count = ::pwrite(fd, content.data(), content.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failErrno(errno, what);
+    content.remove_prefix(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return {};
+}
 
 bool reflink(int from, int to) {
   return ::ioctl(to, FICLONE, from) == 0;
@@ -91,7 +91,7 @@ Result<std::uint64_t> copyContent(int from, int to, std::uint64_t size, const Pi
   Status written;
   auto read = readPieces(from, size, [&](std::string_view piece) {
     if (see && !see(piece)) return false;
-    if (!sparse || !allZero(piece)) written = writeAt(to, piece, offset);
+    if (!sparse || !allZero(piece)) written = writeAllAt(to, piece, offset, "write");
     offset += piece.size();
     return written.has_value();
   });

@@ -24,6 +24,9 @@ Result<std::uint64_t> readPieces(int fd, std::uint64_t size, const PieceObserver
 // become holes. resource_exhausted: the disk is full. Nothing is synced.
 Result<std::uint64_t> copyContent(int from, int to, std::uint64_t size, const PieceObserver& see = {});
 
+// All of it at this offset. `what` begins the message of an error: "write model.pt".
+Status writeAllAt(int fd, std::string_view content, std::uint64_t offset, std::string_view what);
+
 // True only if it is certain that nobody has this file (open here for reading only) open or mapped for
 // writing, and that a later writer, also through a mapping, must change its ctime. False where the file
 // system cannot tell.

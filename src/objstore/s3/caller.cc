@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <condition_variable>
-#include <ctime>
 #include <random>
 
 #include "base/strings.h"
@@ -20,14 +19,6 @@ constexpr int kOtherWays = 3;  // redirects, corrections of the clock and new cr
 const Clock& systemClock() {
   static const os::SystemClock clock;
   return clock;
-}
-
-// "Sat, 21 Nov 2026 05:03:40 GMT" (RFC 9110).
-std::optional<Time> parseHttpDate(const std::string& text) {
-  std::tm parts = {};
-  if (text.empty() || ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) == nullptr)
-    return std::nullopt;
-  return Time{std::chrono::seconds{::timegm(&parts)}};
 }
 
 // False: stopped.

@@ -47,6 +47,8 @@ __attribute__((target("sse4.2"))) std::uint32_t byInstruction(std::uint32_t crc,
 }
 #endif
 
+}  // namespace
+
 std::string base64(std::string_view bytes) {
   std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
   const int size =
@@ -55,8 +57,6 @@ std::string base64(std::string_view bytes) {
   text.resize(static_cast<std::size_t>(size));
   return text;
 }
-
-}  // namespace
 
 std::uint32_t crc32c(std::uint32_t crc, std::string_view bytes) {
 #if defined(__x86_64__)

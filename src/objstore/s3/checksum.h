@@ -17,6 +17,7 @@ std::uint32_t crc32c(std::uint32_t crc, std::string_view bytes);
 std::uint32_t crc32cByTable(std::uint32_t crc, std::string_view bytes);
 // As S3's headers have it: base64 of the four bytes, highest first.
 std::string crc32cBase64(std::uint32_t crc);
+std::string base64(std::string_view bytes);
 std::string md5Base64(std::string_view bytes);
 
 struct BodyDigests {

@@ -1,9 +1,6 @@
 #include "objstore/s3/client.h"
 
-#include <openssl/evp.h>
-
 #include <charconv>
-#include <ctime>
 
 #include "base/strings.h"
 #include "objstore/s3/caller.h"
@@ -37,10 +34,7 @@ Object describe(const std::string& key, const net::Response& response) {
   const std::string part = headerOf(response, "content-range");
   if (const auto slash = part.rfind('/'); slash != std::string::npos)
     object.size = numberIn(part.substr(slash + 1));
-  std::tm parts = {};
-  const std::string modified = headerOf(response, "last-modified");
-  if (!modified.empty() && ::strptime(modified.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) != nullptr)
-    object.modified = Time{std::chrono::seconds{::timegm(&parts)}};
+  object.modified = parseHttpDate(headerOf(response, "last-modified")).value_or(Time{});
   return object;
 }
 
@@ -72,12 +66,8 @@ class Client::Impl {
   void addCustomerKey(aws::NameValues& headers, const std::string& prefix = "x-amz-") const {
     const std::string& key = caller->options().encryption.customer_key;
     if (key.empty()) return;
-    std::string encoded((key.size() + 2) / 3 * 4 + 1, '\0');
-    encoded.resize(static_cast<std::size_t>(
-        EVP_EncodeBlock(reinterpret_cast<unsigned char*>(encoded.data()),
-                        reinterpret_cast<const unsigned char*>(key.data()), static_cast<int>(key.size()))));
     headers.emplace_back(prefix + "server-side-encryption-customer-algorithm", "AES256");
-    headers.emplace_back(prefix + "server-side-encryption-customer-key", encoded);
+    headers.emplace_back(prefix + "server-side-encryption-customer-key", base64(key));
     headers.emplace_back(prefix + "server-side-encryption-customer-key-md5", md5Base64(key));
   }
 

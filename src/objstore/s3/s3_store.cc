@@ -10,6 +10,7 @@
 
 #include "base/strings.h"
 #include "objstore/transfer/parts.h"
+#include "os/copy.h"
 
 namespace buoy::objstore::s3 {
 namespace {
@@ -48,17 +49,6 @@ class S3Multipart final : public MultipartPut {
   std::vector<Part> parts_;
   bool finished_ = false;
 };
-
-Status writeAt(int fd, std::string_view bytes, std::uint64_t offset) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return failErrno(errno, "write the file");
-    bytes.remove_prefix(static_cast<std::size_t>(count));
-    offset += static_cast<std::uint64_t>(count);
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -183,7 +173,7 @@ Status S3Store::getFile(const std::string& key, int fd, std::string_view sha256)
         const auto write = [&](std::string_view piece) {
           const std::uint64_t here = offset;
           offset += piece.size();
-          return writeAt(fd, piece, here);
+          return os::writeAllAt(fd, piece, here, "write the file");
         };
         return client_->get(location, {offset, size, object.etag}, write, control()).map([](const auto&) {});
       },

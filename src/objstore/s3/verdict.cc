@@ -3,6 +3,7 @@
 #include <strings.h>
 #include <algorithm>
 #include <array>
+#include <ctime>
 
 #include "base/strings.h"
 
@@ -88,6 +89,13 @@ Known byStatus(int status) {
 }
 
 }  // namespace
+
+std::optional<Time> parseHttpDate(const std::string& text) {
+  std::tm parts = {};
+  if (text.empty() || ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S", &parts) == nullptr)
+    return std::nullopt;
+  return Time{std::chrono::seconds{::timegm(&parts)}};
+}
 
 std::string headerOf(const net::Response& response, std::string_view name) {
   for (const auto& [key, value] : response.headers) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/units.h"
 #include "net/http.h"
 #include "objstore/s3/xml.h"
 
@@ -26,6 +27,9 @@ struct Verdict {
 // `what`: "put s3://b/k"; `where`: the endpoint's name. `conditional`: the request had If-None-Match.
 Verdict judge(const net::Response& response, const std::string& what, const std::string& where,
               bool conditional);
+
+// "Sat, 21 Nov 2026 05:03:40 GMT" (RFC 9110).
+std::optional<Time> parseHttpDate(const std::string& text);
 
 // The header of this name, case-insensitive; empty if there is none.
 std::string headerOf(const net::Response& response, std::string_view name);

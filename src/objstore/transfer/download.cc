@@ -12,6 +12,8 @@
 #include "base/strings.h"
 #include "objstore/sha256.h"
 #include "objstore/transfer/parts.h"
+#include "os/copy.h"
+#include "os/file_state.h"
 #include "os/files.h"
 
 namespace buoy::objstore {
@@ -21,17 +23,6 @@ constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kOneGet = 16 * kMiB;
 constexpr std::string_view kTemporary = ".buoy-part-";
 constexpr std::uint64_t kMaxJournal = 1u << 20;
-
-Status writeAt(int fd, std::string_view bytes, std::uint64_t offset, const std::string& file) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return failErrno(errno, "write " + file);
-    bytes.remove_prefix(static_cast<std::size_t>(count));
-    offset += static_cast<std::uint64_t>(count);
-  }
-  return {};
-}
 
 // The journal's word counts only until the machine is started again: nothing is synced.
 std::string bootId() {
@@ -102,7 +93,7 @@ Status Download::getWhole() {
   const auto write = [&](std::string_view piece) {
     const std::uint64_t at = offset;
     offset += piece.size();
-    return writeAt(fd_.get(), piece, at, file_);
+    return os::writeAllAt(fd_.get(), piece, at, "write " + file_);
   };
   Status status =
       known_.size == 0 && !known_.etag.empty()
@@ -164,7 +155,7 @@ Status Download::getPart(std::size_t index) {
   const auto write = [&](std::string_view piece) {
     const std::uint64_t at = offset;
     offset += piece.size();
-    return writeAt(fd_.get(), piece, at, file_);
+    return os::writeAllAt(fd_.get(), piece, at, "write " + file_);
   };
   BUOY_TRY_VOID(client_->get(from_, options, write, transfers_.control()).map([](const auto&) {}));
   const std::lock_guard lock(mutex_);
@@ -187,10 +178,7 @@ void Download::partsEnded(Status status) {
 
 Status Download::nameIt() {
   if (known_.modified != Time{}) {
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(known_.modified);
-    const auto rest = std::chrono::nanoseconds{known_.modified - seconds};
-    const timespec stamp{static_cast<std::time_t>(seconds.time_since_epoch().count()),
-                         static_cast<long>(rest.count())};
+    const timespec stamp = os::toTimespec(known_.modified);
     const timespec both[2] = {stamp, stamp};
     if (::futimens(fd_.get(), both) != 0) return failErrno(errno, "set the time of " + file_);
   }

@@ -44,7 +44,7 @@ void Upload::startFile() {
   struct stat info {};
   if (::fstat(fd_.get(), &info) != 0) return end(failErrno(errno, file_));
   if (!S_ISREG(info.st_mode)) return end(fail(ErrorCode::invalid_argument, file_ + " is not a regular file"));
-  source_ = SourceIdentity::of(info);
+  source_ = os::FileIdentity::of(info);
   const std::uint64_t configured = transfers_.options_.part_size;
   if (source_.size <= (configured != 0 ? configured : kOnePut)) return end(putWhole(source_.size));
   auto parts = continueUpload();
@@ -69,7 +69,7 @@ Status Upload::putWhole(std::uint64_t size) {
 Status Upload::unchanged() const {
   struct stat info {};
   if (::fstat(fd_.get(), &info) != 0) return failErrno(errno, file_);
-  if (SourceIdentity::of(info) == source_) return {};
+  if (os::FileIdentity::of(info) == source_) return {};
   return fail(ErrorCode::unavailable, file_ + " changed while it was read, so it was not stored", true);
 }
 

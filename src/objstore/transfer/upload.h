@@ -40,7 +40,7 @@ class Upload : public std::enable_shared_from_this<Upload> {
   const Transfers::Done done_;
   UploadState state_;
   os::Fd fd_;
-  SourceIdentity source_;
+  os::FileIdentity source_;
   std::string upload_;  // S3's id of the multipart upload
   std::uint64_t part_size_ = 0;
   std::mutex mutex_;

@@ -1,6 +1,5 @@
 #include "objstore/transfer/upload_state.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -17,16 +16,7 @@ using Json = nlohmann::json;
 
 constexpr std::uint64_t kMaxState = 64u << 10;
 
-std::int64_t nanoseconds(const timespec& time) {
-  return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
-}
-
 }  // namespace
-
-SourceIdentity SourceIdentity::of(const struct stat& info) {
-  return {info.st_dev, info.st_ino, static_cast<std::uint64_t>(info.st_size), nanoseconds(info.st_mtim),
-          nanoseconds(info.st_ctim)};
-}
 
 UploadState::UploadState(const std::string& directory, const std::string& endpoint, const s3::Location& to,
                          const std::string& file) {

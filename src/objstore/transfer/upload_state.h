@@ -6,18 +6,9 @@
 
 #include "base/result.h"
 #include "objstore/s3/client.h"
-
-struct stat;
+#include "os/file_state.h"
 
 namespace buoy::objstore {
-
-// What must be equal for a file to be the same as before.
-struct SourceIdentity {
-  std::uint64_t device = 0, inode = 0, size = 0;
-  std::int64_t modified_ns = 0, changed_ns = 0;
-  bool operator==(const SourceIdentity&) const = default;
-  static SourceIdentity of(const struct stat& info);
-};
 
 // An unfinished multipart upload, remembered on this machine so that the next run goes on with it: one small
 // file for each upload under way. Not thread-safe.
@@ -26,7 +17,7 @@ class UploadState {
   struct Entry {
     std::string upload;  // S3's id
     std::uint64_t part_size = 0;
-    SourceIdentity source;
+    os::FileIdentity source;
   };
 
   // `directory` empty: remembers nothing.
