@@ -26,6 +26,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::Contains;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr JobId kJob{1};
 
@@ -204,7 +205,8 @@ TEST_F(AgentTest, AStreamThatCannotGoOnEndsTheJob) {
   ASSERT_NE(result, nullptr);
   EXPECT_EQ(result->kind, Kind::setup_failed);
   EXPECT_THAT(result->detail, HasSubstr("inputs.text: "));
-  EXPECT_EQ(log(), "first");
+  // The job may be ended before it passes on what it read; it must never take what came for all there is.
+  EXPECT_THAT(log(), Not(HasSubstr("all of it")));
 }
 
 TEST_F(AgentTest, JobsFollowOneAnotherOnAMachineInACleanDirectory) {
