@@ -118,7 +118,11 @@ void Agent::runJob() {
   const Directive& directive = wanted_->directive;
   if (directive.job == ended_job_ && directive.epoch == ended_epoch_) return;
   if (assignment_) {
-    if (busy() && !assignment_->is(directive.job, directive.epoch)) assignment_->abandon();
+    if (busy() && !assignment_->is(directive.job, directive.epoch)) {
+      assignment_->abandon();
+    } else if (busy()) {
+      assignment_->saveRequested(directive.save);
+    }
     return;  // assignmentDone() comes back here
   }
   if (notice_) return refuse();

@@ -323,6 +323,52 @@ TEST_F(AgentCheckpointTest, CommitsWhileTheJobRunsAndRestoresForTheNextAttempt) 
   EXPECT_THAT(log("j1.2.0"), testing::MatchesRegex("restored [0-9]+\nv1\nv2\n"));
 }
 
+TEST_F(AgentCheckpointTest, TheJobIsToldWhenToSave) {
+  spec_.checkpoint->save_signal = "SIGUSR1";
+  spec_.checkpoint->interval = std::chrono::hours{1};
+  start();
+  run("trap 'echo $BUOY_CHECKPOINT_INTERVAL; cat $BUOY_CHECKPOINT_CONTROL; echo saved >checkpoints/a' USR1; "
+      "echo up; while :; do sleep 0.02; done");
+  ASSERT_TRUE(waitForLog("up\n"));
+  api::DirectiveMessage asked = message(Directive::Kind::run);
+  asked.directive.save = 1;
+  control_.direct(asked);
+  ASSERT_TRUE(waitForLog("\"reason\":\"request\""));
+  EXPECT_THAT(log(), HasSubstr("3600\n"));
+  EXPECT_THAT(log(), HasSubstr("\"save_now\":1"));
+  ASSERT_TRUE(waitForCommit());
+  EXPECT_THAT(committed(), Contains(std::pair<const std::string, std::string>("a", "saved\n")));
+}
+
+TEST_F(AgentCheckpointTest, ANoticeIsInTheControlFileToo) {
+  start();
+  run("trap '' TERM; echo up; until grep -q '\"stop\"' $BUOY_CHECKPOINT_CONTROL; do sleep 0.02; done; "
+      "echo last >checkpoints/a");
+  ASSERT_TRUE(waitForLog("up\n"));
+  giveNotice(seconds{20});
+  ASSERT_NE(waitForResult(), nullptr);
+  EXPECT_THAT(committed(), Contains(std::pair<const std::string, std::string>("a", "last\n")));
+}
+
+// At every moment one of the two files is open and half written.
+TEST_F(AgentCheckpointTest, TellsWhatIsWrittenWithoutAPauseAndSoIsNeverSaved) {
+  spec_.checkpoint->interval = seconds{1};
+  options_.assignment.checkpoint.tell_unsaved = milliseconds{300};
+  start();
+  run("exec 3>checkpoints/a; while [ ! -e go ]; do exec 4>checkpoints/b; echo x >&4; exec 3>&-; "
+      "exec 3>checkpoints/a; echo x >&3; exec 4>&-; sleep 0.01; done; exec 3>&-; echo closed; sleep 1000");
+  const auto told = [](const auto& received) {
+    return std::count_if(received.events.begin(), received.events.end(), [](const std::string& event) {
+      return event.find("without a pause") != std::string::npos;
+    });
+  };
+  ASSERT_TRUE(control_.waitFor([&](const auto& received) { return told(received) > 0; }));
+  EXPECT_EQ(control_.received().newest.committed_version, 0u);
+  std::ofstream(work("go")).put('x');
+  ASSERT_TRUE(waitForCommit());
+  EXPECT_EQ(told(control_.received()), 1) << "said once";
+}
+
 TEST_F(AgentCheckpointTest, AJobThatNeverPausesIsCommittedAllTheSame) {
   start();
   run("n=0; while :; do n=$((n+1)); echo $n >checkpoints/n.tmp; mv checkpoints/n.tmp checkpoints/n; sleep "

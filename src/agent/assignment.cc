@@ -231,11 +231,13 @@ Status Assignment::run(const std::string& restored_version) {
           .on_exit = [this](int exit_code) { exited(exit_code); },
           .on_gone = [this](int last_exit_code) { gone(last_exit_code); },
       });
+  BUOY_TRY_VOID(adviseSaves());
   const auto environment = jobEnvironment({.config = machine_.config,
                                            .directive = directive(),
                                            .spec = spec_,
                                            .checkpoint_directory = checkpoint_directory_,
                                            .restored_version = restored_version,
+                                           .checkpoint_interval = saves_ ? saves_->interval() : Duration{},
                                            .inherited = machine_.environment});
   BUOY_TRY_VOID(supervisor_->start(spec_.run, paths_.work(), environment));
   stage_ = Stage::running;
@@ -263,14 +265,42 @@ Status Assignment::watchCheckpoints() {
            CheckpointSync::create(
                machine_.loop, machine_.clock, machine_.worker, repository_, options,
                {.on_committed =
-                    [this](const objstore::CommitStats& stats, Time covers) {
+                    [this](const objstore::CommitStats& stats, Time covers, Duration wrote) {
                       last_version_ = stats.version;
-                      if (const auto warning = meter_.saved(stats)) machine_.reporter.event(*warning);
+                      if (const auto warning = meter_.saved(stats, wrote)) machine_.reporter.event(*warning);
+                      saves_->saved(meter_.measure(), covers);
+                      sync_->tellUnsavedAfter(unsavedLimit());
                       machine_.reporter.committed(stats.version, covers, meter_.measure());
                     },
                 .on_fenced = [this] { endWith(Kind::fenced, "a later attempt has begun"); },
                 .on_trouble = [this](const std::string& sentence) { machine_.reporter.event(sentence); }}));
   return {};
+}
+
+// What tells the job when to save. The job may do as it likes.
+Status Assignment::adviseSaves() {
+  if (!spec_.checkpoint) return {};
+  const int signal = api::signalNumber(spec_.checkpoint->signal).value_or(SIGTERM);
+  SaveControl::Options options;
+  options.file = paths_.saveControl();
+  options.fixed = spec_.checkpoint->interval;
+  options.saving = message_.saving;
+  options.saving.last.notice = machine_.config.notice;
+  options.requests = directive().save;
+  saves_ = std::make_unique<SaveControl>(
+      machine_.loop, machine_.clock, std::move(options),
+      SaveControl::Callbacks{.saves_at_notice = [this, signal] { return supervisor_->catches(signal); },
+                             .on_due =
+                                 [this] {
+                                   const auto number = api::signalNumber(spec_.checkpoint->save_signal);
+                                   if (number && !stopping_) supervisor_->signalCatchers(*number);
+                                 }});
+  if (sync_) sync_->tellUnsavedAfter(unsavedLimit());
+  return saves_->begin();
+}
+
+void Assignment::saveRequested(std::uint64_t requests) {
+  if (saves_ && stage_ == Stage::running) saves_->requested(requests);
 }
 
 void Assignment::stop(Duration grace) {
@@ -300,6 +330,7 @@ void Assignment::terminate(Time kill_at) {
     stopping_ = true;
     setTransferPriority(0);  // what counts now is the last save
     enter(MemberPhase::saving);
+    if (saves_) saves_->stopping();
     const std::string name = spec_.checkpoint ? spec_.checkpoint->signal : "SIGTERM";
     supervisor_->signal(api::signalNumber(name).value_or(SIGTERM));
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "agent/log_archive.h"
 #include "agent/outputs.h"
 #include "agent/reporter.h"
+#include "agent/save_control.h"
 #include "agent/save_meter.h"
 #include "agent/supervisor.h"
 #include "agent/worker.h"
@@ -62,6 +64,8 @@ class Assignment {
   void stop(Duration grace);
   // The machine will be reclaimed: the same within what is left, less a reserve for the last save.
   void notice(Time deadline);
+  // The directive's count of saves that were asked for: the job is told when it has grown.
+  void saveRequested(std::uint64_t requests);
   // It was replaced: end at once, save nothing.
   void abandon();
   // The machine is unfit: end at once.
@@ -103,6 +107,8 @@ class Assignment {
   Status run(const std::string& restored_version);
   void setTransferPriority(int nice);
   Status watchCheckpoints();
+  Status adviseSaves();
+  Duration unsavedLimit() const { return std::max(saves_->interval() * 2, options_.checkpoint.tell_unsaved); }
   void terminate(Time kill_at);
   void kill();
   void exited(int exit_code);
@@ -146,6 +152,7 @@ class Assignment {
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<CheckpointSync> sync_;
   SaveMeter meter_;
+  std::unique_ptr<SaveControl> saves_;
   std::shared_ptr<Assignment*> self_;  // for results that come from the worker after the end
 };
 

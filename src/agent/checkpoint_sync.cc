@@ -81,11 +81,22 @@ void CheckpointSync::evaluate() {
   std::vector<std::string> skip;
   if (files.any()) {
     const Time old_enough = *files.newestDirty() + options_.open_too_long;
-    if (now < old_enough) return evaluateAt(old_enough);
+    if (now < old_enough) return waitForPause(now, old_enough);
     watch_->verifyDirty();
     skip = files.dirty();
   }
   commit(std::move(skip));
+}
+
+// Something is always half written: what is complete beside it cannot be taken without tearing it.
+void CheckpointSync::waitForPause(Time now, Time old_enough) {
+  const Time since = *watch_->files().firstChange();
+  const Time tell_at = since + options_.tell_unsaved;
+  if (now < tell_at) return evaluateAt(std::min(old_enough, tell_at));
+  trouble(strCat({"nothing could be saved since ", formatTime(since),
+                  ": files in the checkpoint directory are "
+                  "being written without a pause (a commit waits until none is, for a moment)"}));
+  evaluateAt(old_enough);
 }
 
 void CheckpointSync::evaluateAt(Time when) {
@@ -98,9 +109,10 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
   const Time began = clock_.now();
   // What was complete when the last change was seen is what the version holds, not what was computed since.
   const Time covers = watch_->files().firstChange() ? watch_->files().lastChange() : began;
+  const Round round{began, covers, watch_->files().written()};
   watch_->files().commitBegins();
   worker_.submit([loop = &loop_, self = self_, repository = repository_, directory = options_.directory,
-                  skip = std::move(skip), keep = options_.keep, last = last_version_, began, covers,
+                  skip = std::move(skip), keep = options_.keep, last = last_version_, round,
                   deadline = deadline_.get_token()](const std::stop_token& stop) {
     os::crashPoint("agent.before_commit");
     std::stop_source either;
@@ -108,8 +120,8 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
     const std::stop_callback at_deadline(deadline, [&] { either.request_stop(); });
     const auto result = repository->commit(directory, skip, either.get_token());
     os::crashPoint("agent.after_commit");
-    loop->post([self, result, began, covers] {
-      if (*self != nullptr) (*self)->committed(result, began, covers);
+    loop->post([self, result, round] {
+      if (*self != nullptr) (*self)->committed(result, round);
     });
     // What is left of a notice is not for tidying up.
     if (!result || result->version == last || deadline.stop_requested()) return;
@@ -119,15 +131,15 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
   });
 }
 
-void CheckpointSync::committed(const Result<objstore::CommitStats>& result, Time began, Time covers) {
+void CheckpointSync::committed(const Result<objstore::CommitStats>& result, const Round& round) {
   committing_ = false;
   if (!result) return failed(result.error());
-  longest_save_ = std::max(longest_save_, clock_.now() - began);
+  longest_save_ = std::max(longest_save_, clock_.now() - round.began);
   backoff_ = Duration{0};
   retry_at_ = Time{};
   last_trouble_.clear();
   last_version_ = result->version;
-  if (result->version != 0) callbacks_.on_committed(*result, covers);
+  if (result->version != 0) callbacks_.on_committed(*result, round.covers, round.wrote);
   if (!finish_) return evaluate();
   if (!finish_->begun) return commitFinally();
   std::exchange(finish_->done, nullptr)({});

@@ -24,13 +24,17 @@ class CheckpointSync {
     Duration settle{};
     int keep = 1;
     Duration open_too_long = std::chrono::seconds{10};  // then others need not wait for it
+    // Complete changes that no commit could take for so long, because files are written without a pause, are
+    // worth a word to the user.
+    Duration tell_unsaved = std::chrono::minutes{1};
     Duration retry_min = std::chrono::milliseconds{250};
     Duration retry_max = std::chrono::seconds{30};
     Duration crash_window = std::chrono::milliseconds{100};  // see DirtyFiles::diedAbnormally
   };
   struct Callbacks {
-    // A new version; `covers`: everything that the job had completed by then is in it.
-    std::function<void(const objstore::CommitStats&, Time covers)> on_committed;
+    // A new version; `covers`: everything that the job had completed by then is in it. `wrote`: how long the
+    // job took to write it.
+    std::function<void(const objstore::CommitStats&, Time covers, Duration wrote)> on_committed;
     std::function<void()> on_fenced;  // a later attempt has begun: nothing more is committed
     std::function<void(const std::string&)> on_trouble;  // a sentence for the job's history; not repeated
   };
@@ -54,6 +58,8 @@ class CheckpointSync {
   // made.
   void finish(Time give_up, std::optional<Time> cut_at, std::function<void(Status)> done);
 
+  // See Options::tell_unsaved.
+  void tellUnsavedAfter(Duration after) { options_.tell_unsaved = after; }
   // How long the longest commit took; zero: none yet.
   Duration longestSave() const { return longest_save_; }
 
@@ -70,7 +76,12 @@ class CheckpointSync {
   void evaluate();
   void evaluateAt(Time when);
   void commit(std::vector<std::string> skip);
-  void committed(const Result<objstore::CommitStats>& result, Time began, Time covers);
+  struct Round {
+    Time began{}, covers{};
+    Duration wrote{};
+  };
+  void committed(const Result<objstore::CommitStats>& result, const Round& round);
+  void waitForPause(Time now, Time old_enough);
   void failed(const Error& error);
   void commitFinally();
   void trouble(const std::string& sentence);

@@ -7,6 +7,8 @@ namespace {
 
 // How many closes are remembered for diedAbnormally: more than a job makes in that moment.
 constexpr std::size_t kRecentCloses = 256;
+// Between two writes of one save; a file that is written to more seldom is a log.
+constexpr Duration kPause = std::chrono::seconds{2};
 
 bool isBelow(std::string_view path, std::string_view directory) {
   return path.size() > directory.size() && path.starts_with(directory) && path[directory.size()] == '/';
@@ -19,7 +21,16 @@ bool isOrBelow(std::string_view path, std::string_view directory) {
 }  // namespace
 
 void DirtyFiles::modified(const std::string& path, Time now) {
-  dirty_.try_emplace(path, Entry{now, false}).first->second.closed_late = false;
+  Entry& entry = dirty_.try_emplace(path, Entry{now, false, now, now}).first->second;
+  entry.closed_late = false;
+  if (now - entry.last_write > kPause) entry.busy_since = now;
+  entry.last_write = now;
+}
+
+void DirtyFiles::completed(const Entry& entry, Time now) {
+  const Time begin = std::max(now - entry.last_write > kPause ? now : entry.busy_since, written_until_);
+  if (now > begin) written_ += now - begin;
+  written_until_ = std::max(written_until_, now);
 }
 
 void DirtyFiles::closed(const std::string& path, Time now) {
@@ -31,6 +42,7 @@ void DirtyFiles::closed(const std::string& path, Time now) {
   if (found != dirty_.end()) {
     recent_closes_.push_back(Close{path, now, found->second.since});
     if (recent_closes_.size() > kRecentCloses) recent_closes_.pop_front();
+    completed(found->second, now);
     dirty_.erase(found);
   }
   changed(now);
@@ -68,7 +80,7 @@ void DirtyFiles::reset(const std::vector<std::string>& open, Time now) {
   std::map<std::string, Entry> fresh;
   for (const std::string& path : open) {
     const auto known = dirty_.find(path);
-    fresh.emplace(path, known == dirty_.end() ? Entry{now, false} : known->second);
+    fresh.emplace(path, known == dirty_.end() ? Entry{now, false, now, now} : known->second);
   }
   // After the end nothing is open; what was dirty then stays so.
   if (frozen_) fresh.merge(dirty_);
@@ -78,7 +90,8 @@ void DirtyFiles::reset(const std::vector<std::string>& open, Time now) {
 
 void DirtyFiles::diedAbnormally(Time now, Duration window) {
   for (const Close& close : recent_closes_) {
-    if (close.at + window >= now) dirty_.try_emplace(close.path, Entry{close.since, true});
+    if (close.at + window >= now)
+      dirty_.try_emplace(close.path, Entry{close.since, true, close.since, close.at});
   }
 }
 

@@ -42,14 +42,22 @@ class DirtyFiles {
   // The first and last complete change that no commit covers; nullopt: none.
   std::optional<Time> firstChange() const { return first_change_; }
   Time lastChange() const { return last_change_; }
+  // For how long the files that were completed since the last commit were being written: pauses and files
+  // that stay open do not count, and what was written at once counts once.
+  Duration written() const { return written_; }
   // A commit of everything up to now begins.
-  void commitBegins() { first_change_.reset(); }
+  void commitBegins() {
+    first_change_.reset();
+    written_ = Duration{0};
+  }
   void commitFailed(Time now);
 
  private:
   struct Entry {
     Time since{};
     bool closed_late = false;  // closed after freeze: by the kernel, unless a rename follows
+    Time busy_since{};         // written without a pause from then
+    Time last_write{};         // until then
   };
   struct Close {
     std::string path;
@@ -57,10 +65,14 @@ class DirtyFiles {
     Time since{};
   };
 
+  void completed(const Entry& entry, Time now);
+
   std::map<std::string, Entry> dirty_;
   std::deque<Close> recent_closes_;
   std::optional<Time> first_change_;
   Time last_change_{};
+  Duration written_{};
+  Time written_until_{};
   bool frozen_ = false;
 };
 

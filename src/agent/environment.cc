@@ -1,5 +1,6 @@
 #include "agent/environment.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 
@@ -18,6 +19,12 @@ constexpr std::array kInherited = {"PATH",     "HOME",         "LANG",        "L
                                    "TERM",     "TZ",           "USER",        "LOGNAME",
                                    "TMPDIR",   "BUOY_MACHINE", "http_proxy",  "https_proxy",
                                    "no_proxy", "HTTP_PROXY",   "HTTPS_PROXY", "NO_PROXY"};
+
+// Whole seconds, at least one: what a shell can count with.
+std::string inSeconds(Duration duration) {
+  return std::to_string(
+      std::max<std::int64_t>(std::chrono::round<std::chrono::seconds>(duration).count(), 1));
+}
 
 }  // namespace
 
@@ -76,7 +83,11 @@ std::vector<std::string> jobEnvironment(const EnvironmentInputs& inputs) {
   all["BUOY_NOTICE_SECONDS"] =
       std::to_string(std::chrono::duration_cast<std::chrono::seconds>(inputs.config.notice).count());
   all["BUOY_RESTORED_VERSION"] = inputs.restored_version;
-  if (!inputs.checkpoint_directory.empty()) all["BUOY_CHECKPOINT_DIR"] = inputs.checkpoint_directory;
+  if (!inputs.checkpoint_directory.empty()) {
+    all["BUOY_CHECKPOINT_DIR"] = inputs.checkpoint_directory;
+    all["BUOY_CHECKPOINT_CONTROL"] = paths.saveControl();
+    all["BUOY_CHECKPOINT_INTERVAL"] = inSeconds(inputs.checkpoint_interval);
+  }
   for (const auto& [name, input] : inputs.spec.inputs) all[inputVariable(name)] = paths.inputs() + "/" + name;
 
   std::vector<std::string> environment;

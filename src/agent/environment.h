@@ -19,7 +19,8 @@ struct MachinePaths {
   std::string log(JobId job, std::uint32_t attempt, std::int32_t rank) const;
   // The metrics found in that log, as JSON lines.
   std::string metrics(JobId job, std::uint32_t attempt, std::int32_t rank) const;
-  std::string notice() const { return root + "/job-notice.json"; }  // the job's copy: BUOY_NOTICE_FILE
+  std::string notice() const { return root + "/job-notice.json"; }     // the job's copy: BUOY_NOTICE_FILE
+  std::string saveControl() const { return root + "/job-save.json"; }  // BUOY_CHECKPOINT_CONTROL
   std::string owner() const { return root + "/work.job"; }  // the job and epoch that work/ was last made for
 };
 
@@ -29,6 +30,7 @@ struct EnvironmentInputs {
   const api::JobSpec& spec;
   std::string checkpoint_directory;              // empty: the job has none
   std::string restored_version;                  // empty: started afresh
+  Duration checkpoint_interval{};                // as it is at the start
   std::map<std::string, std::string> inherited;  // what the agent itself was started with
 };
 // The whole environment of a job's process, as "NAME=value". What the job asks for wins over what is

@@ -12,10 +12,11 @@ constexpr std::uint64_t kEnoughToTell = 1u << 20;
 
 }  // namespace
 
-std::optional<std::string> SaveMeter::saved(const objstore::CommitStats& stats) {
+std::optional<std::string> SaveMeter::saved(const objstore::CommitStats& stats, Duration wrote) {
   measure_.bytes = stats.bytes;
   measure_.sent = stats.new_bytes;
   measure_.took = stats.took;
+  measure_.wrote = wrote;
   // The larger save tells more; one of half the size is taken for its newer news.
   if (stats.new_bytes >= kEnoughToTell && stats.new_bytes >= most_sent_ / 2) {
     most_sent_ = std::max(most_sent_, stats.new_bytes);

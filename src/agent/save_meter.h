@@ -13,9 +13,9 @@ class SaveMeter {
  public:
   explicit SaveMeter(Duration notice) { measure_.notice = notice; }
 
-  // A version was committed. The answer, once: a sentence, if a whole checkpoint does not fit into the
-  // notice.
-  std::optional<std::string> saved(const objstore::CommitStats& stats);
+  // A version was committed that the job took `wrote` to write. The answer, once: a sentence, if a whole
+  // checkpoint does not fit into the notice.
+  std::optional<std::string> saved(const objstore::CommitStats& stats, Duration wrote);
   const engine::SaveMeasure& measure() const { return measure_; }
 
  private:

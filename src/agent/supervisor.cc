@@ -6,8 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+
+#include "os/process_table.h"
 
 namespace buoy::agent {
 
@@ -59,6 +62,18 @@ Status Supervisor::start(const std::string& command, const std::string& director
 
 void Supervisor::signal(int number) {
   if (running_) ::kill(-child_->pid, number);
+}
+
+std::vector<pid_t> Supervisor::catchers(int number) const {
+  if (!running_ || !child_) return {};
+  std::vector<pid_t> all = os::descendantsOf(child_->pid);
+  all.push_back(child_->pid);
+  std::erase_if(all, [&](pid_t pid) { return !os::catchesSignal(pid, number); });
+  return all;
+}
+
+void Supervisor::signalCatchers(int number) {
+  for (const pid_t pid : catchers(number)) ::kill(pid, number);
 }
 
 void Supervisor::killAll() {

@@ -37,6 +37,10 @@ class Supervisor {
                std::vector<std::string> environment);
   // To the command's process group.
   void signal(int number);
+  // Whether some process of the job has a handler for this signal: without one it cannot save at it.
+  bool catches(int number) const { return !catchers(number).empty(); }
+  // To those processes of the job only: it would end the others, such as the shell above a program.
+  void signalCatchers(int number);
   // SIGKILL to every process of the job, until none is left; on_gone follows.
   void killAll();
   // While paused nothing is read: the job waits when its pipe is full. Ends by itself when the job is gone.
@@ -50,6 +54,7 @@ class Supervisor {
   void watchOutput();
   void reap();
   void finish();
+  std::vector<pid_t> catchers(int number) const;
 
   os::EventLoop& loop_;
   Callbacks callbacks_;

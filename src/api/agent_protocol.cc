@@ -6,6 +6,8 @@ namespace buoy::api {
 namespace {
 
 constexpr std::size_t kMostPeers = 10'000;
+constexpr std::size_t kMostSteps = 100;
+constexpr double kMostHazard = 1e6;
 
 std::string_view wordFor(engine::Directive::Kind kind) {
   switch (kind) {
@@ -37,7 +39,8 @@ void writeDirective(JsonWriter& writer, const engine::Directive& directive) {
   writer.beginObject().field("kind", wordFor(directive.kind)).field("job", directive.job);
   writer.field("attempt", directive.attempt).field("epoch", directive.epoch).field("rank", directive.rank);
   writeTexts(writer, "peers", directive.peers);
-  writer.field("stop", toString(directive.stop)).field("grace", directive.grace).endObject();
+  writer.field("stop", toString(directive.stop)).field("grace", directive.grace);
+  writer.field("save", directive.save).endObject();
 }
 
 engine::Directive readDirective(MapReader& reader) {
@@ -52,8 +55,39 @@ engine::Directive readDirective(MapReader& reader) {
   }
   reader.word("stop", directive.stop);
   reader.seconds("grace", directive.grace);
+  reader.get("save", directive.save);
   reader.require("kind");
   return directive;
+}
+
+void writeSaving(JsonWriter& writer, const DirectiveMessage::Saving& saving) {
+  writer.beginObject().key("hazard").beginArray();
+  for (const schedule::Hazard::Step& step : saving.hazard.steps) {
+    writer.beginObject().field("from", step.from).field("per_hour", step.per_hour).endObject();
+  }
+  writer.endArray().field("unnoticed", saving.hazard.unnoticed).field("machine_age", saving.machine_age);
+  writer.key("last");
+  writeSave(writer, saving.last);
+  writer.endObject();
+}
+
+DirectiveMessage::Saving readSaving(MapReader& reader) {
+  DirectiveMessage::Saving saving;
+  readList(reader, "hazard", [&](MapReader& item) {
+    schedule::Hazard::Step step;
+    item.seconds("from", step.from);
+    item.get("per_hour", step.per_hour);
+    if (!(step.per_hour >= 0 && step.per_hour < kMostHazard)) item.wrong("per_hour", "is no rate");
+    saving.hazard.steps.push_back(step);
+  });
+  if (saving.hazard.steps.size() > kMostSteps) reader.wrong("hazard", "has more than 100 steps");
+  reader.get("unnoticed", saving.hazard.unnoticed);
+  if (!(saving.hazard.unnoticed >= 0 && saving.hazard.unnoticed <= 1)) {
+    reader.wrong("unnoticed", "must be a part of 1");
+  }
+  reader.seconds("machine_age", saving.machine_age);
+  readChild(reader, "last", [&](MapReader& child) { saving.last = readSave(child); });
+  return saving;
 }
 
 void writeResult(JsonWriter& writer, const engine::MemberResult& result) {
@@ -162,6 +196,9 @@ std::string toJson(const DirectiveMessage& message) {
     writeDirective(writer, message.directive);
     // Inside a string: the agent keeps it as it is, and the message stays shallow.
     writer.field("spec", message.spec).field("store_prefix", message.store_prefix);
+    if (message.directive.kind != engine::Directive::Kind::run) return;
+    writer.key("saving");
+    writeSaving(writer, message.saving);
   });
 }
 
@@ -172,6 +209,7 @@ Result<DirectiveMessage> parseDirectiveMessage(std::string_view json) {
     readChild(reader, "directive", [&](MapReader& child) { message.directive = readDirective(child); });
     reader.get("spec", message.spec);
     reader.get("store_prefix", message.store_prefix);
+    readChild(reader, "saving", [&](MapReader& child) { message.saving = readSaving(child); });
     reader.require("directive");
     return message;
   });

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "engine/events.h"
+#include "schedule/hazard.h"
 
 // What agent and control plane say to one another: HTTP and JSON, always opened by the agent (it may sit
 // behind NAT).
@@ -55,6 +56,15 @@ struct DirectiveMessage {
   engine::Directive directive;
   std::string spec;          // api::toJson(JobSpec), with Kind::run only
   std::string store_prefix;  // "<cluster>/j42": checkpoints/ and outputs/ are below it
+  // With Kind::run: what the agent finds the job's checkpoint interval from, also while it is cut off. It is
+  // as it was when the directive was first given.
+  struct Saving {
+    schedule::Hazard hazard;   // of machines of this pool and market
+    Duration machine_age{};    // of this machine
+    engine::SaveMeasure last;  // of the job's newest version, wherever that was saved
+    bool operator==(const Saving&) const = default;
+  };
+  Saving saving;
 };
 std::string toJson(const DirectiveMessage& message);
 Result<DirectiveMessage> parseDirectiveMessage(std::string_view json);

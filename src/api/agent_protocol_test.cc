@@ -54,7 +54,11 @@ TEST(DirectiveMessages, RoundTrip) {
   DirectiveMessage message;
   message.generation = 12;
   message.directive = {engine::Directive::Kind::run, JobId{4}, 2, 9, 1, {"10.0.0.1", "10.0.0.2"},
-                       engine::StopReason::none,     30s};
+                       engine::StopReason::none,     30s,      3};
+  message.saving.hazard = {{{0s, 1.5}, {12min, 0.25}}, 0.125};
+  message.saving.machine_age = 90s;
+  message.saving.last = {
+      .bytes = 7, .sent = 5, .took = 2s, .wrote = 1s, .bytes_per_second = 3, .notice = 30s};
   message.spec = R"({"name":"x","run":"echo \"hi\""})";
   message.store_prefix = "c1/j4";
   const auto parsed = parseDirectiveMessage(toJson(message));
@@ -63,6 +67,17 @@ TEST(DirectiveMessages, RoundTrip) {
   EXPECT_EQ(parsed->directive, message.directive);
   EXPECT_EQ(parsed->spec, message.spec);
   EXPECT_EQ(parsed->store_prefix, message.store_prefix);
+  EXPECT_EQ(parsed->saving, message.saving);
+}
+
+TEST(DirectiveMessages, RefuseRatesThatAreNone) {
+  const auto with = [](const std::string& saving) {
+    return parseDirectiveMessage(R"({"generation":1,"directive":{"kind":"run"},"saving":)" + saving + "}");
+  };
+  EXPECT_TRUE(with(R"({"hazard":[{"from":0,"per_hour":2}],"unnoticed":0})"));
+  EXPECT_FALSE(with(R"({"hazard":[{"from":0,"per_hour":-2}]})"));
+  EXPECT_FALSE(with(R"({"hazard":[{"from":0,"per_hour":"NaN"}]})"));
+  EXPECT_FALSE(with(R"({"hazard":[],"unnoticed":1.5})"));
 }
 
 TEST(DirectiveMessages, RoundTripEveryKindAndReason) {

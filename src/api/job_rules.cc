@@ -163,14 +163,22 @@ class Validator {
     path("checkpoint.dir", checkpoint.dir);
     range("checkpoint.keep", checkpoint.keep, 1, 1'000);
     duration("checkpoint.settle", checkpoint.settle, std::chrono::hours{1});
-    if (checkpoint.signal == "SIGKILL" || checkpoint.signal == "SIGSTOP") {
-      add("checkpoint.signal",
-          checkpoint.signal + " cannot be caught, so the job could not save; SIGTERM is usual");
-    } else if (!signalNumber(checkpoint.signal)) {
-      add("checkpoint.signal",
-          inQuotes(checkpoint.signal) +
-              " is no signal that a job can be sent; use SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, "
-              "SIGUSR2, SIGALRM or SIGCONT");
+    if (checkpoint.interval) {
+      duration("checkpoint.interval", *checkpoint.interval, std::chrono::days{30});
+      if (*checkpoint.interval == Duration{})
+        add("checkpoint.interval", "must be more than 0; auto lets Buoy find out");
+    }
+    signal("checkpoint.signal", checkpoint.signal, "SIGTERM");
+    if (!checkpoint.save_signal.empty()) signal("checkpoint.save_signal", checkpoint.save_signal, "SIGUSR1");
+  }
+
+  void signal(const char* field, const std::string& name, const char* usual) {
+    if (name == "SIGKILL" || name == "SIGSTOP") {
+      add(field, strCat({name, " cannot be caught, so the job could not save; ", usual, " is usual"}));
+    } else if (!signalNumber(name)) {
+      add(field, inQuotes(name) +
+                     " is no signal that a job can be sent; use SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, "
+                     "SIGUSR2, SIGALRM or SIGCONT");
     }
   }
 

@@ -34,6 +34,10 @@ void readCheckpoint(MapReader& job, JobSpec& spec) {
   reader.get("keep", checkpoint.keep);
   if (std::string signal; reader.get("signal", signal)) checkpoint.signal = canonicalSignal(signal);
   reader.get("settle", checkpoint.settle);
+  const Node* const interval = reader.find("interval");
+  const std::string* const word = interval == nullptr ? nullptr : scalarText(*interval);
+  if (word == nullptr || trim(*word) != "auto") reader.get("interval", checkpoint.interval);
+  if (std::string signal; reader.get("save_signal", signal)) checkpoint.save_signal = canonicalSignal(signal);
   reader.refuseUnknown();
   spec.checkpoint = std::move(checkpoint);
 }
@@ -254,7 +258,10 @@ std::string toJson(const JobSpec& spec) {
   if (spec.checkpoint) {
     writer.key("checkpoint").beginObject();
     writer.field("dir", spec.checkpoint->dir).field("keep", spec.checkpoint->keep);
-    writer.field("signal", spec.checkpoint->signal).field("settle", spec.checkpoint->settle).endObject();
+    writer.field("signal", spec.checkpoint->signal).field("settle", spec.checkpoint->settle);
+    if (spec.checkpoint->interval) writer.field("interval", *spec.checkpoint->interval);
+    if (!spec.checkpoint->save_signal.empty()) writer.field("save_signal", spec.checkpoint->save_signal);
+    writer.endObject();
   }
   writeInputs(writer, spec.inputs);
   writeTexts(writer, "outputs", spec.outputs);

@@ -18,6 +18,8 @@ struct CheckpointSpec {
   std::string signal = "SIGTERM";  // sent to the process group at a notice or stop
   Duration settle =
       std::chrono::milliseconds{200};  // quiet time after the last complete file before a commit
+  std::optional<Duration> interval;    // between two saves, as the job is told; nullopt: found out ("auto")
+  std::string save_signal;             // sent when a save is due or was asked for; empty: none
   bool operator==(const CheckpointSpec&) const = default;
 };
 

@@ -102,6 +102,21 @@ spot: never
   EXPECT_EQ(good("name: x\nrun: a\ncheckpoint: state\n").checkpoint->dir, "state");
 }
 
+TEST(JobYaml, TakesACheckpointIntervalOrFindsIt) {
+  const auto of = [](const std::string& checkpoint) {
+    return *good("name: x\nrun: a\ncheckpoint: {" + checkpoint + "}\n").checkpoint;
+  };
+  EXPECT_EQ(of("interval: auto").interval, std::nullopt);
+  EXPECT_EQ(of("keep: 2").interval, std::nullopt);
+  EXPECT_EQ(of("interval: 5m").interval, 5min);
+  EXPECT_EQ(of("interval: 2.5").interval, 2500ms);
+  EXPECT_EQ(of("save_signal: usr1").save_signal, "SIGUSR1");
+  JobSpec spec = good("name: x\nrun: a\ncheckpoint: {interval: 90s, save_signal: USR2}\n");
+  EXPECT_EQ(*parseJobJson(toJson(spec)), spec);
+  spec.checkpoint->interval.reset();
+  EXPECT_EQ(*parseJobJson(toJson(spec)), spec);
+}
+
 TEST(JobYaml, ResolvesAnchorsAndMerges) {
   const JobSpec spec = good(R"(
 name: x
@@ -161,64 +176,67 @@ TEST_P(BadInput, IsOneClearProblem) {
 
 INSTANTIATE_TEST_SUITE_P(
     JobYaml, BadInput,
-    testing::Values(Case{"machines: [1]", "machines", "must be a whole number, not a list"},
-                    Case{"machines: '1'", "machines", "must be a whole number, not the text '1'"},
-                    Case{"machines: 1.5", "machines", "must be a whole number, not the number 1.5"},
-                    Case{"machines: -1", "machines", "must be at least 1, not -1"},
-                    Case{"machines: 1000000000", "machines", "must be at most 10000"},
-                    Case{"machines: 99999999999999999999", "machines", "is too large"},
-                    Case{"priority: 9000000", "priority", "must be at most 1000000"},
-                    Case{"resources: {memory: -1GiB}", "resources.memory", "is negative"},
-                    Case{"resources: {memory: 99999999999TiB}", "resources.memory", "more than 1 EiB"},
-                    Case{"resources: {memory: 512PiB}", "resources.memory", "must be at most 1.0 PiB"},
-                    Case{"resources: {memory: 4}", "resources.memory", "is a unit missing"},
-                    Case{"resources: {memory: [1]}", "resources.memory", "must be a size"},
-                    Case{"resources: {cpus: 0}", "resources.cpus", "must be more than 0"},
-                    Case{"resources: {cpus: 0.0001}", "resources.cpus", "at least 0.001"},
-                    Case{"resources: {cpus: -2}", "resources.cpus", "must be more than 0"},
-                    Case{"resources: {cpus: 1e300}", "resources.cpus", "is too large"},
-                    Case{"resources: {cpus: many}", "resources.cpus", "must be a number"},
-                    Case{"resources: {gpus: -1}", "resources.gpus", "must be at least 0"},
-                    Case{"resources: 4", "resources", "must be a map of keys to values, not the number 4"},
-                    Case{"max_run: -5", "max_run", "is negative"},
-                    Case{"max_run: 2 fortnights", "max_run", "no known unit"},
-                    Case{"max_run: 100000d", "max_run", "longer than ten years"},
-                    Case{"max_wait: {a: 1}", "max_wait", "must be a duration"},
-                    Case{"stop_grace: 2d", "stop_grace", "must be at most 1d"},
-                    Case{"retry: {failures: -1}", "retry.failures", "must be at least 0"},
-                    Case{"retry: 3", "retry", "must be a map"},
-                    Case{"spot: maybe", "spot", "must be one of prefer, only, never; not 'maybe'"},
-                    Case{"queue: 'a b'", "queue", "letters, digits"},
-                    Case{"pools: [local, '']", "pools[1]", "letters, digits"},
-                    Case{"pools: [[local]]", "pools[0]", "must be text, not a list"},
-                    Case{"pools: {a: b}", "pools", "must be a list of texts, not a map"},
-                    Case{"checkpoint: {dir: ../../etc}", "checkpoint.dir", "without '..'"},
-                    Case{"checkpoint: {dir: /etc}", "checkpoint.dir", "must be relative"},
-                    Case{"checkpoint: {dir: ''}", "checkpoint.dir", "must be a path below"},
-                    Case{"checkpoint: {keep: 0}", "checkpoint.keep", "must be at least 1"},
-                    Case{"checkpoint: {keep: 1001}", "checkpoint.keep", "must be at most 1000"},
-                    Case{"checkpoint: {signal: SIGFOO}", "checkpoint.signal", "use SIGTERM"},
-                    Case{"checkpoint: {signal: KILL}", "checkpoint.signal", "SIGKILL cannot be caught"},
-                    Case{"checkpoint: {settle: 2h}", "checkpoint.settle", "must be at most 1h 0m"},
-                    Case{"checkpoint: [a]", "checkpoint", "must be a map"},
-                    Case{"inputs: {a-b: ./x}", "inputs.a-b", "letters, digits and '_'"},
-                    Case{"inputs: {a: ''}", "inputs.a", "is empty"},
-                    Case{"inputs: [./x]", "inputs", "must be a map"},
-                    Case{"outputs: [/etc/passwd]", "outputs[0]", "must be relative"},
-                    Case{"outputs: [a/../../b]", "outputs[0]", "without '..'"},
-                    Case{"metrics: {loss: 'loss=([0-9'}", "metrics.loss", "is no regular expression"},
-                    Case{"metrics: {loss: '(a+)+\\1$'}", "metrics.loss", "linear time"},
-                    Case{"metrics: {loss: '(?=x)(y)'}", "metrics.loss", "linear time"},
-                    Case{"metrics: {loss: 'loss'}", "metrics.loss", "exactly one group"},
-                    Case{"metrics: {loss: '(a)(b)'}", "metrics.loss", "exactly one group"},
-                    Case{"metrics: {loss: '((((a{100}){100}){100}){100})'}", "metrics.loss",
-                         "is no regular expression"},
-                    Case{"metrics: {'a b': '(x)'}", "metrics.a b", "letters, digits"},
-                    Case{"env: {1A: x}", "env.1A", "a variable's name"},
-                    Case{"env: {A=B: x}", "env.A=B", "a variable's name"},
-                    Case{"env: {BUOY_RANK: '0'}", "env.BUOY_RANK", "Buoy's own"},
-                    Case{"env: {A: [x]}", "env.A", "must be text, not a list"},
-                    Case{"source: abc", "source", "SHA-256"}));
+    testing::Values(
+        Case{"machines: [1]", "machines", "must be a whole number, not a list"},
+        Case{"machines: '1'", "machines", "must be a whole number, not the text '1'"},
+        Case{"machines: 1.5", "machines", "must be a whole number, not the number 1.5"},
+        Case{"machines: -1", "machines", "must be at least 1, not -1"},
+        Case{"machines: 1000000000", "machines", "must be at most 10000"},
+        Case{"machines: 99999999999999999999", "machines", "is too large"},
+        Case{"priority: 9000000", "priority", "must be at most 1000000"},
+        Case{"resources: {memory: -1GiB}", "resources.memory", "is negative"},
+        Case{"resources: {memory: 99999999999TiB}", "resources.memory", "more than 1 EiB"},
+        Case{"resources: {memory: 512PiB}", "resources.memory", "must be at most 1.0 PiB"},
+        Case{"resources: {memory: 4}", "resources.memory", "is a unit missing"},
+        Case{"resources: {memory: [1]}", "resources.memory", "must be a size"},
+        Case{"resources: {cpus: 0}", "resources.cpus", "must be more than 0"},
+        Case{"resources: {cpus: 0.0001}", "resources.cpus", "at least 0.001"},
+        Case{"resources: {cpus: -2}", "resources.cpus", "must be more than 0"},
+        Case{"resources: {cpus: 1e300}", "resources.cpus", "is too large"},
+        Case{"resources: {cpus: many}", "resources.cpus", "must be a number"},
+        Case{"resources: {gpus: -1}", "resources.gpus", "must be at least 0"},
+        Case{"resources: 4", "resources", "must be a map of keys to values, not the number 4"},
+        Case{"max_run: -5", "max_run", "is negative"},
+        Case{"max_run: 2 fortnights", "max_run", "no known unit"},
+        Case{"max_run: 100000d", "max_run", "longer than ten years"},
+        Case{"max_wait: {a: 1}", "max_wait", "must be a duration"},
+        Case{"stop_grace: 2d", "stop_grace", "must be at most 1d"},
+        Case{"retry: {failures: -1}", "retry.failures", "must be at least 0"},
+        Case{"retry: 3", "retry", "must be a map"},
+        Case{"spot: maybe", "spot", "must be one of prefer, only, never; not 'maybe'"},
+        Case{"queue: 'a b'", "queue", "letters, digits"},
+        Case{"pools: [local, '']", "pools[1]", "letters, digits"},
+        Case{"pools: [[local]]", "pools[0]", "must be text, not a list"},
+        Case{"pools: {a: b}", "pools", "must be a list of texts, not a map"},
+        Case{"checkpoint: {dir: ../../etc}", "checkpoint.dir", "without '..'"},
+        Case{"checkpoint: {dir: /etc}", "checkpoint.dir", "must be relative"},
+        Case{"checkpoint: {dir: ''}", "checkpoint.dir", "must be a path below"},
+        Case{"checkpoint: {keep: 0}", "checkpoint.keep", "must be at least 1"},
+        Case{"checkpoint: {keep: 1001}", "checkpoint.keep", "must be at most 1000"},
+        Case{"checkpoint: {signal: SIGFOO}", "checkpoint.signal", "use SIGTERM"},
+        Case{"checkpoint: {signal: KILL}", "checkpoint.signal", "SIGKILL cannot be caught"},
+        Case{"checkpoint: {settle: 2h}", "checkpoint.settle", "must be at most 1h 0m"},
+        Case{"checkpoint: {interval: 0}", "checkpoint.interval", "must be more than 0; auto"},
+        Case{"checkpoint: {interval: often}", "checkpoint.interval", "often"},
+        Case{"checkpoint: {interval: 90d}", "checkpoint.interval", "must be at most"},
+        Case{"checkpoint: {save_signal: KILL}", "checkpoint.save_signal", "SIGKILL cannot be caught"},
+        Case{"checkpoint: [a]", "checkpoint", "must be a map"},
+        Case{"inputs: {a-b: ./x}", "inputs.a-b", "letters, digits and '_'"},
+        Case{"inputs: {a: ''}", "inputs.a", "is empty"}, Case{"inputs: [./x]", "inputs", "must be a map"},
+        Case{"outputs: [/etc/passwd]", "outputs[0]", "must be relative"},
+        Case{"outputs: [a/../../b]", "outputs[0]", "without '..'"},
+        Case{"metrics: {loss: 'loss=([0-9'}", "metrics.loss", "is no regular expression"},
+        Case{"metrics: {loss: '(a+)+\\1$'}", "metrics.loss", "linear time"},
+        Case{"metrics: {loss: '(?=x)(y)'}", "metrics.loss", "linear time"},
+        Case{"metrics: {loss: 'loss'}", "metrics.loss", "exactly one group"},
+        Case{"metrics: {loss: '(a)(b)'}", "metrics.loss", "exactly one group"},
+        Case{"metrics: {loss: '((((a{100}){100}){100}){100})'}", "metrics.loss", "is no regular expression"},
+        Case{"metrics: {'a b': '(x)'}", "metrics.a b", "letters, digits"},
+        Case{"env: {1A: x}", "env.1A", "a variable's name"},
+        Case{"env: {A=B: x}", "env.A=B", "a variable's name"},
+        Case{"env: {BUOY_RANK: '0'}", "env.BUOY_RANK", "Buoy's own"},
+        Case{"env: {A: [x]}", "env.A", "must be text, not a list"},
+        Case{"source: abc", "source", "SHA-256"}));
 
 TEST(JobYaml, RefusesWhatDoesNotFitTogether) {
   EXPECT_THAT(problemOf("max_run: 2h\nmax_wait: 1h\n"),

@@ -157,6 +157,7 @@ void writeJob(JsonWriter& writer, const JobView& job) {
     writer.key("last_save");
     writeSave(writer, job.last_save);
   }
+  if (job.save_pending) writer.field("save_pending", true);
   writeDetails(writer, job);
   writer.endObject();
 }
@@ -179,6 +180,7 @@ JobView readJobView(MapReader& reader) {
   readChild(reader, "ledger", [&](MapReader& child) { job.ledger = readLedger(child); });
   reader.get("last_version", job.last_version);
   readChild(reader, "last_save", [&](MapReader& child) { job.last_save = readSave(child); });
+  reader.get("save_pending", job.save_pending);
   readDetails(reader, job);
   reader.require("id");
   reader.require("phase");
@@ -280,6 +282,7 @@ JobView viewOf(const engine::Job& job) {
   view.failures = job.failures;
   view.last_version = job.last_version;
   view.last_save = job.last_save;
+  view.save_pending = job.save_asked != Time{} && !engine::isTerminal(job.phase);
   if (job.ledger) view.ledger = viewOf(*job.ledger);
   if (!job.current) return view;
   for (std::size_t rank = 0; rank < job.current->members.size(); ++rank) {

@@ -22,6 +22,7 @@ Status firstProblem(Problems& problems) {
 
 void writeSave(JsonWriter& writer, const engine::SaveMeasure& save) {
   writer.beginObject().field("bytes", save.bytes).field("sent", save.sent).field("took", save.took);
+  writer.field("wrote", save.wrote);
   writer.field("bytes_per_second", save.bytes_per_second).field("notice", save.notice).endObject();
 }
 
@@ -30,6 +31,7 @@ engine::SaveMeasure readSave(MapReader& reader) {
   reader.get("bytes", save.bytes);
   reader.get("sent", save.sent);
   reader.seconds("took", save.took);
+  reader.seconds("wrote", save.wrote);
   reader.get("bytes_per_second", save.bytes_per_second);
   reader.seconds("notice", save.notice);
   return save;

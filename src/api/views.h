@@ -78,6 +78,7 @@ struct JobView {
   std::optional<LedgerView> ledger;  // none until it had a machine
   std::uint64_t last_version = 0;
   engine::SaveMeasure last_save;  // of that version
+  bool save_pending = false;      // a save was asked for and is not yet committed
   // Only in GET /v1/jobs/{id}:
   std::string spec;  // JSON text, for parseJobJson; empty: not given
   std::vector<SpanView> spans;

@@ -32,7 +32,10 @@ inline constexpr ExitCodeMeaning kExitCodes[] = {
     {"3", "no such job, machine, pool, queue, file, bucket or object"},
     {"4", "the server does not answer"},
     {"5", "the server refused: conflict, limit reached, no permission"},
-    {"124", "of `buoy run` and `buoy logs -f`: the job passed its max_run or max_wait"},
+    {"124",
+     "of `buoy run` and `buoy logs -f`: the job passed its max_run or max_wait; of `buoy save --wait`: not "
+     "in "
+     "time"},
     {"130", "of `buoy run` and `buoy logs -f`: the job was cancelled; of cp, sync and rm: Ctrl-C"},
     {"N", "of `buoy run` and `buoy logs -f`: the job's own exit code; 128 + N if signal N ended it"},
 };

@@ -65,6 +65,12 @@ class Applier {
     }
   }
 
+  void interval(const std::string& given, std::optional<Duration>& target) {
+    if (given.empty()) return;
+    if (given == "auto") return target.reset();
+    duration("--checkpoint-interval", given, target.emplace());
+  }
+
   void spot(const std::string& given) {
     if (given == "prefer") spec_.spot = engine::SpotPreference::prefer;
     if (given == "only") spec_.spot = engine::SpotPreference::only;
@@ -72,13 +78,15 @@ class Applier {
   }
 
   void checkpoint(const JobFlags& flags) {
-    if (flags.checkpoint.empty() && flags.keep.empty() && flags.signal.empty() && flags.settle.empty())
+    if (flags.checkpoint.empty() && flags.keep.empty() && flags.signal.empty() && flags.settle.empty() &&
+        flags.interval.empty())
       return;
     if (!spec_.checkpoint) spec_.checkpoint.emplace();
     text(flags.checkpoint, spec_.checkpoint->dir);
     integer("--keep", flags.keep, spec_.checkpoint->keep);
     text(flags.signal, spec_.checkpoint->signal);
     duration("--settle", flags.settle, spec_.checkpoint->settle);
+    interval(flags.interval, spec_.checkpoint->interval);
   }
 
   void list(const std::vector<std::string>& given, std::vector<std::string>& target) {
@@ -157,6 +165,8 @@ void addJobFlags(Command& command, JobFlags& flags) {
       .option("--keep", "N", flags.keep, "checkpoint versions kept (3)")
       .option("--signal", "SIGNAL", flags.signal, "sent at a notice or stop (SIGTERM)")
       .option("--settle", "TIME", flags.settle, "quiet time before a checkpoint is committed (200ms)")
+      .option("--checkpoint-interval", "TIME", flags.interval,
+              "between saves, as the job is told, or auto (auto)")
       .option("--input", "NAME=FROM", flags.inputs,
               "a path, s3://bucket/prefix or job:NAME/output, in $BUOY_INPUT_<NAME>; may be repeated")
       .option("--output", "PATH", flags.outputs, "kept when the job succeeds; may be repeated")
@@ -221,27 +231,29 @@ std::string flagFor(const JobFlags& flags, const std::string& field) {
     const char* flag;
     bool given;
   };
-  const std::array<Entry, 21> entries{{{"run", "the command", !flags.command.empty()},
-                                       {"name", "--name", !flags.name.empty()},
-                                       {"queue", "--queue", !flags.queue.empty()},
-                                       {"resources.cpus", "--cpus", !flags.cpus.empty()},
-                                       {"resources.memory", "--memory", !flags.memory.empty()},
-                                       {"resources.gpus", "--gpus", !flags.gpus.empty()},
-                                       {"machines", "--machines", !flags.machines.empty()},
-                                       {"priority", "--priority", !flags.priority.empty()},
-                                       {"retry.failures", "--retries", !flags.retries.empty()},
-                                       {"checkpoint.dir", "--checkpoint", !flags.checkpoint.empty()},
-                                       {"checkpoint.keep", "--keep", !flags.keep.empty()},
-                                       {"checkpoint.signal", "--signal", !flags.signal.empty()},
-                                       {"checkpoint.settle", "--settle", !flags.settle.empty()},
-                                       {"max_run", "--max-run", !flags.max_run.empty()},
-                                       {"max_wait", "--max-wait", !flags.max_wait.empty()},
-                                       {"stop_grace", "--stop-grace", !flags.stop_grace.empty()},
-                                       {"pools", "--pool", !flags.pools.empty()},
-                                       {"outputs", "--output", !flags.outputs.empty()},
-                                       {"inputs", "--input", !flags.inputs.empty()},
-                                       {"metrics", "--metric", !flags.metrics.empty()},
-                                       {"env", "--env", !flags.env.empty() || !flags.env_files.empty()}}};
+  const std::array<Entry, 22> entries{
+      {{"run", "the command", !flags.command.empty()},
+       {"name", "--name", !flags.name.empty()},
+       {"queue", "--queue", !flags.queue.empty()},
+       {"resources.cpus", "--cpus", !flags.cpus.empty()},
+       {"resources.memory", "--memory", !flags.memory.empty()},
+       {"resources.gpus", "--gpus", !flags.gpus.empty()},
+       {"machines", "--machines", !flags.machines.empty()},
+       {"priority", "--priority", !flags.priority.empty()},
+       {"retry.failures", "--retries", !flags.retries.empty()},
+       {"checkpoint.dir", "--checkpoint", !flags.checkpoint.empty()},
+       {"checkpoint.keep", "--keep", !flags.keep.empty()},
+       {"checkpoint.signal", "--signal", !flags.signal.empty()},
+       {"checkpoint.settle", "--settle", !flags.settle.empty()},
+       {"checkpoint.interval", "--checkpoint-interval", !flags.interval.empty()},
+       {"max_run", "--max-run", !flags.max_run.empty()},
+       {"max_wait", "--max-wait", !flags.max_wait.empty()},
+       {"stop_grace", "--stop-grace", !flags.stop_grace.empty()},
+       {"pools", "--pool", !flags.pools.empty()},
+       {"outputs", "--output", !flags.outputs.empty()},
+       {"inputs", "--input", !flags.inputs.empty()},
+       {"metrics", "--metric", !flags.metrics.empty()},
+       {"env", "--env", !flags.env.empty() || !flags.env_files.empty()}}};
   for (const Entry& entry : entries) {
     if (!entry.given || !field.starts_with(entry.field)) continue;
     const std::string_view rest = std::string_view(field).substr(entry.field.size());

@@ -19,21 +19,18 @@ std::uint64_t AgentHub::nextGeneration(State& state) const {
   return state.last_generation;
 }
 
-void AgentHub::direct(MachineId machine, const engine::Directive& directive, std::string spec,
-                      std::string store_prefix) {
+void AgentHub::direct(MachineId machine, api::DirectiveMessage message) {
   std::vector<Poll> woken;
-  api::DirectiveMessage message;
   {
     auto state = state_.lock();
     Entry& entry = state->machines[machine];
-    if (entry.message.generation != 0 && entry.message.directive == directive && entry.message.spec == spec)
+    if (entry.message.generation != 0 && entry.message.directive == message.directive &&
+        entry.message.spec == message.spec) {
       return;
-    entry.message = {.generation = nextGeneration(*state),
-                     .directive = directive,
-                     .spec = std::move(spec),
-                     .store_prefix = std::move(store_prefix)};
-    if (directive.job) entry.last_work = directive;
-    message = entry.message;
+    }
+    message.generation = nextGeneration(*state);
+    if (message.directive.job) entry.last_work = message.directive;
+    entry.message = message;
     woken.swap(entry.polls);
     for (const Poll& poll : woken) state->polls_by_id.erase(poll.id);
   }

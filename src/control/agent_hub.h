@@ -28,8 +28,7 @@ class AgentHub {
 
   // From the writer thread, after the state that the directive comes from is durable. The same directive
   // again keeps the generation, and nobody is woken.
-  void direct(MachineId machine, const engine::Directive& directive, std::string spec,
-              std::string store_prefix);
+  void direct(MachineId machine, api::DirectiveMessage message);  // generation: given here
   // The machine is gone: its polls are answered with shutdown, and it is forgotten.
   void forget(MachineId machine);
 

@@ -151,7 +151,7 @@ Status ControlPlane::Impl::startWriter() {
   engine::State state;
   BUOY_TRY_VOID(store->load(state));
   dispatcher = std::make_unique<Dispatcher>(
-      Dispatcher::Context{*store, *hub, catalog, feed, *access, providers, provider_workers, cluster,
+      Dispatcher::Context{*store, *hub, catalog, feed, *access, providers, provider_workers, *clock, cluster,
                           agentConfig(), [this](engine::Event event) { emit(std::move(event)); }});
   BUOY_TRY_VOID(dispatcher->adopt(state));
   dispatcher->reap(state);

@@ -251,6 +251,44 @@ TEST_F(ControlTest, CancelIsHarmlessWhenRepeated) {
   EXPECT_EQ(plane_.call("POST", "/v1/jobs/" + job + "/cancel").status, 200);
 }
 
+TEST_F(ControlTest, ASaveIsAskedForAndAnsweredByAVersionWrittenSince) {
+  const std::string job = plane_.submit("one", "", R"(,"checkpoint":{"dir":"checkpoints"})");
+  EXPECT_EQ(plane_.call("POST", "/v1/jobs/" + job + "/save").status, 409) << "it does not run yet";
+  FakeAgent agent(plane_.cloud_.waitForMachine());
+  const auto work = agent.await(Directive::Kind::run);
+  ASSERT_TRUE(work);
+  EXPECT_EQ(work->directive.save, 0u);
+  EXPECT_GT(work->saving.hazard.perHour(Duration{}), 0);
+  api::ReportMessage message = agent.aboutWork();
+  message.phases = {{MemberPhase::running, Duration{1}}};
+  EXPECT_EQ(agent.report(message).status, 200);
+  const net::Response asked = plane_.call("POST", "/v1/jobs/" + job + "/save");
+  EXPECT_EQ(asked.status, 202);
+  EXPECT_EQ(json::parse(asked.body)["save_pending"], true);
+  const auto again = agent.await(Directive::Kind::run);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->directive.save, 1u);
+  message.committed_version = 1;
+  message.committed_covers_age = std::chrono::hours{1};
+  EXPECT_EQ(agent.report(message).status, 200);
+  EXPECT_TRUE(json::parse(plane_.call("GET", "/v1/jobs/" + job).body).contains("save_pending"))
+      << "that version is older than the question";
+  message.committed_version = 2;
+  message.committed_covers_age = Duration{0};
+  EXPECT_EQ(agent.report(message).status, 200);
+  EXPECT_FALSE(json::parse(plane_.call("GET", "/v1/jobs/" + job).body).contains("save_pending"));
+  agent.runToTheEnd({}, 0);
+  plane_.finished(job);
+  EXPECT_EQ(plane_.call("POST", "/v1/jobs/" + job + "/save").status, 409);
+}
+
+TEST_F(ControlTest, WhatKeepsNoCheckpointsCannotSave) {
+  const std::string job = plane_.submit("one");
+  const net::Response asked = plane_.call("POST", "/v1/jobs/" + job + "/save");
+  EXPECT_EQ(asked.status, 409);
+  EXPECT_THAT(asked.body, HasSubstr("keeps no checkpoints"));
+}
+
 TEST_F(ControlTest, ARunningJobSurvivesARestartUntouched) {
   const std::string job = plane_.submit("one");
   FakeAgent agent(plane_.cloud_.waitForMachine());

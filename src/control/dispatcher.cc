@@ -10,7 +10,10 @@ namespace buoy::control {
 
 void Dispatcher::carryOut(const engine::State& state, const store::Batch& batch,
                           const std::vector<engine::Action>& actions) {
-  for (const MachineId id : batch.changes->machines) direct(state, id);
+  for (const MachineId id : batch.changes->machines) {
+    if (const engine::Machine* machine = state.machine(id)) hazards_.note(*machine);
+    direct(state, id);
+  }
   for (const engine::Action& action : actions) act(state, action);
   if (!batch.changes->pools.empty() || !batch.changes->queues.empty()) refreshCatalog();
   notify(state, batch);
@@ -20,6 +23,7 @@ Status Dispatcher::adopt(const engine::State& state) {
   BUOY_TRY(std::vector<engine::Pool> pools, context_.store.pools());
   BUOY_TRY(std::vector<engine::Queue> queues, context_.store.queues());
   context_.catalog.replace({std::move(pools), std::move(queues)});
+  BUOY_TRY_VOID(hazards_.load(context_.store));
   state.forEachMachine([&](const engine::Machine& machine) { direct(state, machine.id); });
   return {};
 }
@@ -44,12 +48,24 @@ void Dispatcher::reap(const engine::State& state) {
 void Dispatcher::direct(const engine::State& state, MachineId machine) {
   const engine::Machine* found = state.machine(machine);
   if (found == nullptr || found->phase == engine::MachinePhase::gone) return context_.hub.forget(machine);
-  tell(machine, engine::directiveFor(state, machine));
+  tell(state, machine, engine::directiveFor(state, machine));
 }
 
-void Dispatcher::tell(MachineId machine, const engine::Directive& directive) {
+api::DirectiveMessage::Saving Dispatcher::savingOf(const engine::State& state, MachineId machine, JobId job) {
+  api::DirectiveMessage::Saving saving;
+  const Time now = context_.clock.now();
+  if (const engine::Machine* found = state.machine(machine)) {
+    saving.hazard = hazards_.hazardOf(*found, now);
+    if (found->billed_from != Time{}) saving.machine_age = std::max(now - found->billed_from, Duration{0});
+  }
+  if (const engine::Job* found = state.job(job)) saving.last = found->last_save;
+  return saving;
+}
+
+void Dispatcher::tell(const engine::State& state, MachineId machine, const engine::Directive& directive) {
   if (context_.hub.says(machine, directive)) return;
-  std::string spec;
+  api::DirectiveMessage message;
+  message.directive = directive;
   if (directive.kind == engine::Directive::Kind::run) {
     auto stored = context_.store.jobSpec(directive.job);
     // Told again at the next change; the lease keeps the machine until then.
@@ -58,11 +74,11 @@ void Dispatcher::tell(MachineId machine, const engine::Directive& directive) {
               {{"job", directive.job.toString()}, {"error", stored.error().message}});
       return;
     }
-    spec = std::move(*stored);
+    message.spec = std::move(*stored);
+    message.saving = savingOf(state, machine, directive.job);
   }
-  std::string prefix =
-      directive.job ? strCat({context_.cluster, "/", directive.job.toString()}) : std::string();
-  context_.hub.direct(machine, directive, std::move(spec), std::move(prefix));
+  if (directive.job) message.store_prefix = strCat({context_.cluster, "/", directive.job.toString()});
+  context_.hub.direct(machine, std::move(message));
 }
 
 cloud::Provider* Dispatcher::providerOf(const engine::State& state, MachineId machine) {

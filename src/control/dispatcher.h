@@ -5,11 +5,13 @@
 #include <string>
 
 #include "api/agent_protocol.h"
+#include "base/clock.h"
 #include "cloud/provider.h"
 #include "control/access.h"
 #include "control/agent_hub.h"
 #include "control/catalog.h"
 #include "control/feed.h"
+#include "control/hazard_book.h"
 #include "control/serial_workers.h"
 #include "control/writer.h"
 #include "store/store.h"
@@ -30,6 +32,7 @@ class Dispatcher final : public Writer::Effects {
     Access& access;
     Providers& providers;
     SerialWorkers& workers;  // a machine's provider calls in order: its id is the key
+    const Clock& clock;
     std::string cluster;
     api::AgentConfig agent;                   // of every machine, but for its id and token
     std::function<void(engine::Event)> emit;  // to the writer
@@ -46,7 +49,8 @@ class Dispatcher final : public Writer::Effects {
 
  private:
   void direct(const engine::State& state, MachineId machine);
-  void tell(MachineId machine, const engine::Directive& directive);
+  void tell(const engine::State& state, MachineId machine, const engine::Directive& directive);
+  api::DirectiveMessage::Saving savingOf(const engine::State& state, MachineId machine, JobId job);
   void launch(const engine::State& state, MachineId machine);
   void act(const engine::State& state, const engine::Action& action);
   cloud::Provider* providerOf(const engine::State& state, MachineId machine);
@@ -54,6 +58,7 @@ class Dispatcher final : public Writer::Effects {
   void notify(const engine::State& state, const store::Batch& batch);
 
   Context context_;
+  HazardBook hazards_;
 };
 
 }  // namespace buoy::control

@@ -109,6 +109,36 @@ void cancel(Services& services, Call call) {
     sendError(*responder, taken.error());
 }
 
+void save(Services& services, Call call) {
+  const auto row = findJob(services.store, call.captured[0]);
+  if (!row) return sendError(*call.responder, row.error());
+  const auto spec = api::parseJobJson(row->spec);
+  if (spec && !spec->checkpoint) {
+    return sendError(*call.responder, {ErrorCode::failed_precondition,
+                                       row->id.toString() + " keeps no checkpoints: its specification names "
+                                                            "no checkpoint directory",
+                                       false});
+  }
+  const auto responder = call.responder;
+  Submission submission;
+  submission.events.emplace_back(engine::SaveJob{row->id});
+  submission.done = [responder, id = row->id](const Result<engine::Reply>& reply,
+                                              const engine::State& state) {
+    if (!reply) {
+      const bool ended = reply.error().code == ErrorCode::not_found;
+      return sendError(*responder, ended ? Error{ErrorCode::failed_precondition,
+                                                 id.toString() + " has ended: only what runs can save", false}
+                                         : reply.error());
+    }
+    const engine::Job* job = state.job(id);
+    if (job == nullptr)
+      return sendError(*responder, {ErrorCode::failed_precondition, id.toString() + " has ended", false});
+    sendJson(*responder, 202, api::toJson(api::viewOf(*job)));
+  };
+  if (const Status taken = services.writer.offer(std::move(submission)); !taken)
+    sendError(*responder, taken.error());
+}
+
 std::string outputPrefix(const Services& services, JobId job) {
   return strCat({services.cluster, "/", job.toString(), "/outputs/"});
 }
@@ -183,6 +213,7 @@ void addJobRoutes(Router& router, Services& services) {
     sendJson(*call.responder, 200, api::toJson(*series));
   });
   router.add("POST", "/v1/jobs/{}/cancel", [&](Call call) { cancel(services, std::move(call)); });
+  router.add("POST", "/v1/jobs/{}/save", [&](Call call) { save(services, std::move(call)); });
   router.add("GET", "/v1/jobs/{}/outputs", [&](Call call) { outputs(services, std::move(call)); });
   router.add("GET", "/v1/jobs/{}/outputs/{*}", [&](Call call) { outputs(services, std::move(call)); });
 }

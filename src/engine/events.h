@@ -18,6 +18,9 @@ struct SubmitJob {
 struct CancelJob {
   JobId job;
 };
+struct SaveJob {
+  JobId job;
+};  // ask the running job to save now
 struct ReclaimMachine {
   MachineId machine;
   Duration notice{};
@@ -94,8 +97,8 @@ struct AgentReport {
 // ---- from the clock
 struct Tick {};
 
-using Event = std::variant<SubmitJob, CancelJob, ReclaimMachine, OpenMachine, CloseMachine, PutPool, PutQueue,
-                           LaunchSucceeded, LaunchFailed, MachineGone, MachineAlive, PriceChanged,
+using Event = std::variant<SubmitJob, CancelJob, SaveJob, ReclaimMachine, OpenMachine, CloseMachine, PutPool,
+                           PutQueue, LaunchSucceeded, LaunchFailed, MachineGone, MachineAlive, PriceChanged,
                            AgentConnected, LeaseRenewed, NoticeReceived, AgentReport, Tick>;
 
 // ---- actions: each idempotent by its machine id

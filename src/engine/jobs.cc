@@ -64,6 +64,24 @@ void Stepper::on(const CancelJob& event) {
   stopJob(*slot, StopReason::cancelled, "cancelled");
 }
 
+void Stepper::on(const SaveJob& event) {
+  JobSlot* const slot = s_.findJob(event.job);
+  if (!slot) return refuse(ErrorCode::not_found, "no unfinished job " + event.job.toString());
+  Job& job = slot->job;
+  if (job.phase != JobPhase::running) {
+    return refuse(ErrorCode::failed_precondition,
+                  strCat({event.job.toString(), " is ", toString(job.phase), ": only what runs can save"}));
+  }
+  out_.reply.job = event.job;
+  ++job.save_requests;
+  job.save_asked = now_;
+  touch(*slot);
+  record("save_requested", "the job is asked to save now", job);
+  for (const Member& member : job.current->members) {
+    if (MachineSlot* const machine = s_.findMachine(member.machine)) redirect(*machine);
+  }
+}
+
 void Stepper::enterPhase(JobSlot& slot, JobPhase phase, Time at, std::string reason) {
   Job& job = slot.job;
   if (job.phase != phase) {

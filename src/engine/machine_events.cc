@@ -80,6 +80,7 @@ void Stepper::on(const MachineGone& event) {
     noteLaunchFailure(*slot->pool, machine.market, LaunchError::other,
                       "it was lost before its agent connected");
   }
+  machine.taken = !wanted && event.reason != GoneReason::terminated;
   closeSpan(*slot, now_);
   enterPhase(*slot, MachinePhase::gone);
   loseMachine(*slot, detail);

@@ -106,6 +106,10 @@ void Stepper::commit(JobSlot& slot, Member& member, const AgentReport& report) {
   settleUseful(slot, report.committed_covers);
   record("committed", strCat({"checkpoint version ", std::to_string(version), " is committed"}), job,
          member.machine);
+  if (job.save_asked == Time{} || report.committed_covers < job.save_asked) return;
+  job.save_asked = Time{};
+  record("saved", strCat({"version ", std::to_string(version), " is the save that was asked for"}), job,
+         member.machine);
 }
 
 // The member's machine has its time after the end on `waiting` already. The caller advances the job.

@@ -183,6 +183,7 @@ Directive directiveOf(const State::Impl& state, const MachineSlot* slot) {
   directive.rank = machine.rank;
   directive.stop = member.stop;
   directive.grace = job.request.stop_grace;
+  directive.save = job.save_requests;
   if (member.stop == StopReason::none) {
     directive.kind = Directive::Kind::run;
   } else {

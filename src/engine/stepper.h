@@ -31,6 +31,7 @@ class Stepper {
   // Events. Unknown ids and repeated or late events change nothing.
   void on(const SubmitJob& event);
   void on(const CancelJob& event);
+  void on(const SaveJob& event);
   void on(const ReclaimMachine& event);
   void on(const OpenMachine& event);
   void on(const CloseMachine& event);

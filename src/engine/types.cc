@@ -149,6 +149,8 @@ Job clone(const Job& job) {
   result.ledger = job.ledger ? std::make_unique<Ledger>(*job.ledger) : nullptr;
   result.last_version = job.last_version;
   result.last_save = job.last_save;
+  result.save_requests = job.save_requests;
+  result.save_asked = job.save_asked;
   return result;
 }
 

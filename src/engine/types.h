@@ -136,9 +136,10 @@ struct SaveMeasure {
   // The largest checkpoint that could have been saved within the notice; 0: not known, or there is no notice.
   std::uint64_t fitsInNotice() const;
 
-  std::uint64_t bytes = 0;  // of the version that was saved last
-  std::uint64_t sent = 0;   // of these; the others were stored already
-  Duration took{};
+  std::uint64_t bytes = 0;             // of the version that was saved last
+  std::uint64_t sent = 0;              // of these; the others were stored already
+  Duration took{};                     // to store it, beside the job
+  Duration wrote{};                    // what the job itself took to write it; zero: too short to tell
   std::uint64_t bytes_per_second = 0;  // by the save that moved most; 0: none moved enough to tell
   Duration notice{};                   // what this machine is told before a reclaim; zero: nothing
   bool operator==(const SaveMeasure&) const = default;
@@ -163,6 +164,8 @@ struct Job {
   std::unique_ptr<Ledger> ledger;  // null until it had a machine
   std::uint64_t last_version = 0;  // newest committed checkpoint over all attempts
   SaveMeasure last_save;           // of that version; bytes_per_second 0 and took 0: nothing was measured
+  std::uint64_t save_requests = 0;  // how often a save was asked for
+  Time save_asked{};  // the last time that was; zero: it is answered by a version, or there was none
 };
 // A deep copy (Job itself is move-only because of its attempts).
 Job clone(const Job& job);
@@ -199,6 +202,7 @@ struct Machine {
   bool unreachable = false;  // lease expired, the provider says it lives: left alone
   std::optional<Time> notice_deadline;
   std::uint32_t launch_failures = 0;
+  bool taken = false;  // it ended by itself: reclaimed, or gone without a trace; not given back or terminated
 };
 
 // Where machines come from.
@@ -243,6 +247,7 @@ struct Directive {
   std::vector<std::string> peers;  // addresses by rank
   StopReason stop = StopReason::none;
   Duration grace{};
+  std::uint64_t save = 0;  // Job::save_requests: when it grows, the job is to save now
   bool operator==(const Directive&) const = default;
 };
 

@@ -84,6 +84,17 @@ std::vector<pid_t> descendantsOf(pid_t ancestor) {
   return found;
 }
 
+bool catchesSignal(pid_t pid, int number) {
+  const auto status = readFile(procPath(pid, "status"), 64u << 10);
+  if (!status || number < 1 || number > 64) return false;
+  constexpr std::string_view kField = "\nSigCgt:\t";
+  const auto at = status->find(kField);
+  if (at == std::string::npos) return false;
+  std::uint64_t mask = 0;
+  std::from_chars(status->data() + at + kField.size(), status->data() + status->size(), mask, 16);
+  return ((mask >> (number - 1)) & 1) != 0;
+}
+
 bool killAll(const std::function<std::vector<pid_t>()>& find, Duration limit) {
   using std::chrono::steady_clock;
   const auto until = steady_clock::now() + limit;

@@ -17,6 +17,9 @@ std::vector<pid_t> processesWithEnvironment(std::string_view entry);
 // Children of `ancestor`, their children and so on, without zombies.
 std::vector<pid_t> descendantsOf(pid_t ancestor);
 
+// Whether the process has a handler of its own for this signal; false if it cannot be looked at.
+bool catchesSignal(pid_t pid, int number);
+
 // Kills by SIGKILL what `find` finds, again and again, until it finds nothing: a process may fork while it is
 // looked for. The caller's own process is spared. False if some were still there at `limit`, or may not be
 // killed by this user.

@@ -100,10 +100,11 @@ void describe(V& v, Is<engine::Ledger> auto& x) {
 
 template <class V>
 void describe(V& v, Is<engine::SaveMeasure> auto& x) {
-  auto& [bytes, sent, took, bytes_per_second, notice] = x;
+  auto& [bytes, sent, took, wrote, bytes_per_second, notice] = x;
   v.sparse("bytes", bytes);
   v.sparse("sent", sent);
   v.sparse("took", took);
+  v.sparse("wrote", wrote);
   v.sparse("bytes_per_second", bytes_per_second);
   v.sparse("notice", notice);
 }
@@ -111,7 +112,7 @@ void describe(V& v, Is<engine::SaveMeasure> auto& x) {
 template <class V>
 void describe(V& v, Is<engine::Job> auto& x) {
   auto& [id, request, phase, stop, submitted, phase_since, waiting_since, ran, attempts, failures, epoch,
-         exit_code, reason, current, next, ledger, last_version, last_save] = x;
+         exit_code, reason, current, next, ledger, last_version, last_save, save_requests, save_asked] = x;
   v.field("id", id);
   v.field("request", request);
   v.field("phase", phase);
@@ -130,13 +131,15 @@ void describe(V& v, Is<engine::Job> auto& x) {
   v.sparse("ledger", ledger);
   v.sparse("last_version", last_version);
   v.sparse("last_save", last_save);
+  v.sparse("save_requests", save_requests);
+  v.sparse("save_asked", save_asked);
 }
 
 template <class V>
 void describe(V& v, Is<engine::Machine> auto& x) {
   auto& [id, pool, type, market, price, on_demand_price, phase, phase_since, job, epoch, rank, holder,
          provider_ref, address, requested, billed_from, span_begin, use, lease_until, unreachable,
-         notice_deadline, launch_failures] = x;
+         notice_deadline, launch_failures, taken] = x;
   v.field("id", id);
   v.field("pool", pool);
   v.field("type", type);
@@ -159,6 +162,7 @@ void describe(V& v, Is<engine::Machine> auto& x) {
   v.sparse("unreachable", unreachable);
   v.sparse("notice_deadline", notice_deadline);
   v.sparse("launch_failures", launch_failures);
+  v.sparse("taken", taken);
 }
 
 template <class V>
