@@ -32,12 +32,10 @@ std::string quoted(std::string_view word) {
   return text + "'";
 }
 
-bool isAssignment(const ShellWord& word) {
-  const auto equals = word.text.find('=');
-  if (equals == std::string::npos || equals == 0 ||
-      std::isdigit(static_cast<unsigned char>(word.text[0])) != 0)
-    return false;
-  return std::all_of(word.text.begin(), word.text.begin() + static_cast<std::ptrdiff_t>(equals),
+// "NAME" of "NAME=value".
+bool isVariable(std::string_view name) {
+  return !name.empty() && std::isdigit(static_cast<unsigned char>(name[0])) == 0 &&
+         std::all_of(name.begin(), name.end(),
                      [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; });
 }
 
@@ -49,8 +47,6 @@ class Words {
     while (at_ < text_.size() && one()) {
     }
     push();
-    auto first = std::find_if_not(words_.begin(), words_.end(), isAssignment);
-    words_.erase(words_.begin(), first);
     return std::move(words_);
   }
 
@@ -79,6 +75,7 @@ class Words {
         at_ = std::min(text_.find('\n', at_), text_.size());
         return true;
       case '\\':
+        name_quoted_ = true;
         if (at_ < text_.size() && text_[at_] != '\n') add(text_[at_]);
         ++at_;
         return true;
@@ -107,13 +104,13 @@ class Words {
   }
 
   void single() {
-    in_word_ = true;
+    in_word_ = name_quoted_ = true;
     while (at_ < text_.size() && text_[at_] != '\'') word_.text += text_[at_++];
     ++at_;
   }
 
   void doubled() {
-    in_word_ = true;
+    in_word_ = name_quoted_ = true;
     while (at_ < text_.size() && text_[at_] != '"') {
       if (text_[at_] == '\\' && at_ + 1 < text_.size())
         ++at_;
@@ -126,7 +123,7 @@ class Words {
 
   // ${…}, $(…), `…`: skipped as a whole, so that what is inside does not end the word.
   void dynamic(char opener) {
-    in_word_ = true;
+    in_word_ = name_quoted_ = true;
     word_.dynamic = true;
     if (opener == '`') {
       at_ = std::min(text_.find('`', at_), text_.size()) + 1;
@@ -143,13 +140,15 @@ class Words {
   }
 
   void add(char c) {
+    // A name that is quoted, even in part, is no variable's.
+    if (c == '=' && words_.empty() && !name_quoted_ && isVariable(word_.text)) assignment_ = true;
     in_word_ = true;
     word_.text += c;
   }
   void push() {
-    if (in_word_) words_.push_back(std::move(word_));
+    if (in_word_ && !assignment_) words_.push_back(std::move(word_));
     word_ = {};
-    in_word_ = false;
+    in_word_ = name_quoted_ = assignment_ = false;
   }
 
   std::string_view text_;
@@ -157,6 +156,8 @@ class Words {
   std::vector<ShellWord> words_;
   ShellWord word_;
   bool in_word_ = false;
+  bool name_quoted_ = false;  // a piece of the word is quoted or expanded
+  bool assignment_ = false;
 };
 
 }  // namespace

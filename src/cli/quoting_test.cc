@@ -60,6 +60,7 @@ TEST(Quoting, FirstCommandStopsWhereTheShellDoes) {
   EXPECT_THAT(texts(firstCommand("A=1 B='2 3' ./run.sh > log")), ElementsAre("./run.sh"));
   EXPECT_THAT(texts(firstCommand("# first\n\npython3 train.py\necho")), ElementsAre("python3", "train.py"));
   EXPECT_THAT(texts(firstCommand("echo a\\ b \"c d\"|cat")), ElementsAre("echo", "a b", "c d"));
+  EXPECT_THAT(texts(firstCommand("'a=' 'B'=c D=e")), ElementsAre("a=", "B=c", "D=e"));
   EXPECT_THAT(firstCommand(""), ::testing::IsEmpty());
 }
 
