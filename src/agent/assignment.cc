@@ -174,7 +174,9 @@ Result<Assignment::Prepared> Assignment::prepareMachine(const Setup& setup) {
   if (spec.checkpoint || !spec.outputs.empty()) {
     // First of all the fence: from here on the attempt before this one can commit nothing.
     prepared.repository = std::make_shared<objstore::CheckpointRepository>(
-        store, message.store_prefix + "/checkpoints", directive.epoch, directive.attempt);
+        store, message.store_prefix + "/checkpoints", directive.epoch, directive.attempt,
+        objstore::CheckpointOptions{.rank = static_cast<std::uint32_t>(directive.rank),
+                                    .ranks = static_cast<std::uint32_t>(std::max(spec.machines, 1))});
     BUOY_TRY(const auto newest, prepared.repository->open());
     // What an earlier attempt left here and never committed must not be taken for a checkpoint.
     if (spec.checkpoint && !newest) BUOY_TRY_VOID(emptyDirectory(checkpoint_directory));
@@ -254,13 +256,15 @@ void Assignment::setTransferPriority(int nice) {
   if (objstore::TransferPool* pool = machine_.store.pool()) pool->setNice(nice);
 }
 
-// Only rank 0 commits: its directory is the job's checkpoint.
+// Every rank saves; what they saved becomes a version at rank 0, which alone reports it.
 Status Assignment::watchCheckpoints() {
-  if (!spec_.checkpoint || directive().rank != 0) return {};
+  if (!spec_.checkpoint) return {};
   CheckpointSync::Options options = options_.checkpoint;
   options.directory = checkpoint_directory_;
   options.settle = spec_.checkpoint->settle;
   options.keep = spec_.checkpoint->keep;
+  options.rank = static_cast<std::uint32_t>(directive().rank);
+  options.ranks = static_cast<std::uint32_t>(spec_.machines);
   BUOY_TRY(sync_,
            CheckpointSync::create(
                machine_.loop, machine_.clock, machine_.worker, repository_, options,
@@ -270,7 +274,8 @@ Status Assignment::watchCheckpoints() {
                       if (const auto warning = meter_.saved(stats, wrote)) machine_.reporter.event(*warning);
                       saves_->saved(meter_.measure(), covers);
                       sync_->tellUnsavedAfter(unsavedLimit());
-                      machine_.reporter.committed(stats.version, covers, meter_.measure());
+                      if (directive().rank == 0)
+                        machine_.reporter.committed(stats.version, covers, meter_.measure());
                     },
                 .on_fenced = [this] { endWith(Kind::fenced, "a later attempt has begun"); },
                 .on_trouble = [this](const std::string& sentence) { machine_.reporter.event(sentence); }}));
@@ -392,7 +397,8 @@ void Assignment::save() {
   if (result_ || !sync_) return saved({});
   const Time now = machine_.clock.now();
   const Time give_up = notice_deadline_ ? *notice_deadline_ : now + options_.final_patience;
-  sync_->finish(give_up, notice_deadline_, [this](const Status& status) { saved(status); });
+  sync_->finish(give_up, notice_deadline_, !stopping_ && exit_code_ == 0,
+                [this](const Status& status) { saved(status); });
 }
 
 void Assignment::saved(const Status& status) {

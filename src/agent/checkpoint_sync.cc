@@ -14,6 +14,11 @@ namespace {
 constexpr int kPatience = 5;
 constexpr Duration kMinPatience = std::chrono::seconds{1};
 
+void endParts(objstore::CheckpointRepository& repository) {
+  if (const Status ended = repository.endParts(); !ended)
+    os::log(os::LogLevel::warn, "end_of_parts_not_told", {{"error", ended.error().message}});
+}
+
 }  // namespace
 
 Result<std::unique_ptr<CheckpointSync>> CheckpointSync::create(
@@ -23,6 +28,7 @@ Result<std::unique_ptr<CheckpointSync>> CheckpointSync::create(
                                                           std::move(options), std::move(callbacks)));
   BUOY_TRY(sync->watch_, CheckpointWatch::create(loop, clock, sync->options_.directory,
                                                  [raw = sync.get()] { raw->evaluate(); }));
+  if (sync->options_.rank == 0 && sync->options_.ranks > 1) sync->lookAtParts();
   return sync;
 }
 
@@ -39,6 +45,7 @@ CheckpointSync::CheckpointSync(os::EventLoop& loop, const Clock& clock, Worker& 
 
 CheckpointSync::~CheckpointSync() {
   loop_.cancel(timer_);
+  loop_.cancel(parts_timer_);
   loop_.cancel(deadline_timer_);
   *self_ = nullptr;
 }
@@ -55,10 +62,13 @@ void CheckpointSync::jobCrashed() {
   watch_->files().freeze();
 }
 
-void CheckpointSync::finish(Time give_up, std::optional<Time> cut_at, std::function<void(Status)> done) {
+void CheckpointSync::finish(Time give_up, std::optional<Time> cut_at, bool ended_well,
+                            std::function<void(Status)> done) {
   BUOY_CHECK(!finish_);
   finish_ = Finish{give_up, std::move(done)};
   loop_.cancel(timer_);
+  loop_.cancel(parts_timer_);
+  repository_->hurry(give_up, !ended_well);
   backoff_ = Duration{0};
   if (cut_at) {
     deadline_timer_ =
@@ -74,6 +84,7 @@ void CheckpointSync::evaluate() {
   if (committing_ || fenced_ || finish_) return;
   const DirtyFiles& files = watch_->files();
   if (!files.firstChange()) return;
+  announcePart();
   const Time now = clock_.now();
   const Time patience_ends = *files.firstChange() + std::max(options_.settle * kPatience, kMinPatience);
   const Time due = std::max(retry_at_, std::min(files.lastChange() + options_.settle, patience_ends));
@@ -106,6 +117,7 @@ void CheckpointSync::evaluateAt(Time when) {
 
 void CheckpointSync::commit(std::vector<std::string> skip) {
   committing_ = true;
+  part_announced_ = false;
   const Time began = clock_.now();
   // What was complete when the last change was seen is what the version holds, not what was computed since.
   const Time covers = watch_->files().firstChange() ? watch_->files().lastChange() : began;
@@ -113,6 +125,7 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
   watch_->files().commitBegins();
   worker_.submit([loop = &loop_, self = self_, repository = repository_, directory = options_.directory,
                   skip = std::move(skip), keep = options_.keep, last = last_version_, round,
+                  last_save = finish_.has_value(),
                   deadline = deadline_.get_token()](const std::stop_token& stop) {
     os::crashPoint("agent.before_commit");
     std::stop_source either;
@@ -120,6 +133,7 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
     const std::stop_callback at_deadline(deadline, [&] { either.request_stop(); });
     const auto result = repository->commit(directory, skip, either.get_token());
     os::crashPoint("agent.after_commit");
+    if (result && last_save) endParts(*repository);
     loop->post([self, result, round] {
       if (*self != nullptr) (*self)->committed(result, round);
     });
@@ -139,6 +153,7 @@ void CheckpointSync::committed(const Result<objstore::CommitStats>& result, cons
   retry_at_ = Time{};
   last_trouble_.clear();
   last_version_ = result->version;
+  reportMissed(*result);
   if (result->version != 0) callbacks_.on_committed(*result, round.covers, round.wrote);
   if (!finish_) return evaluate();
   if (!finish_->begun) return commitFinally();
@@ -162,6 +177,42 @@ void CheckpointSync::failed(const Error& error) {
       error.retryable || error.code == ErrorCode::resource_exhausted || error.code == ErrorCode::unavailable;
   if (!may_pass || retry_at_ >= finish_->give_up) return std::exchange(finish_->done, nullptr)(fail(error));
   timer_ = loop_.after(backoff_, [this] { commitFinally(); });
+}
+
+// The rank that makes the versions is to wait for what is being written now.
+void CheckpointSync::announcePart() {
+  if (options_.rank == 0 || part_announced_) return;
+  part_announced_ = true;
+  worker_.submit([repository = repository_](const std::stop_token&) {
+    if (const Status begun = repository->beginPart(); !begun)
+      os::log(os::LogLevel::warn, "part_not_announced", {{"error", begun.error().message}});
+  });
+}
+
+// Rank 0: others may have saved while nothing changed here.
+void CheckpointSync::lookAtParts() {
+  parts_timer_ = loop_.after(options_.look_at_parts, [this] {
+    if (fenced_ || finish_) return;
+    lookAtParts();
+    if (committing_ || watch_->files().firstChange()) return;
+    worker_.submit([loop = &loop_, self = self_, repository = repository_](const std::stop_token&) {
+      const auto ahead = repository->othersAreAhead();
+      if (!ahead || !*ahead) return;
+      loop->post([self] {
+        if (*self == nullptr || (*self)->committing_ || (*self)->fenced_ || (*self)->finish_) return;
+        (*self)->commit({});
+      });
+    });
+  });
+}
+
+void CheckpointSync::reportMissed(const objstore::CommitStats& stats) {
+  if (stats.missed.empty() || stats.version == 0) return;
+  std::vector<std::string> ranks;
+  for (const std::uint32_t rank : stats.missed) ranks.push_back(std::to_string(rank));
+  callbacks_.on_trouble(
+      strCat({"version ", std::to_string(stats.version), " was saved without waiting longer for ",
+              ranks.size() == 1 ? "rank " : "ranks ", join(ranks, ", "), ": nothing newer came from there"}));
 }
 
 void CheckpointSync::commitFinally() {

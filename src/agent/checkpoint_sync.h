@@ -30,6 +30,8 @@ class CheckpointSync {
     Duration retry_min = std::chrono::milliseconds{250};
     Duration retry_max = std::chrono::seconds{30};
     Duration crash_window = std::chrono::milliseconds{100};  // see DirtyFiles::diedAbnormally
+    std::uint32_t rank = 0, ranks = 1;                       // of the gang
+    Duration look_at_parts = std::chrono::seconds{5};        // how often rank 0 looks what others have saved
   };
   struct Callbacks {
     // A new version; `covers`: everything that the job had completed by then is in it. `wrote`: how long the
@@ -51,12 +53,13 @@ class CheckpointSync {
   // The same, when a signal that was not Buoy's SIGKILL has ended the job: a crash, the kernel's memory
   // killer.
   void jobCrashed();
-  // After one of the two, when nothing writes any more: commits what is complete and calls `done` once;
+  // After one of the two, when nothing writes any more: commits what is complete and calls `done` once (of a
+  // gang, what belongs together; if the job has ended well, whatever there is);
   // errors that may pass are retried until `give_up`. Of the other callbacks only on_committed and on_trouble
   // may still come.
   // `cut_at`: when the machine goes; a save that is still under way then is given up, with no version half
   // made.
-  void finish(Time give_up, std::optional<Time> cut_at, std::function<void(Status)> done);
+  void finish(Time give_up, std::optional<Time> cut_at, bool ended_well, std::function<void(Status)> done);
 
   // See Options::tell_unsaved.
   void tellUnsavedAfter(Duration after) { options_.tell_unsaved = after; }
@@ -84,6 +87,9 @@ class CheckpointSync {
   void waitForPause(Time now, Time old_enough);
   void failed(const Error& error);
   void commitFinally();
+  void announcePart();
+  void lookAtParts();
+  void reportMissed(const objstore::CommitStats& stats);
   void trouble(const std::string& sentence);
 
   os::EventLoop& loop_;
@@ -94,6 +100,8 @@ class CheckpointSync {
   Callbacks callbacks_;
   std::unique_ptr<CheckpointWatch> watch_;
   os::EventLoop::TimerId timer_ = 0;
+  os::EventLoop::TimerId parts_timer_ = 0;
+  bool part_announced_ = false;
   std::optional<Finish> finish_;
   std::stop_source deadline_;
   os::EventLoop::TimerId deadline_timer_ = 0;

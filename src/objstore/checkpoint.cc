@@ -1,8 +1,13 @@
 #include "objstore/checkpoint.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 
+#include "objstore/gang_parts.h"
 #include "objstore/manifest.h"
+#include "objstore/merge_parts.h"
+#include "objstore/part_collector.h"
 #include "objstore/reader.h"
 #include "objstore/restore.h"
 #include "objstore/retention.h"
@@ -19,11 +24,7 @@ constexpr int kClaims = 1000;
 constexpr Duration kSweepEvery = std::chrono::hours{1};
 
 bool sameVersion(const std::vector<CheckpointFile>& a, const std::vector<CheckpointFile>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const CheckpointFile& x, const CheckpointFile& y) {
-                      return x.path == y.path && x.kind == y.kind && x.mode == y.mode && x.size == y.size &&
-                             x.sha256 == y.sha256 && x.target == y.target;
-                    });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), sameContent);
 }
 
 bool unreadable(const Error& error) {
@@ -58,8 +59,10 @@ struct CheckpointRepository::Impl {
         options(with),
         clock(with.clock != nullptr ? *with.clock : system_clock),
         log(object_store, objects),
-        reader(object_store, objects, own_epoch) {
-    BUOY_CHECK(own_epoch >= 1);
+        reader(object_store, objects, {own_epoch, with.rank}),
+        gang_parts(object_store, objects, own_epoch),
+        collector(gang_parts, with.ranks, with.gang_patience, clock) {
+    BUOY_CHECK(own_epoch >= 1 && with.rank < with.ranks);
   }
 
   Error fence() {
@@ -76,6 +79,7 @@ struct CheckpointRepository::Impl {
     slot.manifest.version = number;
     slot.manifest.epoch = epoch;
     slot.manifest.attempt = attempt;
+    slot.manifest.rank = kind == Slot::Kind::part ? options.rank : 0;
     slot.manifest.created = clock.now();
     return slot;
   }
@@ -159,7 +163,21 @@ struct CheckpointRepository::Impl {
 
   Status checkFence() {
     BUOY_TRY(const std::uint64_t tail, log.tail());
+    // Rank 0 commits and removes meanwhile; epochs only rise along the log, so its end says all.
+    if (options.rank != 0) return checkEnd(tail);
     while (last_read < tail) BUOY_TRY_VOID(readNext());
+    return {};
+  }
+
+  Status checkEnd(std::uint64_t tail) {
+    while (last_read < tail) {
+      const auto slot = log.read(tail);
+      if (slot && slot->manifest.epoch > epoch) return fail(fence());
+      if (slot) last_read = tail;
+      if (!slot && slot.error().code != ErrorCode::not_found) return fail(slot.error());
+      if (slot) return {};
+      BUOY_TRY(tail, log.tail());
+    }
     return {};
   }
 
@@ -167,6 +185,7 @@ struct CheckpointRepository::Impl {
   Result<std::uint64_t> append(const std::vector<CheckpointFile>& files) {
     Slot slot = ownSlot(Slot::Kind::commit, 0);
     slot.manifest.files = files;
+    if (inGang()) slot.manifest.parts = collector.numbers();
     for (int tries = 0; tries < kClaims; ++tries) {
       slot.manifest.version = last_read + 1;
       BUOY_TRY(const SlotLog::Claim claim, log.claim(slot));
@@ -178,10 +197,46 @@ struct CheckpointRepository::Impl {
     return fail(ErrorCode::unavailable, "the checkpoint log does not hold still", true);
   }
 
+  // Of a gang, `current` is the version and `own` this rank's directory. A rank other than 0 may name only
+  // what it looks after itself: the others' content stays only as long as they keep it.
   void setCurrent(Manifest manifest, bool is_sound) {
-    reader.setLast(manifest.files, is_sound);
     current = std::move(manifest);
     sound = is_sound;
+    if (!inGang()) return reader.setLast(current->files, live(current->files, is_sound));
+    reader.setLast(own, live(options.rank == 0 ? current->files : mine(own), is_sound));
+  }
+  static std::vector<CheckpointFile> live(const std::vector<CheckpointFile>& files, bool is_sound) {
+    return is_sound ? files : std::vector<CheckpointFile>{};
+  }
+
+  bool inGang() const { return options.ranks > 1; }
+
+  // What this rank has stored itself in this epoch, and so looks after.
+  std::vector<CheckpointFile> mine(const std::vector<CheckpointFile>& files) const {
+    const StoredBy self{epoch, options.rank};
+    std::vector<CheckpointFile> result;
+    std::copy_if(files.begin(), files.end(), std::back_inserter(result), [&](const CheckpointFile& file) {
+      if (!file.packed) return file.stored_by == self;
+      return std::all_of(file.slices.begin(), file.slices.end(),
+                         [&](const Slice& slice) { return slice.stored_by == self; });
+    });
+    return result;
+  }
+
+  // The gang goes on from this version, of which every rank has a whole copy.
+  void beginGang(const Manifest& from, bool is_sound) {
+    gang_base = own = from.files;
+    base_sound = sound_part = is_sound;
+    for (CheckpointFile& file : gang_base) {
+      if (file.rank >= options.ranks) file.rank = 0;  // the gang was larger once
+    }
+    collector.beginFrom(gang_base);
+    std::vector<CheckpointFile> foreign;
+    if (is_sound) {
+      std::copy_if(gang_base.begin(), gang_base.end(), std::back_inserter(foreign),
+                   [&](const CheckpointFile& file) { return file.rank != options.rank; });
+    }
+    reader.setForeign(foreign);
   }
 
   Result<Restored> restore(const std::string& directory) {
@@ -194,6 +249,7 @@ struct CheckpointRepository::Impl {
       auto bytes = restoreVersion(store, objects, *candidate, directory);
       if (bytes) {
         // After a fallback new versions name only what they store themselves.
+        if (inGang()) beginGang(*candidate, result.fallbacks.empty());
         setCurrent(*candidate, result.fallbacks.empty());
         result.manifest = std::move(candidate);
         result.bytes = *bytes;
@@ -217,6 +273,7 @@ struct CheckpointRepository::Impl {
     BUOY_TRY_VOID(checkFence());
     const auto batch = store.newBatch();
     BUOY_TRY(ReadVersion version, reader.read(directory, skip, *batch, stop));
+    if (inGang()) return commitOfGang({directory, skip, began}, std::move(version), *batch, stop);
     const bool nothing = !current && version.files.empty();
     if (nothing || (current && sound && sameVersion(current->files, version.files))) {
       CommitStats stats = nothing ? CommitStats{} : statsOf(*current);
@@ -238,10 +295,96 @@ struct CheckpointRepository::Impl {
     return stats;
   }
 
+  struct GangCommit {
+    const std::string& directory;
+    const std::vector<std::string>& skip;
+    Time began{};
+  };
+
+  Result<CommitStats> commitOfGang(const GangCommit& call, ReadVersion version, ObjectBatch& batch,
+                                   const std::stop_token& stop) {
+    const bool news = !sameVersion(own, version.files);
+    BUOY_TRY_VOID(batch.finish());
+    if (stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
+    CommitStats stats;
+    if (options.rank == 0) {
+      BUOY_TRY(stats, commitWhole(call, version, news, stop));
+    } else {
+      BUOY_TRY(stats, publishPart(version, news));
+    }
+    stats.new_files = version.new_files;
+    stats.new_bytes = version.new_bytes;
+    stats.took = clock.now() - call.began;
+    return stats;
+  }
+
+  // Of rank 0: its own directory and the others' parts.
+  Result<CommitStats> commitWhole(const GangCommit& call, ReadVersion& version, bool news,
+                                  const std::stop_token& stop) {
+    BUOY_TRY(std::vector<std::uint32_t> missed, collector.collect(news, stop));
+    // If this rank went on meanwhile, so may the others have: what they saved then belongs to what comes.
+    BUOY_TRY(const Snapshot now, scanDirectory(call.directory, {call.skip.begin(), call.skip.end()}));
+    if (!now.sameState(version.state)) {
+      return fail(ErrorCode::unavailable, "files were changed while other ranks were saving", true);
+    }
+    std::map<std::uint32_t, std::vector<CheckpointFile>> parts;
+    for (const auto& [rank, saved] : collector.parts()) parts.emplace(rank, saved.files);
+    parts.emplace(0, version.files);
+    std::vector<CheckpointFile> files = mergeParts(gang_base, base_sound, parts);
+    const bool nothing = !current && files.empty();
+    if (!nothing && !(current && sound && sameVersion(current->files, files))) {
+      os::crashPoint("objstore.before_slot");
+      BUOY_TRY(const std::uint64_t number, append(files));
+      os::crashPoint("objstore.after_slot");
+      Manifest manifest = ownSlot(Slot::Kind::commit, number).manifest;
+      manifest.files = std::move(files);
+      own = std::move(version.files);
+      setCurrent(std::move(manifest), true);
+    }
+    collector.committed(news);
+    CommitStats stats = nothing ? CommitStats{} : statsOf(*current);
+    stats.missed = std::move(missed);
+    return stats;
+  }
+
+  // Of any other rank.
+  Result<CommitStats> publishPart(ReadVersion& version, bool news) {
+    if (!news && sound_part) {
+      if (part_begun) BUOY_TRY_VOID(gang_parts.takeBack(options.rank, part + 1));
+    } else {
+      Manifest manifest = ownSlot(Slot::Kind::part, part + 1).manifest;
+      manifest.files = std::move(version.files);
+      os::crashPoint("objstore.before_part");
+      BUOY_TRY_VOID(gang_parts.publish(manifest));
+      ++part;
+      own = std::move(manifest.files);
+      std::vector<std::string>& keys = part_keys[part];
+      for (const CheckpointFile& file : own) {
+        for (std::string& key : contentKeys(file)) keys.push_back(std::move(key));
+      }
+      reader.setLast(own, mine(own));
+      sound_part = true;
+    }
+    part_begun = false;
+    Manifest whole;
+    whole.version = part;
+    whole.files = own;
+    return statsOf(whole);
+  }
+
+  Status beginPart() {
+    if (!inGang() || options.rank == 0 || part_begun) return {};
+    BUOY_TRY_VOID(ensureOpen());
+    BUOY_TRY_VOID(gang_parts.begin(options.rank, part + 1));
+    part_begun = true;
+    return {};
+  }
+
   Status retain(int keep) {
     if (keep < 1) return fail(ErrorCode::invalid_argument, "at least one version must be kept");
     BUOY_TRY_VOID(ensureOpen());
     const Time now = clock.now();
+    if (options.rank != 0) return retainParts();
     RetentionRequest request{epoch, keep, options.grace, now, !swept || now - *swept >= kSweepEvery};
     if (Status status = applyRetention(log, request, seen); !status) {
       if (status.error().code == ErrorCode::failed_precondition) return fail(fence());
@@ -249,6 +392,14 @@ struct CheckpointRepository::Impl {
     }
     if (request.sweep) swept = now;
     return {};
+  }
+
+  Status retainParts() {
+    const auto applied = applyPartRetention(log, {{epoch, options.rank}, &part_keys}, seen);
+    if (!applied && applied.error().code == ErrorCode::failed_precondition) return fail(fence());
+    if (!applied) return fail(applied.error().wrap("retention"));
+    if (part_keys.empty()) return {};
+    return gang_parts.forgetBelow(options.rank, part_keys.begin()->first);
   }
 
   Result<std::vector<Manifest>> list() {
@@ -273,6 +424,8 @@ struct CheckpointRepository::Impl {
   const Clock& clock;
   SlotLog log;
   DirectoryReader reader;
+  GangParts gang_parts;
+  PartCollector collector;  // rank 0's
 
   bool opened = false;
   bool fenced = false;
@@ -283,6 +436,16 @@ struct CheckpointRepository::Impl {
   bool sound = false;                // `current` is ours, or was restored as the newest version
   std::optional<Time> swept;
   SeenSlots seen;  // by retention
+
+  // Of a gang.
+  std::vector<CheckpointFile> gang_base;  // what all ranks began from, every file with its rank
+  bool base_sound = false;
+  std::vector<CheckpointFile> own;  // this rank's directory as it was last saved, or restored
+  std::uint64_t part = 0;           // the last one published
+  bool part_begun = false;          // the next one is announced
+  bool sound_part = true;           // what is not published need not be: versions may name what was restored
+  std::map<std::uint64_t, std::vector<std::string>>
+      part_keys;  // what parts name that versions may be made of
 };
 
 CheckpointRepository::CheckpointRepository(ObjectStore& store, std::string prefix, Epoch epoch,
@@ -301,6 +464,25 @@ Result<CheckpointRepository::Restored> CheckpointRepository::restore(const std::
 Result<CommitStats> CheckpointRepository::commit(const std::string& directory,
                                                  const std::vector<std::string>& skip, std::stop_token stop) {
   return impl_->commit(directory, skip, stop);
+}
+
+Status CheckpointRepository::beginPart() {
+  return impl_->beginPart();
+}
+
+Status CheckpointRepository::endParts() {
+  if (!impl_->inGang() || impl_->options.rank == 0) return {};
+  return impl_->gang_parts.end(impl_->options.rank);
+}
+
+Result<bool> CheckpointRepository::othersAreAhead() {
+  if (!impl_->inGang() || impl_->options.rank != 0) return false;
+  BUOY_TRY_VOID(impl_->ensureOpen());
+  return impl_->collector.due();
+}
+
+void CheckpointRepository::hurry(Time give_up, bool whole_only) {
+  impl_->collector.hurry(give_up, whole_only);
 }
 
 Status CheckpointRepository::retain(int keep) {

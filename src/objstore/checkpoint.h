@@ -21,11 +21,18 @@
 // fenced: it stops.
 namespace buoy::objstore {
 
+// Who stored an object: a part of its key. While the epoch is the newest, nobody else removes the object.
+struct StoredBy {
+  Epoch epoch = 0;
+  std::uint32_t rank = 0;  // the member of the gang
+  auto operator<=>(const StoredBy&) const = default;
+};
+
 // A piece of a file's content, inside a pack: an object that holds pieces of one or more files.
 struct Slice {
   std::string sha256;
   std::uint64_t size = 0;
-  Epoch stored_by = 0;       // a part of the pack's key
+  StoredBy stored_by;
   std::string pack;          // its name, 64 hexadecimal digits
   std::uint64_t offset = 0;  // in the pack
   bool operator==(const Slice&) const = default;
@@ -38,27 +45,37 @@ struct CheckpointFile {
   std::uint64_t size = 0;
   Time modified{};
   std::string sha256;  // of a file; of one with more than one slice: of the slices' hashes, see sliceHash()
-  // Where a file's content is: in an object of its own, whose key has the epoch that stored it, or in packs.
-  Epoch stored_by = 0;
+  // Where a file's content is: in an object of its own, whose key says who stored it, or in packs.
+  StoredBy stored_by;
   bool packed = false;
   std::vector<Slice> slices;  // in order; none for an empty file
-  std::uint32_t rank = 0;     // the member of the gang that wrote it last
+  std::uint32_t rank = 0;     // the member of the gang that it belongs to: who wrote it last
   std::string target;         // of a symlink: relative, stays inside the directory
 };
 
+// What of a rank is in a version of a gang: its part with this number (0: none of this epoch).
+struct PartNumber {
+  std::uint32_t rank = 0;
+  std::uint64_t number = 0;
+  bool operator==(const PartNumber&) const = default;
+};
+
 struct Manifest {
-  std::uint64_t version = 0;  // the slot
+  std::uint64_t version = 0;  // the slot; of a part, its number
   Epoch epoch = 0;
   std::uint32_t attempt = 0;
+  std::uint32_t rank = 0;  // whose part it is; 0 for a version
   Time created{};
   std::vector<CheckpointFile> files;  // by path
+  std::vector<PartNumber> parts;      // of a gang's version, by rank, without rank 0
 };
 
 struct CommitStats {
-  std::uint64_t version = 0;
+  std::uint64_t version = 0;                   // of a rank other than 0: the number of its part
   std::uint64_t files = 0, bytes = 0;          // in the version
   std::uint64_t new_files = 0, new_bytes = 0;  // actually copied
   Duration took{};
+  std::vector<std::uint32_t> missed;  // ranks that had saved nothing newer, and were waited for in vain
 };
 
 struct CheckpointOptions {
@@ -66,11 +83,15 @@ struct CheckpointOptions {
   // How long retain() keeps what may still be wanted: the version that the current attempt began from (a slow
   // rank of a gang may be about to restore it) and this epoch's objects that no version names.
   Duration grace = std::chrono::hours{1};
+  std::uint32_t rank = 0, ranks = 1;  // of the gang
+  // How long rank 0 waits for a rank that was in the version before and has not begun to save again.
+  Duration gang_patience = std::chrono::minutes{1};
 };
 
-// One job's checkpoints for one attempt. Not thread-safe. The store must outlive it. An epoch has one writer:
-// several processes may open() and restore() with the same epoch, but only one of them (rank 0) may commit()
-// and retain().
+// One job's checkpoints for one attempt, as one member of its gang sees them. Not thread-safe, except
+// hurry(). The store must outlive it. An epoch has one repository for each rank. A version of a gang is the
+// union of what its ranks have saved (merge_parts.h): commit() of another rank stores its part, commit() of
+// rank 0 waits until the parts belong together and makes a version of them.
 class CheckpointRepository {
  public:
   // `prefix`: where the checkpoints lie in the store, such as "main/j42/checkpoints". `epoch` is at least 1.
@@ -105,9 +126,21 @@ class CheckpointRepository {
   Result<CommitStats> commit(const std::string& directory, const std::vector<std::string>& skip,
                              std::stop_token stop);
 
+  // Of a gang, every rank but 0; on others these do nothing. beginPart: something is being written that will
+  // be saved, so rank 0 should wait for it. endParts: no more will be saved.
+  Status beginPart();
+  Status endParts();
+  // Of rank 0 of a gang: should it commit() though its own directory has not changed?
+  Result<bool> othersAreAhead();
+  // Of rank 0 of a gang, any thread, also while commit() waits: the job is ending. Nobody is waited for after
+  // `give_up`. `whole_only`: rather than commit what does not belong together, commit() fails with
+  // deadline_exceeded, and the last version stands.
+  void hurry(Time give_up, bool whole_only);
+
   // Keeps the newest `keep` (at least 1) commits, for a grace the version that this attempt began from, and
   // every object that they name; removes other commits and objects. Never removes what a manifest names, or
-  // may be about to. failed_precondition: fenced, nothing removed. May be called again after any failure.
+  // may be about to. Of another rank than 0: removes what it has stored and no version can need any more.
+  // failed_precondition: fenced, nothing removed. May be called again after any failure.
   Status retain(int keep);
 
   Result<std::vector<Manifest>> list();  // commits, oldest first

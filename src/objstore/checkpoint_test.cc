@@ -474,7 +474,7 @@ TEST_F(CheckpointTest, FallsBackWhenAnObjectIsDamagedOrMissing) {
     writeFile(path("a"), content);
     commit(repo);
   }
-  const std::string objects = storePath(objectPrefix(1));
+  const std::string objects = storePath(objectPrefix({1}));
   writeFile(objects + sha256Hex("3"), "x");
   EXPECT_EQ(treeAfter(2).at("a"), file("2"));
   ASSERT_THAT(last_.fallbacks, SizeIs(1));
@@ -497,7 +497,7 @@ TEST_F(CheckpointTest, AfterAFallbackNewVersionsDoNotRelyOnDamagedObjects) {
   commit(repo);
   writeFile(path("a"), "2");
   commit(repo);
-  writeFile(storePath(objectPrefix(1)) + sha256Hex("2"), "x");
+  writeFile(storePath(objectPrefix({1})) + sha256Hex("2"), "x");
   writeTree(work_, {});  // another machine
   auto next = restored(2);
   EXPECT_EQ(os::readFile(path("a")).value(), "1");
@@ -605,9 +605,9 @@ TEST_F(CheckpointTest, SweepRemovesWhatNoVersionNames) {
   auto first = repository(1);
   commit(first);
   // Left behind by an old attempt, and by this one.
-  ASSERT_TRUE(store_->put(std::string(kPrefix) + "/" + objectKey(1, sha256Hex("lost")), "lost"));
+  ASSERT_TRUE(store_->put(std::string(kPrefix) + "/" + objectKey({1}, sha256Hex("lost")), "lost"));
   auto second = restored(2);
-  const std::string own = std::string(kPrefix) + "/" + objectKey(2, sha256Hex("own"));
+  const std::string own = std::string(kPrefix) + "/" + objectKey({2}, sha256Hex("own"));
   ASSERT_TRUE(store_->put(own, "own"));
   ASSERT_TRUE(store_->put(std::string(kPrefix) + "/objects/note.txt", "not ours"));
   ASSERT_TRUE(second.retain(1));

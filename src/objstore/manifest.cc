@@ -16,9 +16,10 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kFormat = "buoy-checkpoint";
-constexpr std::uint64_t kFormatVersion = 2;
-// What has no packed files is written so that older programs can read it.
-constexpr std::uint64_t kFormatWithoutPacks = 1;
+constexpr std::uint64_t kFormatVersion = 3;
+// What has neither packed files nor parts of several machines is written so that older programs can read it.
+constexpr std::uint64_t kFormatWithPacks = 2;
+constexpr std::uint64_t kFormatPlain = 1;
 constexpr std::uint64_t kSmallestSlice = 512u << 10;
 constexpr std::uint64_t kMostSlices = 8192;
 constexpr std::uint64_t kMaxRank = 1u << 20;
@@ -36,8 +37,19 @@ std::string_view toString(Slot::Kind kind) {
       return "fence";
     case Slot::Kind::removed:
       return "removed";
+    case Slot::Kind::part:
+      return "part";
   }
   return "";
+}
+
+bool hasFiles(Slot::Kind kind) {
+  return kind == Slot::Kind::commit || kind == Slot::Kind::part;
+}
+
+void addStoredBy(Json& json, const StoredBy& stored_by) {
+  json["stored_by"] = stored_by.epoch;
+  if (stored_by.rank != 0) json["stored_rank"] = stored_by.rank;
 }
 
 std::string_view toString(CheckpointFile::Kind kind) {
@@ -57,13 +69,16 @@ class PackTable {
  public:
   std::size_t numberOf(const Slice& slice) {
     const auto [it, added] = numbers_.try_emplace(std::pair(slice.stored_by, slice.pack), numbers_.size());
-    if (added) json_.push_back({{"id", slice.pack}, {"stored_by", slice.stored_by}});
+    if (added) {
+      json_.push_back({{"id", slice.pack}});
+      addStoredBy(json_.back(), slice.stored_by);
+    }
     return it->second;
   }
   Json take() { return std::move(json_); }
 
  private:
-  std::map<std::pair<Epoch, std::string>, std::size_t> numbers_;
+  std::map<std::pair<StoredBy, std::string>, std::size_t> numbers_;
   Json json_ = Json::array();
 };
 
@@ -78,7 +93,7 @@ Json encodeFile(const CheckpointFile& file, PackTable& packs) {
       json["size"] = file.size;
       json["sha256"] = file.sha256;
       if (!file.packed) {
-        json["stored_by"] = file.stored_by;
+        addStoredBy(json, file.stored_by);
         break;
       }
       json["slices"] = Json::array();
@@ -161,10 +176,33 @@ class Reader {
   std::optional<std::string> error_;
 };
 
+std::uint32_t decodeRank(Reader& reader, const char* key) {
+  return reader.has(key) ? static_cast<std::uint32_t>(reader.number(key, kMaxRank)) : 0;
+}
+
+StoredBy decodeStoredBy(Reader& reader) {
+  return {reader.number("stored_by", kMaxNumber), decodeRank(reader, "stored_rank")};
+}
+
 struct Pack {
-  Epoch stored_by = 0;
+  StoredBy stored_by;
   std::string id;
 };
+
+Result<std::vector<PartNumber>> decodeParts(const Json& json) {
+  std::vector<PartNumber> parts;
+  if (!json.contains("parts")) return parts;
+  if (!json["parts"].is_array() || json["parts"].size() > kMaxRank)
+    return fail(ErrorCode::invalid_argument, "slot has no list of parts");
+  for (const Json& entry : json["parts"]) {
+    Reader reader(entry, "part " + std::to_string(parts.size()));
+    const PartNumber part{decodeRank(reader, "rank"), reader.number("number", kMaxNumber)};
+    if (part.rank <= (parts.empty() ? 0 : parts.back().rank)) reader.wrong("is out of order");
+    BUOY_TRY_VOID(reader.status());
+    parts.push_back(part);
+  }
+  return parts;
+}
 
 Result<std::vector<Pack>> decodePacks(const Json& json) {
   std::vector<Pack> packs;
@@ -172,7 +210,7 @@ Result<std::vector<Pack>> decodePacks(const Json& json) {
   if (!json["packs"].is_array()) return fail(ErrorCode::invalid_argument, "slot has no list of packs");
   for (const Json& entry : json["packs"]) {
     Reader reader(entry, "pack " + std::to_string(packs.size()));
-    Pack pack{reader.number("stored_by", kMaxNumber), reader.text("id")};
+    Pack pack{decodeStoredBy(reader), reader.text("id")};
     if (!isSha256(pack.id)) reader.wrong("has no id");
     BUOY_TRY_VOID(reader.status());
     packs.push_back(std::move(pack));
@@ -228,7 +266,7 @@ Result<CheckpointFile> decodeFile(const Json& json, const std::vector<Pack>& pac
     if (file.packed) {
       decodeSlices(reader, packs, file);
     } else {
-      file.stored_by = reader.number("stored_by", kMaxNumber);
+      file.stored_by = decodeStoredBy(reader);
     }
   } else if (type == "directory") {
     file.kind = CheckpointFile::Kind::directory;
@@ -241,7 +279,7 @@ Result<CheckpointFile> decodeFile(const Json& json, const std::vector<Pack>& pac
   } else {
     reader.wrong("has an unknown type");
   }
-  if (reader.has("rank")) file.rank = static_cast<std::uint32_t>(reader.number("rank", kMaxRank));
+  file.rank = decodeRank(reader, "rank");
   reader.take(validatePath(file.path));
   BUOY_TRY_VOID(reader.status());
   return file;
@@ -279,14 +317,16 @@ Result<Slot> decodeJson(const Json& json) {
   const std::string kind = reader.text("kind");
   slot.kind = kind == "commit"    ? Slot::Kind::commit
               : kind == "removed" ? Slot::Kind::removed
+              : kind == "part"    ? Slot::Kind::part
                                   : Slot::Kind::fence;
   if (kind != toString(slot.kind)) reader.wrong("has an unknown kind");
   slot.manifest.version = reader.number("slot", kMaxNumber);
   slot.manifest.epoch = reader.number("epoch", kMaxNumber);
   slot.manifest.attempt = static_cast<std::uint32_t>(reader.number("attempt", UINT32_MAX));
+  slot.manifest.rank = decodeRank(reader, "rank");
   slot.manifest.created = reader.time("created_us");
   BUOY_TRY_VOID(reader.status());
-  if (slot.kind != Slot::Kind::commit) return slot;
+  if (!hasFiles(slot.kind)) return slot;
 
   const Json* files = reader.find("files");
   if (files == nullptr || !files->is_array() || files->size() > kMaxFiles) {
@@ -299,6 +339,7 @@ Result<Slot> decodeJson(const Json& json) {
     slot.manifest.files.push_back(std::move(file));
   }
   BUOY_TRY_VOID(validateTree(slot.manifest.files));
+  BUOY_TRY(slot.manifest.parts, decodeParts(json));
   return slot;
 }
 
@@ -307,13 +348,14 @@ Result<Slot> decodeJson(const Json& json) {
 std::string encodeSlot(const Slot& slot) {
   const Manifest& manifest = slot.manifest;
   Json json = {{"format", kFormat},
-               {"format_version", kFormatWithoutPacks},
+               {"format_version", kFormatPlain},
                {"kind", toString(slot.kind)},
                {"slot", manifest.version},
                {"epoch", manifest.epoch},
                {"attempt", manifest.attempt},
                {"created_us", manifest.created.time_since_epoch().count()}};
-  if (slot.kind == Slot::Kind::commit) {
+  if (manifest.rank != 0) json["rank"] = manifest.rank;
+  if (hasFiles(slot.kind)) {
     std::uint64_t count = 0;
     std::uint64_t bytes = 0;
     Json files = Json::array();
@@ -327,9 +369,12 @@ std::string encodeSlot(const Slot& slot) {
     json["files"] = std::move(files);
     if (std::any_of(manifest.files.begin(), manifest.files.end(),
                     [](const auto& file) { return file.packed; })) {
-      json["format_version"] = kFormatVersion;
+      json["format_version"] = kFormatWithPacks;
       json["packs"] = packs.take();
     }
+    if (manifest.rank != 0 || !manifest.parts.empty()) json["format_version"] = kFormatVersion;
+    for (const PartNumber& part : manifest.parts)
+      json["parts"].push_back({{"rank", part.rank}, {"number", part.number}});
     json["totals"] = {{"files", count}, {"bytes", bytes}};
   }
   std::string line = json.dump();
@@ -413,8 +458,13 @@ std::string fixedWidth(std::uint64_t number) {
 std::string slotKey(std::uint64_t slot) {
   return "log/" + fixedWidth(slot);
 }
-std::string packKey(Epoch stored_by, std::string_view pack) {
-  return strCat({"packs/", fixedWidth(stored_by), "/", pack});
+std::string storedByText(const StoredBy& stored_by) {
+  std::string text = fixedWidth(stored_by.epoch);
+  if (stored_by.rank != 0) text += "." + std::to_string(stored_by.rank);
+  return text;
+}
+std::string packKey(const StoredBy& stored_by, std::string_view pack) {
+  return strCat({"packs/", storedByText(stored_by), "/", pack});
 }
 
 std::vector<std::string> contentKeys(const CheckpointFile& file) {
@@ -441,10 +491,10 @@ std::string sliceHash(const std::vector<Slice>& slices) {
   return hash.hexDigest();
 }
 
-std::string objectPrefix(Epoch stored_by) {
-  return "objects/" + fixedWidth(stored_by) + "/";
+std::string objectPrefix(const StoredBy& stored_by) {
+  return strCat({"objects/", storedByText(stored_by), "/"});
 }
-std::string objectKey(Epoch stored_by, std::string_view sha256) {
+std::string objectKey(const StoredBy& stored_by, std::string_view sha256) {
   return strCat({objectPrefix(stored_by), sha256});
 }
 

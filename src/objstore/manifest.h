@@ -17,9 +17,10 @@ struct Slot {
     commit,
     fence,
     removed,  // was a commit; keeps the number taken
+    part,     // not in the log: what one rank of a gang has saved
   };
   Kind kind = Kind::fence;
-  Manifest manifest;  // `files` only of a commit
+  Manifest manifest;  // `files` only of a commit and a part
 };
 
 std::string encodeSlot(const Slot& slot);
@@ -44,9 +45,11 @@ std::string escaped(std::string_view text);
 
 // Below the checkpoints' prefix.
 std::string slotKey(std::uint64_t slot);
-std::string objectKey(Epoch stored_by, std::string_view sha256);
-std::string objectPrefix(Epoch stored_by);
-std::string packKey(Epoch stored_by, std::string_view pack);
+// "00000000000000000003", or with a rank other than 0 "00000000000000000003.2".
+std::string storedByText(const StoredBy& stored_by);
+std::string objectKey(const StoredBy& stored_by, std::string_view sha256);
+std::string objectPrefix(const StoredBy& stored_by);
+std::string packKey(const StoredBy& stored_by, std::string_view pack);
 // The key, below the checkpoints' prefix, of every object that the file's content lies in; no two in a row
 // are equal.
 std::vector<std::string> contentKeys(const CheckpointFile& file);

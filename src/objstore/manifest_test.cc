@@ -31,12 +31,12 @@ Slot packedExample() {
   Slot slot = example();
   CheckpointFile big{"big", Kind::file, 0640, (512u << 10) + 100, Time{Duration{1}}};
   big.packed = true;
-  big.slices = {{sha256Hex("1"), 512u << 10, 3, near, 12}, {sha256Hex("2"), 100, 2, far, 0}};
+  big.slices = {{sha256Hex("1"), 512u << 10, {3}, near, 12}, {sha256Hex("2"), 100, {2}, far, 0}};
   big.sha256 = sha256Hex(sha256Hex("1") + sha256Hex("2"));
   big.rank = 3;
   CheckpointFile small{"e/small", Kind::file, 0640, 12, Time{Duration{1}}, sha256Hex("s")};
   small.packed = true;
-  small.slices = {{sha256Hex("s"), 12, 3, near, 0}};
+  small.slices = {{sha256Hex("s"), 12, {3}, near, 0}};
   CheckpointFile empty{"e/empty", Kind::file, 0640, 0, Time{Duration{1}}, sha256Hex("")};
   empty.packed = true;
   CheckpointFile directory{"e", Kind::directory, 0750, 0, Time{Duration{5}}};
@@ -191,7 +191,7 @@ TEST(Manifest, RefusesWhatBuoyWouldNotWrite) {
     EXPECT_EQ(slot.error().code, ErrorCode::invalid_argument) << c.to;
     EXPECT_THAT(slot.error().message, HasSubstr(c.message));
   }
-  EXPECT_EQ(decodeSlot(replaced("\"format_version\":1", "\"format_version\":3")).error().code,
+  EXPECT_EQ(decodeSlot(replaced("\"format_version\":1", "\"format_version\":4")).error().code,
             ErrorCode::failed_precondition);
   for (const char* line : {"", "[]", "null", "{", "\xff", "{\"format\":[[[[]]]]}"}) {
     EXPECT_EQ(decodeSlot(sealed(line)).error().code, ErrorCode::invalid_argument) << line;
@@ -226,7 +226,7 @@ TEST(Escaped, ShowsEveryByte) {
 
 TEST(Keys, SortAsNumbers) {
   EXPECT_EQ(slotKey(42), "log/00000000000000000042");
-  EXPECT_EQ(objectKey(3, "ab"), "objects/00000000000000000003/ab");
+  EXPECT_EQ(objectKey({3}, "ab"), "objects/00000000000000000003/ab");
   EXPECT_LT(slotKey(9), slotKey(10));
 }
 
@@ -243,8 +243,8 @@ TEST(Slices, AreCutAlikeAndNotTooMany) {
 }
 
 TEST(Slices, HashAsTheFileDoesIfThereIsOne) {
-  EXPECT_EQ(sliceHash({{sha256Hex("1"), 1, 1, "", 0}}), sha256Hex("1"));
-  EXPECT_EQ(sliceHash({{sha256Hex("1"), 1, 1, "", 0}, {sha256Hex("2"), 1, 1, "", 0}}),
+  EXPECT_EQ(sliceHash({{sha256Hex("1"), 1, {1}, "", 0}}), sha256Hex("1"));
+  EXPECT_EQ(sliceHash({{sha256Hex("1"), 1, {1}, "", 0}, {sha256Hex("2"), 1, {1}, "", 0}}),
             sha256Hex(sha256Hex("1") + sha256Hex("2")));
 }
 
@@ -254,7 +254,7 @@ TEST(Keys, OfContentAreAllObjectsThatItLiesIn) {
   EXPECT_THAT(keysOf(0), ::testing::ElementsAre("packs/00000000000000000003/" + sha256Hex("pack one"),
                                                 "packs/00000000000000000002/" + sha256Hex("pack two")));
   EXPECT_TRUE(keysOf(1).empty()) << "a directory";
-  EXPECT_THAT(keysOf(2), ::testing::ElementsAre(objectKey(2, sha256Hex("x"))));
+  EXPECT_THAT(keysOf(2), ::testing::ElementsAre(objectKey({2}, sha256Hex("x"))));
   EXPECT_TRUE(keysOf(5).empty()) << "an empty file";
   CheckpointFile twice = slot.manifest.files.at(0);
   twice.slices[1] = twice.slices[0];

@@ -70,11 +70,11 @@ struct PackWriter::Pack {
   bool sent = false;
 };
 
-PackWriter::PackWriter(ObjectStore& store, std::string objects, Epoch epoch, SliceIndex& known,
+PackWriter::PackWriter(ObjectStore& store, std::string objects, const StoredBy& self, SliceIndex& known,
                        std::stop_token stop)
     : store_(store),
       objects_(std::move(objects)),
-      epoch_(epoch),
+      self_(self),
       known_(known),
       tasks_(*store.pool(), std::move(stop)) {}
 
@@ -240,7 +240,7 @@ void PackWriter::seal(std::shared_ptr<Pack>& pack) {
 Status PackWriter::send(Pack& pack) {
   if (tasks_.stop().stop_requested()) return fail(ErrorCode::cancelled, "stopped");
   os::crashPoint("objstore.before_pack");
-  const Status status = store_.putPieces(objects_ + packKey(epoch_, pack.id), pack.pieces, tasks_.stop());
+  const Status status = store_.putPieces(objects_ + packKey(self_, pack.id), pack.pieces, tasks_.stop());
   // A file that became shorter shows by its state; the pack is nobody's then.
   if (!status && status.error().code == ErrorCode::failed_precondition) return {};
   if (!status) return status;
@@ -263,7 +263,7 @@ void PackWriter::learnSent() {
                                    [](const Pack::Member& member) { return member.entry->changed; });
     if (!sound) continue;
     for (Pack::Member& member : pack->members) {
-      member.slice.stored_by = epoch_;
+      member.slice.stored_by = self_;
       member.slice.pack = pack->id;
       known_.insert_or_assign(member.slice.sha256, member.slice);
     }

@@ -29,8 +29,9 @@ using SliceIndex = std::unordered_map<std::string, Slice>;
 // are busy, and memory stays constant. One thread calls; the work is done on the pool.
 class PackWriter {
  public:
-  // Packs go under `objects` + packKey(epoch, …). `known`: slices that may be named. All outlive the writer.
-  PackWriter(ObjectStore& store, std::string objects, Epoch epoch, SliceIndex& known, std::stop_token stop);
+  // Packs go under `objects` + packKey(self, …). `known`: slices that may be named. All outlive the writer.
+  PackWriter(ObjectStore& store, std::string objects, const StoredBy& self, SliceIndex& known,
+             std::stop_token stop);
   ~PackWriter();  // stops what is under way, and waits
   PackWriter(const PackWriter&) = delete;
   PackWriter& operator=(const PackWriter&) = delete;
@@ -67,7 +68,7 @@ class PackWriter {
 
   ObjectStore& store_;
   const std::string objects_;
-  const Epoch epoch_;
+  const StoredBy self_;
   SliceIndex& known_;
   std::vector<std::shared_ptr<Content>> contents_;
   std::atomic<std::uint64_t> sent_bytes_{0}, sent_packs_{0};

@@ -51,6 +51,13 @@ Result<FileIdentity> identityOf(int fd) {
   return FileIdentity::of(info);
 }
 
+// The same content with the mode and time that it has here.
+CheckpointFile withAttributes(CheckpointFile content, const CheckpointFile& here) {
+  content.mode = here.mode;
+  content.modified = here.modified;
+  return content;
+}
+
 Error restless(const std::string& what) {
   return Error{ErrorCode::unavailable, "checkpoint: " + what + " does not hold still; nothing was saved",
                true};
@@ -68,18 +75,20 @@ struct DirectoryReader::Round {
   std::uint64_t packed_files = 0, packed_bytes = 0;                // sent in packs
 };
 
-DirectoryReader::DirectoryReader(ObjectStore& store, std::string objects, Epoch epoch)
-    : store_(store), objects_(std::move(objects)), epoch_(epoch) {}
+DirectoryReader::DirectoryReader(ObjectStore& store, std::string objects, const StoredBy& self)
+    : store_(store), objects_(std::move(objects)), self_(self) {}
 
-void DirectoryReader::setLast(std::vector<CheckpointFile> files, bool live) {
+void DirectoryReader::setLast(std::vector<CheckpointFile> last, const std::vector<CheckpointFile>& live) {
   last_.clear();
   live_.clear();
   slices_.clear();
-  if (live) learnSlices(files);
+  learnSlices(live);
+  for (const CheckpointFile& file : live) {
+    if (file.kind == CheckpointFile::Kind::file && !file.packed) live_.emplace(file.sha256, file.stored_by);
+  }
   std::unordered_map<std::string, Known> known;
-  for (CheckpointFile& file : files) {
+  for (CheckpointFile& file : last) {
     if (file.kind != CheckpointFile::Kind::file) continue;
-    if (live && !file.packed) live_.emplace(file.sha256, file.stored_by);
     if (auto node = known_.extract(file.path)) known.insert(std::move(node));
     std::string path = file.path;
     last_.emplace(std::move(path), std::move(file));
@@ -87,16 +96,68 @@ void DirectoryReader::setLast(std::vector<CheckpointFile> files, bool live) {
   known_ = std::move(known);
 }
 
+void DirectoryReader::setForeign(const std::vector<CheckpointFile>& files) {
+  foreign_.clear();
+  for (const CheckpointFile& file : files) {
+    if (file.kind == CheckpointFile::Kind::file) foreign_.emplace(file.path, file);
+  }
+}
+
+bool DirectoryReader::isLive(const CheckpointFile& file) const {
+  if (!file.packed) return live_.contains(file.sha256);
+  return std::all_of(file.slices.begin(), file.slices.end(),
+                     [&](const Slice& slice) { return slices_.contains(slice.sha256); });
+}
+
+// Rank 0's entry may come to stand in a version, so the content must be there for certain; that of another
+// rank only says that nothing has changed.
+const CheckpointFile* DirectoryReader::foreignOf(const std::string& path) const {
+  const auto foreign = foreign_.find(path);
+  if (foreign == foreign_.end() || (self_.rank == 0 && !isLive(foreign->second))) return nullptr;
+  return &foreign->second;
+}
+
+// The entry of another rank's file, if this is known to be the copy of it that restoring left here.
+const CheckpointFile* DirectoryReader::foreignCopy(const ScannedFile& scanned) const {
+  const CheckpointFile* foreign = foreignOf(scanned.file.path);
+  const auto known = known_.find(scanned.file.path);
+  if (foreign == nullptr || known == known_.end() || known->second.identity != scanned.identity ||
+      !known->second.certain) {
+    return nullptr;
+  }
+  return known->second.sha256 == foreign->sha256 ? foreign : nullptr;
+}
+
+// The same, by reading it, if it may well be so.
+Result<const CheckpointFile*> DirectoryReader::readForeign(const ScannedFile& scanned, int fd,
+                                                           const std::stop_token& stop) {
+  const CheckpointFile* foreign = foreignOf(scanned.file.path);
+  if (foreign == nullptr || foreign->size != scanned.file.size ||
+      foreign->modified != scanned.file.modified) {
+    return nullptr;
+  }
+  if (!foreign->packed) {
+    BUOY_TRY(const HashedContent hashed, hashFile(fd, foreign->size, stop));
+    if (hashed.sha256 != foreign->sha256) return nullptr;
+    return foreign;
+  }
+  std::uint64_t offset = 0;
+  for (const Slice& slice : foreign->slices) {
+    if (stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
+    BUOY_TRY(const std::string found, hashRange(fd, offset, slice.size));
+    if (found != slice.sha256) return nullptr;
+    offset += slice.size;
+  }
+  return foreign;
+}
+
+// What new versions may keep of a file that is being written.
 std::optional<CheckpointFile> DirectoryReader::lastOf(const std::string& path) const {
   const auto it = last_.find(path);
   if (it == last_.end()) return std::nullopt;
   // Not known to be there: it may have been removed as part of a damaged or an old version.
   const CheckpointFile& file = it->second;
-  const bool known = file.packed
-                         ? std::all_of(file.slices.begin(), file.slices.end(),
-                                       [&](const Slice& slice) { return slices_.contains(slice.sha256); })
-                         : live_.contains(file.sha256);
-  if (known) return file;
+  if (isLive(file)) return file;
   for (const std::string& key : contentKeys(file)) {
     const auto head = store_.head(objects_ + key);
     if (!head || (!file.packed && head->size != file.size)) return std::nullopt;
@@ -137,7 +198,7 @@ std::optional<CheckpointFile> DirectoryReader::stored(const Round& round, const 
   if (const auto it = live_.find(sha256); it != live_.end()) {
     entry.stored_by = it->second;
   } else if (round.added.contains(sha256)) {
-    entry.stored_by = epoch_;
+    entry.stored_by = self_;
   } else {
     return std::nullopt;
   }
@@ -166,6 +227,13 @@ Result<std::optional<CheckpointFile>> DirectoryReader::readFile(Round& round, co
   BUOY_TRY(const FileIdentity before, identityOf(fd->get()));
   if (before != scanned.identity) return std::nullopt;
 
+  BUOY_TRY(const CheckpointFile* const foreign, readForeign(scanned, fd->get(), round.stop));
+  if (foreign != nullptr) {
+    BUOY_TRY(const FileIdentity now, identityOf(fd->get()));
+    if (now != scanned.identity) return std::nullopt;
+    remember(scanned, fd->get(), began, foreign->sha256);
+    return withAttributes(*foreign, file);
+  }
   std::string sha256;
   // Same size and time as in the last version: probably the same, so look before copying.
   const auto last = last_.find(file.path);
@@ -175,7 +243,7 @@ Result<std::optional<CheckpointFile>> DirectoryReader::readFile(Round& round, co
   }
   ObjectBatch::Added added;
   if (sha256.empty()) {
-    auto result = round.batch.add(objects_ + objectPrefix(epoch_), fd->get(), file.size, round.stop);
+    auto result = round.batch.add(objects_ + objectPrefix(self_), fd->get(), file.size, round.stop);
     if (!result && result.error().code == ErrorCode::failed_precondition) return std::nullopt;
     if (!result) return fail(result.error());
     added = std::move(*result);
@@ -183,7 +251,7 @@ Result<std::optional<CheckpointFile>> DirectoryReader::readFile(Round& round, co
   }
   BUOY_TRY(const FileIdentity after, identityOf(fd->get()));
   if (after != scanned.identity) {
-    round.batch.drop(objects_ + objectPrefix(epoch_), added);
+    round.batch.drop(objects_ + objectPrefix(self_), added);
     return std::nullopt;
   }
   if (!added.sha256.empty() && !round.added.contains(sha256)) {
@@ -208,12 +276,10 @@ Result<std::optional<Snapshot>> DirectoryReader::settledSnapshot(const Round& ro
 // One instant of the directory; nullopt if it changed meanwhile. Every file is in the state of the snapshot
 // when it is opened and when it has been read: so the content is that of the same instant, also across files.
 Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::readOnce(Round& round,
-                                                                             const std::string& directory) {
-  BUOY_TRY(const std::optional<Snapshot> snapshot, settledSnapshot(round, directory));
-  if (!snapshot) return std::nullopt;
+                                                                             const Snapshot& snapshot) {
   std::vector<CheckpointFile> files;
-  files.reserve(snapshot->files.size());
-  for (const ScannedFile& scanned : snapshot->files) {
+  files.reserve(snapshot.files.size());
+  for (const ScannedFile& scanned : snapshot.files) {
     if (round.stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
     if (scanned.skipped) {
       if (auto last = lastOf(scanned.file.path)) files.push_back(std::move(*last));
@@ -223,7 +289,11 @@ Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::readOnce(Rou
       files.push_back(scanned.file);
       continue;
     }
-    auto file = readFile(round, *snapshot, scanned);
+    if (const CheckpointFile* foreign = foreignCopy(scanned)) {
+      files.push_back(withAttributes(*foreign, scanned.file));
+      continue;
+    }
+    auto file = readFile(round, snapshot, scanned);
     if (!file) return fail(file.error().wrap("checkpoint: \"" + escaped(scanned.file.path) + "\""));
     if (!*file) {
       round.changed = scanned.file.path;
@@ -238,13 +308,12 @@ Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::readOnce(Rou
 // changed.
 Result<bool> DirectoryReader::takeInto(PackWriter& packs, const Snapshot& snapshot,
                                        const ScannedFile& scanned, CheckpointFile& file,
-                                       std::optional<std::size_t>& number) {
+                                       std::optional<std::size_t>& number, const std::stop_token& stop) {
   const auto known = known_.find(file.path);
   const auto last = last_.find(file.path);
   if (known != known_.end() && known->second.identity == scanned.identity && known->second.certain &&
       last != last_.end() && last->second.packed && last->second.sha256 == known->second.sha256 &&
-      std::all_of(last->second.slices.begin(), last->second.slices.end(),
-                  [&](const Slice& slice) { return slices_.contains(slice.sha256); })) {
+      isLive(last->second)) {
     file.sha256 = last->second.sha256;
     file.slices = last->second.slices;
     return true;
@@ -255,6 +324,14 @@ Result<bool> DirectoryReader::takeInto(PackWriter& packs, const Snapshot& snapsh
   if (!fd) return fail(fd.error());
   BUOY_TRY(const FileIdentity before, identityOf(fd->get()));
   if (before != scanned.identity) return false;
+  BUOY_TRY(const CheckpointFile* const foreign, readForeign(scanned, fd->get(), stop));
+  if (foreign != nullptr) {
+    BUOY_TRY(const FileIdentity after, identityOf(fd->get()));
+    if (after != scanned.identity) return false;
+    remember(scanned, fd->get(), began, foreign->sha256);
+    file = withAttributes(*foreign, file);
+    return true;
+  }
   remember(scanned, fd->get(), began, "");  // the hash comes when it has been read
   BUOY_TRY(number, packs.add(std::move(*fd), scanned.identity));
   return true;
@@ -262,24 +339,26 @@ Result<bool> DirectoryReader::takeInto(PackWriter& packs, const Snapshot& snapsh
 
 // As readOnce, into a store that is far away.
 Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::packOnce(Round& round,
-                                                                             const std::string& directory) {
-  BUOY_TRY(const std::optional<Snapshot> snapshot, settledSnapshot(round, directory));
-  if (!snapshot) return std::nullopt;
-  PackWriter packs(store_, objects_, epoch_, slices_, round.stop);
+                                                                             const Snapshot& snapshot) {
+  PackWriter packs(store_, objects_, self_, slices_, round.stop);
   std::vector<CheckpointFile> files;
   std::vector<std::pair<std::size_t, std::size_t>> pending;  // of `files`, in `packs`
-  files.reserve(snapshot->files.size());
-  for (const ScannedFile& scanned : snapshot->files) {
+  files.reserve(snapshot.files.size());
+  for (const ScannedFile& scanned : snapshot.files) {
     if (round.stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
     if (scanned.skipped) {
       if (auto last = lastOf(scanned.file.path)) files.push_back(std::move(*last));
+      continue;
+    }
+    if (const CheckpointFile* foreign = foreignCopy(scanned)) {
+      files.push_back(withAttributes(*foreign, scanned.file));
       continue;
     }
     files.push_back(scanned.file);
     if (scanned.file.kind != CheckpointFile::Kind::file) continue;
     files.back().packed = true;
     std::optional<std::size_t> number;
-    auto taken = takeInto(packs, *snapshot, scanned, files.back(), number);
+    auto taken = takeInto(packs, snapshot, scanned, files.back(), number, round.stop);
     if (!taken) return fail(taken.error().wrap("checkpoint: \"" + escaped(scanned.file.path) + "\""));
     if (!*taken) {
       round.changed = scanned.file.path;
@@ -310,17 +389,21 @@ Result<ReadVersion> DirectoryReader::read(const std::string& directory, const st
   ++serial_;
   Round round{{skip.begin(), skip.end()}, batch, stop};
   const bool far_away = store_.pool() != nullptr;
+  std::optional<Snapshot> snapshot;
   std::optional<std::vector<CheckpointFile>> files;
   for (int scans = 0, reads = 0; !files; ++scans) {
     if (stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
     if (scans >= kScans) return fail(restless("the directory"));
     if (reads >= kReads) return fail(restless("\"" + escaped(round.changed) + "\""));
     round.changed.clear();
-    BUOY_TRY(files, far_away ? packOnce(round, directory) : readOnce(round, directory));
+    BUOY_TRY(snapshot, settledSnapshot(round, directory));
+    if (!snapshot) continue;
+    BUOY_TRY(files, far_away ? packOnce(round, *snapshot) : readOnce(round, *snapshot));
     if (!round.changed.empty()) ++reads;
   }
   ReadVersion version;
   version.files = std::move(*files);
+  version.state = std::move(*snapshot);
   version.new_files = round.packed_files;
   version.new_bytes = round.packed_bytes;
   std::unordered_set<std::string_view> named;
@@ -328,7 +411,7 @@ Result<ReadVersion> DirectoryReader::read(const std::string& directory, const st
   for (const auto& [sha256, added] : round.added) {
     if (!added.fresh) continue;
     if (!named.contains(sha256)) {
-      batch.drop(objects_ + objectPrefix(epoch_), added);
+      batch.drop(objects_ + objectPrefix(self_), added);
       continue;
     }
     ++version.new_files;

@@ -21,18 +21,21 @@ namespace buoy::objstore {
 struct ReadVersion {
   std::vector<CheckpointFile> files;           // by path
   std::uint64_t new_files = 0, new_bytes = 0;  // not in the store before
+  Snapshot state;                              // of that instant
 };
 
 // Reads a checkpoint directory into the store, and remembers between two times what need not be read again.
 // Not thread-safe.
 class DirectoryReader {
  public:
-  // Objects go under `objects` + objectPrefix(epoch).
-  DirectoryReader(ObjectStore& store, std::string objects, Epoch epoch);
+  // Objects go under `objects` + objectPrefix(self).
+  DirectoryReader(ObjectStore& store, std::string objects, const StoredBy& self);
 
-  // The version that the directory was last brought to or read as. `live`: its objects are known to be whole
-  // and nobody removes them, so new versions may name them.
-  void setLast(std::vector<CheckpointFile> files, bool live);
+  // `last`: what the directory was last brought to or read as. `live`: files whose objects are known to be
+  // whole and that nobody removes, so new versions may name them.
+  void setLast(std::vector<CheckpointFile> last, const std::vector<CheckpointFile>& live);
+  // Files that are other ranks': a copy that has not changed is not stored again but said to be this.
+  void setForeign(const std::vector<CheckpointFile>& files);
 
   // Errors as CheckpointRepository::commit says. `batch` is finished by the caller. If the store is far away
   // (it has a pool), `batch` is not used: all content is in the store, in packs, when this returns.
@@ -48,27 +51,33 @@ class DirectoryReader {
   };
   struct Round;
 
-  Result<std::optional<std::vector<CheckpointFile>>> readOnce(Round& round, const std::string& directory);
+  Result<std::optional<std::vector<CheckpointFile>>> readOnce(Round& round, const Snapshot& snapshot);
   Result<std::optional<Snapshot>> settledSnapshot(const Round& round, const std::string& directory) const;
   Result<bool> takeInto(PackWriter& packs, const Snapshot& snapshot, const ScannedFile& scanned,
-                        CheckpointFile& file, std::optional<std::size_t>& number);
-  Result<std::optional<std::vector<CheckpointFile>>> packOnce(Round& round, const std::string& directory);
+                        CheckpointFile& file, std::optional<std::size_t>& number,
+                        const std::stop_token& stop);
+  Result<std::optional<std::vector<CheckpointFile>>> packOnce(Round& round, const Snapshot& snapshot);
   void learnSlices(const std::vector<CheckpointFile>& files);
   Result<std::optional<CheckpointFile>> readFile(Round& round, const Snapshot& snapshot,
                                                  const ScannedFile& scanned);
   std::optional<CheckpointFile> lastOf(const std::string& path) const;
+  bool isLive(const CheckpointFile& file) const;
+  const CheckpointFile* foreignOf(const std::string& path) const;
+  const CheckpointFile* foreignCopy(const ScannedFile& scanned) const;
+  Result<const CheckpointFile*> readForeign(const ScannedFile& scanned, int fd, const std::stop_token& stop);
   std::optional<CheckpointFile> stored(const Round& round, const CheckpointFile& file,
                                        const std::string& sha256) const;
   void remember(const ScannedFile& scanned, int fd, std::int64_t began_ns, const std::string& sha256);
 
   ObjectStore& store_;
   std::string objects_;
-  Epoch epoch_;
+  StoredBy self_;
   std::uint64_t serial_ = 0;
-  std::unordered_map<std::string, Known> known_;          // by path
-  std::unordered_map<std::string, CheckpointFile> last_;  // by path; files only
-  std::unordered_map<std::string, Epoch> live_;           // hash to the epoch that stored it
-  SliceIndex slices_;                                     // of packs that new versions may name
+  std::unordered_map<std::string, Known> known_;             // by path
+  std::unordered_map<std::string, CheckpointFile> last_;     // by path; files only
+  std::unordered_map<std::string, CheckpointFile> foreign_;  // the same
+  std::unordered_map<std::string, StoredBy> live_;           // hash to who stored it
+  SliceIndex slices_;                                        // of packs that new versions may name
 };
 
 }  // namespace buoy::objstore

@@ -5,29 +5,63 @@
 #include <limits>
 #include <optional>
 
+#include "base/strings.h"
+#include "objstore/gang_parts.h"
 #include "objstore/sha256.h"
 #include "os/crash_point.h"
 
 namespace buoy::objstore {
 namespace {
 
-constexpr std::size_t kObjectName = 20 + 1 + 64;  // epoch, '/', hash
+constexpr std::size_t kEpochDigits = 20;
+constexpr int kPage = 10'000;
+constexpr std::string_view kObjects = "objects/";
+constexpr std::string_view kPacks = "packs/";
 
-// "objects/<epoch>/<hash>" and the like: the epoch; nullopt if the key is something else, which is left
-// alone.
-std::optional<Epoch> epochOfObject(std::string_view key, std::string_view prefix) {
+// "objects/<epoch>/<hash>", "objects/<epoch>.<rank>/<hash>" and the like: who stored it; nullopt if the key
+// is something else, which is left alone.
+std::optional<StoredBy> storedBy(std::string_view key, std::string_view prefix) {
   key.remove_prefix(std::min(prefix.size(), key.size()));
-  if (key.size() != kObjectName || key[20] != '/' || !isSha256(key.substr(21))) return std::nullopt;
-  Epoch epoch = 0;
-  const auto [end, error] = std::from_chars(key.data(), key.data() + 20, epoch);
-  if (error != std::errc{} || end != key.data() + 20) return std::nullopt;
-  return epoch;
+  const auto slash = key.find('/');
+  if (slash == std::string_view::npos || !isSha256(key.substr(slash + 1))) return std::nullopt;
+  const std::string_view folder = key.substr(0, slash);
+  StoredBy by;
+  (void)std::from_chars(folder.data(), folder.data() + std::min(folder.size(), kEpochDigits), by.epoch);
+  if (folder.size() > kEpochDigits + 1)
+    (void)std::from_chars(folder.data() + kEpochDigits + 1, folder.data() + folder.size(), by.rank);
+  if (folder != storedByText(by)) return std::nullopt;
+  return by;
 }
 
 void addObjects(const SlotLog& log, const Manifest& manifest, std::unordered_set<std::string>& keys) {
   for (const CheckpointFile& file : manifest.files) {
     for (const std::string& key : contentKeys(file)) keys.insert(log.key(key));
   }
+}
+
+// Slots that can be read, from first to tail, into `seen`. The newest one that cannot.
+Result<std::optional<std::uint64_t>> readSlots(SlotLog& log, Epoch epoch, SeenSlots& seen) {
+  std::optional<std::uint64_t> unreadable;
+  BUOY_TRY(const std::uint64_t tail, log.tail());
+  BUOY_TRY(const std::uint64_t first, log.first());
+  seen.erase(seen.begin(), seen.lower_bound(first));
+  for (std::uint64_t number = first; number <= tail; ++number) {
+    if (seen.contains(number)) continue;
+    auto slot = log.read(number);
+    if (!slot && slot.error().code != ErrorCode::data_loss &&
+        slot.error().code != ErrorCode::invalid_argument) {
+      return fail(slot.error());
+    }
+    if (!slot) {
+      unreadable = number;
+      continue;
+    }
+    if (slot->manifest.epoch > epoch) {
+      return fail(ErrorCode::failed_precondition, "fenced: a later attempt has begun");
+    }
+    seen.emplace(number, std::move(*slot));
+  }
+  return unreadable;
 }
 
 class Retention {
@@ -39,7 +73,8 @@ class Retention {
     // Objects are listed before the log is read: what a later epoch stores cannot be in the list, or its
     // fence is seen.
     if (request_.sweep) BUOY_TRY_VOID(listObjects());
-    BUOY_TRY_VOID(readLog());
+    // An unreadable slot may name anything, so no object is removed while it counts.
+    BUOY_TRY(unreadable_, readSlots(log_, request_.epoch, seen_));
     if (seen_.empty()) return {};
     choose();
     BUOY_TRY_VOID(removeSlots());
@@ -47,21 +82,24 @@ class Retention {
   }
 
  private:
+  // The other ranks of this attempt look after what they have stored themselves.
+  bool othersWork(const StoredBy& by) const { return by.epoch == request_.epoch && by.rank != 0; }
+
   Status listObjects() {
-    BUOY_TRY_VOID(listBelow(log_.key("objects/")));
-    return listBelow(log_.key("packs/"));
+    BUOY_TRY_VOID(listBelow(log_.key(std::string(kObjects))));
+    BUOY_TRY_VOID(listBelow(log_.key(std::string(kPacks))));
+    return listOldParts();
   }
 
-  Status listBelow(const std::string& prefix) {
-    constexpr int kPage = 10'000;
+  // What ranks of earlier attempts had to say concerns nobody any more.
+  Status listOldParts() {
+    const std::string prefix = log_.key("parts/");
+    const std::string own = log_.key(partsPrefix(request_.epoch));
     std::string after;
     for (;;) {
       BUOY_TRY(auto page, log_.store().list(prefix, after, kPage));
       for (const ObjectInfo& object : page) {
-        const auto epoch = epochOfObject(object.key, prefix);
-        if (!epoch || *epoch > request_.epoch) continue;
-        // Of this epoch: perhaps a commit under way (of an agent that runs twice) is about to name it.
-        if (*epoch == request_.epoch && request_.now - object.modified < request_.grace) continue;
+        if (object.key >= own) return {};
         candidates_.insert(object.key);
       }
       if (page.size() < static_cast<std::size_t>(kPage)) return {};
@@ -69,28 +107,20 @@ class Retention {
     }
   }
 
-  Status readLog() {
-    BUOY_TRY(const std::uint64_t tail, log_.tail());
-    BUOY_TRY(const std::uint64_t first, log_.first());
-    seen_.erase(seen_.begin(), seen_.lower_bound(first));
-    for (std::uint64_t number = first; number <= tail; ++number) {
-      if (seen_.contains(number)) continue;
-      auto slot = log_.read(number);
-      if (!slot && slot.error().code != ErrorCode::data_loss &&
-          slot.error().code != ErrorCode::invalid_argument) {
-        return fail(slot.error());
+  Status listBelow(const std::string& prefix) {
+    std::string after;
+    for (;;) {
+      BUOY_TRY(auto page, log_.store().list(prefix, after, kPage));
+      for (const ObjectInfo& object : page) {
+        const auto by = storedBy(object.key, prefix);
+        if (!by || by->epoch > request_.epoch || othersWork(*by)) continue;
+        // Of this epoch: perhaps a commit under way (of an agent that runs twice) is about to name it.
+        if (by->epoch == request_.epoch && request_.now - object.modified < request_.grace) continue;
+        candidates_.insert(object.key);
       }
-      // Unreadable: it may name anything, so no object is removed while it counts.
-      if (!slot) {
-        unreadable_ = number;
-        continue;
-      }
-      if (slot->manifest.epoch > request_.epoch) {
-        return fail(ErrorCode::failed_precondition, "fenced: a later attempt has begun");
-      }
-      seen_.emplace(number, std::move(*slot));
+      if (page.size() < static_cast<std::size_t>(kPage)) return {};
+      after = page.back().key;
     }
-    return {};
   }
 
   void choose() {
@@ -114,7 +144,16 @@ class Retention {
         addObjects(log_, manifest, kept_objects_);
       } else {
         dropped_.push_back(&slot);
-        addObjects(log_, manifest, candidates_);
+        addCandidates(manifest);
+      }
+    }
+  }
+
+  void addCandidates(const Manifest& manifest) {
+    for (const CheckpointFile& file : manifest.files) {
+      for (const std::string& key : contentKeys(file)) {
+        const auto by = storedBy(key, file.packed ? kPacks : kObjects);
+        if (by && !othersWork(*by)) candidates_.insert(log_.key(key));
       }
     }
   }
@@ -152,7 +191,52 @@ class Retention {
   std::unordered_set<std::string> candidates_, kept_objects_;  // keys
 };
 
+// The keys below these prefixes, each with its rest checked by nobody: one rank's own.
+Status listAll(SlotLog& log, const std::string& prefix, std::vector<std::string>& keys) {
+  std::string after;
+  for (;;) {
+    BUOY_TRY(auto page, log.store().list(prefix, after, kPage));
+    for (const ObjectInfo& object : page) keys.push_back(object.key);
+    if (page.size() < static_cast<std::size_t>(kPage)) return {};
+    after = page.back().key;
+  }
+}
+
+// The part of this rank that the newest version of its epoch holds; 0: none.
+std::uint64_t newestUsed(const SeenSlots& seen, const StoredBy& self) {
+  for (auto it = seen.rbegin(); it != seen.rend(); ++it) {
+    if (it->second.kind != Slot::Kind::commit || it->second.manifest.epoch != self.epoch) continue;
+    for (const PartNumber& part : it->second.manifest.parts) {
+      if (part.rank == self.rank) return part.number;
+    }
+  }
+  return 0;
+}
+
 }  // namespace
+
+Status applyPartRetention(SlotLog& log, const PartRetentionRequest& request, SeenSlots& seen) {
+  std::vector<std::string> stored;
+  const std::string by = storedByText(request.self) + "/";
+  BUOY_TRY_VOID(listAll(log, log.key(strCat({kObjects, by})), stored));
+  BUOY_TRY_VOID(listAll(log, log.key(strCat({kPacks, by})), stored));
+  BUOY_TRY(const auto unreadable, readSlots(log, request.self.epoch, seen));
+  auto& parts = *request.parts;
+  // A version to come is made of the part that the newest one holds, or of a later one.
+  parts.erase(parts.begin(), parts.lower_bound(newestUsed(seen, request.self)));
+  std::unordered_set<std::string> kept;
+  for (const auto& [number, slot] : seen) addObjects(log, slot.manifest, kept);
+  for (const auto& [number, keys] : parts) {
+    for (const std::string& key : keys) kept.insert(log.key(key));
+  }
+  if (unreadable) return {};
+  for (const std::string& key : stored) {
+    if (kept.contains(key)) continue;
+    os::crashPoint("objstore.gc_step");
+    BUOY_TRY_VOID(log.store().remove(key));
+  }
+  return {};
+}
 
 Status applyRetention(SlotLog& log, const RetentionRequest& request, SeenSlots& seen) {
   return Retention(log, request, seen).run();

@@ -20,6 +20,14 @@ struct RetentionRequest {
   bool sweep = false;  // also look for objects that no version ever named
 };
 
+// What a rank other than 0 keeps besides what versions name: its parts, of which versions may yet be made.
+struct PartRetentionRequest {
+  StoredBy self;
+  // Number of a part to the keys of what it names, below the checkpoints' prefix. Those that no later version
+  // can be made of are taken out.
+  std::map<std::uint64_t, std::vector<std::string>>* parts = nullptr;
+};
+
 // Readable slots that an earlier call has read, by number: each is read once. Nobody but retention changes a
 // slot.
 using SeenSlots = std::map<std::uint64_t, Slot>;
@@ -27,5 +35,9 @@ using SeenSlots = std::map<std::uint64_t, Slot>;
 // What CheckpointRepository::retain promises. failed_precondition: a later epoch has begun; nothing was
 // removed.
 Status applyRetention(SlotLog& log, const RetentionRequest& request, SeenSlots& seen);
+
+// The same for what a rank other than 0 has stored in its epoch, which nobody else removes while that is the
+// newest.
+Status applyPartRetention(SlotLog& log, const PartRetentionRequest& request, SeenSlots& seen);
 
 }  // namespace buoy::objstore

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "objstore/checkpoint.h"
+
+namespace buoy::objstore {
+
+// The same content, name, link and mode bits.
+bool sameContent(const CheckpointFile& a, const CheckpointFile& b);
+
+// What each rank of a gang has saved, as one version: the union of their directories.
+// - A file that ranks have written since `base` (the version that all of them began from) is in it as the
+//   lowest of them has it.
+// - Any other file of `base` belongs to the rank that wrote it last, and is in it as long as that rank keeps
+//   it. (Another rank has it only because restoring gave it to everyone.)
+// A rank without a part has changed nothing. `keep_base`: of such a rank, files that rank 0 does not hold are
+// named as `base` names them; without it they are left out. Every file of the result has its rank.
+std::vector<CheckpointFile> mergeParts(const std::vector<CheckpointFile>& base, bool keep_base,
+                                       const std::map<std::uint32_t, std::vector<CheckpointFile>>& parts);
+
+}  // namespace buoy::objstore
