@@ -23,7 +23,9 @@ void writeMachine(JsonWriter& writer, const MachineView& machine) {
   writeOptional(writer, "billed_from", machine.billed_from);
   writer.field("use", toString(machine.use)).field("unreachable", machine.unreachable);
   writeOptional(writer, "notice_deadline", machine.notice_deadline);
-  writer.field("launch_failures", machine.launch_failures).endObject();
+  writer.field("launch_failures", machine.launch_failures);
+  writeOptional(writer, "ended", machine.ended);
+  writer.field("taken", machine.taken).endObject();
 }
 
 MachineView readMachine(MapReader& reader) {
@@ -47,6 +49,8 @@ MachineView readMachine(MapReader& reader) {
   reader.get("unreachable", machine.unreachable);
   reader.get("notice_deadline", machine.notice_deadline);
   reader.get("launch_failures", machine.launch_failures);
+  reader.get("ended", machine.ended);
+  reader.get("taken", machine.taken);
   reader.require("id");
   reader.require("phase");
   return machine;
@@ -169,6 +173,8 @@ MachineView viewOf(const engine::Machine& machine) {
   view.unreachable = machine.unreachable;
   view.notice_deadline = machine.notice_deadline;
   view.launch_failures = machine.launch_failures;
+  if (machine.phase == engine::MachinePhase::gone) view.ended = machine.phase_since;
+  view.taken = machine.taken;
   return view;
 }
 

@@ -120,6 +120,8 @@ struct MachineView {
   bool unreachable = false;
   std::optional<Time> notice_deadline;
   std::uint32_t launch_failures = 0;
+  std::optional<Time> ended;  // since when it is gone
+  bool taken = false;         // it was reclaimed without notice, or vanished; not given back
 };
 std::string toJson(const MachineView& machine);
 Result<MachineView> parseMachine(std::string_view json);

@@ -27,8 +27,8 @@ void addCommands(Command& root) {
       if (child->heading.empty()) child->heading = heading;
     }
   };
-  under("Jobs", addRun, addSubmit, addPs, addShow, addLogs, addWhy, addCancel, addSave, addReclaim,
-        addDownload);
+  under("Jobs", addRun, addSubmit, addRehearse, addPs, addShow, addLogs, addWhy, addCancel, addSave,
+        addReclaim, addDownload);
   under("Storage", addCp, addSync, addLs, addRm, addMb);
   under("Machines", addMachines, addPools, addQueues);
   under("Server", addServer, addServe, addDoctor);

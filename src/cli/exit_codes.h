@@ -17,6 +17,11 @@ enum class ExitCode : int {
   not_found = 3,
   unreachable = 4,
   refused = 5,
+  drifts = 10,
+  restarts = 11,
+  fails_after_reclaim = 12,
+  unrepeatable = 13,
+  inconclusive = 14,
   timed_out = 124,
   cancelled = 130,
 };
@@ -32,6 +37,11 @@ inline constexpr ExitCodeMeaning kExitCodes[] = {
     {"3", "no such job, machine, pool, queue, file, bucket or object"},
     {"4", "the server does not answer"},
     {"5", "the server refused: conflict, limit reached, no permission"},
+    {"10", "of `buoy rehearse`: the job drifts: it resumes, and ends with something else"},
+    {"11", "of `buoy rehearse`: the job restarts from zero"},
+    {"12", "of `buoy rehearse`: the job fails after a reclaim"},
+    {"13", "of `buoy rehearse`: two undisturbed runs differ, so nothing can be compared"},
+    {"14", "of `buoy rehearse`: a reclaim could not come as meant"},
     {"124",
      "of `buoy run` and `buoy logs -f`: the job passed its max_run or max_wait; of `buoy save --wait`: not "
      "in "

@@ -26,14 +26,41 @@ std::string freshRequestId() {
   return id;
 }
 
-JobInputOptions inputOptions(const Connection& connection) {
+JobInputOptions inputOptions(bool server_is_here) {
   JobInputOptions options;
   std::error_code error;
   options.directory = std::filesystem::current_path(error).string();
   options.home = environment("HOME").value_or("");
-  options.inputs_are_here = connection.address().endpoint.kind == net::Endpoint::Kind::unix_socket;
+  options.inputs_are_here = server_is_here;
   options.environment = [](const std::string& name) { return environment(name.c_str()); };
   return options;
+}
+
+// Asks twice: a server that was just killed may have committed without being able to say so.
+Result<net::Response> postJob(Connection& connection, const std::string& body) {
+  auto response = connection.send("POST", "/v1/jobs", body);
+  if (response || response.error().code != ErrorCode::unavailable || !response.error().retryable)
+    return response;
+  return connection.send("POST", "/v1/jobs", body);
+}
+
+}  // namespace
+
+tl::expected<std::unique_ptr<Connection>, int> connect(const Context& context, Connection::Start start) {
+  auto address = serverAddress(context.server);
+  if (!address) return tl::unexpected(context.fail(address.error()));
+  return std::make_unique<Connection>(std::move(*address), start);
+}
+
+tl::expected<JobInput, int> readInput(const Context& context, const JobFlags& flags, bool server_is_here) {
+  auto input = readJob(flags, inputOptions(server_is_here));
+  if (!input) {
+    context.note(renderProblems(context.err, input.error()));
+    return tl::unexpected(static_cast<int>(ExitCode::usage));
+  }
+  for (const std::string& note : input->notes)
+    context.note(paint(context.err, Color::dim, "note: " + note) + "\n");
+  return std::move(*input);
 }
 
 Result<std::string> upload(const Context& context, Connection& connection, const SourceTree& source) {
@@ -53,32 +80,14 @@ Result<std::string> upload(const Context& context, Connection& connection, const
   return sha256;
 }
 
-// Asks twice: a server that was just killed may have committed without being able to say so.
-Result<net::Response> postJob(Connection& connection, const std::string& body) {
-  auto response = connection.send("POST", "/v1/jobs", body);
-  if (response || response.error().code != ErrorCode::unavailable || !response.error().retryable)
-    return response;
-  return connection.send("POST", "/v1/jobs", body);
-}
-
-}  // namespace
-
-tl::expected<std::unique_ptr<Connection>, int> connect(const Context& context, Connection::Start start) {
-  auto address = serverAddress(context.server);
-  if (!address) return tl::unexpected(context.fail(address.error()));
-  return std::make_unique<Connection>(std::move(*address), start);
-}
-
 tl::expected<Submitted, int> submit(const Context& context, Connection& connection, const JobFlags& flags) {
   const auto refused = [&](const std::vector<api::Problem>& problems) {
     context.note(renderProblems(context.err, problems));
     return tl::unexpected(static_cast<int>(ExitCode::usage));
   };
-  auto input = readJob(flags, inputOptions(connection));
-  if (!input) return refused(input.error());
-  for (const std::string& note : input->notes)
-    context.note(paint(context.err, Color::dim, "note: " + note) + "\n");
-
+  auto input =
+      readInput(context, flags, connection.address().endpoint.kind == net::Endpoint::Kind::unix_socket);
+  if (!input) return tl::unexpected(input.error());
   api::SubmitRequest request;
   request.spec = input->spec;
   request.request_id = flags.request_id.empty() ? freshRequestId() : flags.request_id;

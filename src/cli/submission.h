@@ -15,6 +15,12 @@ struct Submitted {
   std::string answer;  // the server's JSON
 };
 
+// Reads and checks what was typed, and says what there is to say about it. On failure the problems have been
+// printed and the exit code is the error.
+tl::expected<JobInput, int> readInput(const Context& context, const JobFlags& flags, bool server_is_here);
+// The files that a job starts with, with progress on a terminal: JobSpec::source.
+Result<std::string> upload(const Context& context, Connection& connection, const SourceTree& source);
+
 // Reads, checks, uploads and submits, saying what it does on standard error. On failure the problem has been
 // printed and the exit code is the error.
 tl::expected<Submitted, int> submit(const Context& context, Connection& connection, const JobFlags& flags);

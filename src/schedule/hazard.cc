@@ -1,6 +1,7 @@
 #include "schedule/hazard.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace buoy::schedule {
 namespace {
@@ -30,6 +31,19 @@ Duration Hazard::nextStep(Duration age) const {
     if (step.from > age) return step.from;
   }
   return Duration::max();
+}
+
+double Hazard::meanPerHour() const {
+  double survives = 1, life = 0;  // hours
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const double rate = steps[i].per_hour;
+    if (i + 1 == steps.size()) return rate <= 0 ? 0 : 1 / (life + survives / rate);
+    const double span = hoursOf(steps[i + 1].from - steps[i].from);
+    const double left = std::exp(-rate * span);
+    life += rate <= 0 ? survives * span : survives * (1 - left) / rate;
+    survives *= left;
+  }
+  return 0;
 }
 
 Hazard usualSpotHazard() {

@@ -21,6 +21,8 @@ struct Hazard {
   double perHour(Duration age) const;
   // The age at which perHour changes next; Duration::max(): it does not any more.
   Duration nextStep(Duration age) const;
+  // Of machines that are replaced whenever they are taken, on the long run: one over the mean life.
+  double meanPerHour() const;
   bool operator==(const Hazard&) const = default;
 };
 

@@ -25,6 +25,15 @@ TEST(Hazard, IsAStepFunctionOfTheAge) {
   EXPECT_EQ(Hazard{}.nextStep(hours{1}), Duration::max());
 }
 
+TEST(Hazard, TheMeanIsThatOfTheLives) {
+  EXPECT_DOUBLE_EQ(Hazard{}.meanPerHour(), 0);
+  const Hazard constant{.steps = {{minutes{0}, 0.5}}, .unnoticed = 1};
+  EXPECT_DOUBLE_EQ(constant.meanPerHour(), 0.5);
+  const Hazard stepped{.steps = {{minutes{0}, 2}, {hours{1}, 0.5}}, .unnoticed = 1};
+  // (1 − e⁻²)/2 + e⁻²/0.5 hours
+  EXPECT_NEAR(1 / stepped.meanPerHour(), (1 - std::exp(-2)) / 2 + std::exp(-2) / 0.5, 1e-9);
+}
+
 TEST(Hazard, WithoutLivesItIsWhatIsAssumed) {
   const Hazard learned = HazardLearner().estimate();
   for (const auto& step : usualSpotHazard().steps)

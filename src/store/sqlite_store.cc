@@ -503,7 +503,7 @@ Result<std::vector<MetricPoint>> SqliteStore::metrics(JobId job, int limit) {
   return readers_.with([&](Database& db) -> Result<std::vector<MetricPoint>> {
     Query select = db.query(
         "SELECT attempt, machine, seq, name, at, value FROM (SELECT * FROM metrics WHERE job = ? "
-        "ORDER BY attempt DESC, at DESC, seq DESC LIMIT ?) ORDER BY attempt, at, seq");
+        "ORDER BY attempt DESC, seq DESC, at DESC LIMIT ?) ORDER BY attempt, seq, at");
     select.bind(job.value).bind(limit);
     std::vector<MetricPoint> points;
     for (;;) {

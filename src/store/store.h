@@ -97,7 +97,8 @@ class Store {
   virtual Result<std::vector<RecordRow>> records(JobId job, MachineId machine, std::int64_t after_seq,
                                                  int limit) = 0;
   virtual Result<std::vector<engine::Span>> spans(JobId job) = 0;  // by begin
-  // The newest `limit` points, oldest first.
+  // The newest `limit` points, oldest first. Each machine's are in the order in which they were found: their
+  // times are told as ages, and may differ by what a report was under way.
   virtual Result<std::vector<MetricPoint>> metrics(JobId job, int limit) = 0;
   // Small named values of the control plane: cluster id, token hashes, configuration. Durable when put
   // returns.

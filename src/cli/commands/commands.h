@@ -13,6 +13,7 @@ void addLogs(Command& root);
 void addWhy(Command& root);
 void addCancel(Command& root);
 void addSave(Command& root);
+void addRehearse(Command& root);
 void addReclaim(Command& root);
 void addDownload(Command& root);
 void addCp(Command& root);

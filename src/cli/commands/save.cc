@@ -71,7 +71,7 @@ void addSave(Command& root) {
                  strCat({"how long to wait (", kUsualTimeout, "); then 124"}));
   command.flag("--json", flags->json, "print the job, as the server answers");
   command.details =
-      "The job learns it from the file $BUOY_CHECKPOINT_CONTROL, and by its checkpoint's save_signal if it "
+      "The job learns it from the file $BUOY_CHECKPOINT_CONTROL, and by its checkpoint's save_signal if it\n"
       "names one. A job that looks at neither goes on as it is.";
   command.action = [flags](Context& context) { return run(context, *flags); };
 }
