@@ -52,7 +52,13 @@ class Parser {
  private:
   Status argument(const std::string& word) {
     if (arguments_ < command_->arguments.size()) {
-      *command_->arguments[arguments_++].value = word;
+      const Argument& argument = command_->arguments[arguments_];
+      if (argument.values != nullptr) {
+        argument.values->push_back(word);
+      } else {
+        *argument.value = word;
+        ++arguments_;
+      }
       ++at_;
       return {};
     }
@@ -120,7 +126,10 @@ class Parser {
   Status nextValue(const Option& option, const std::string& name) {
     if (at_ >= words_.size() || words_[at_] == "--")
       return usage(name + " needs a value: " + name + " " + option.value_name);
-    return assign(option, name, words_[at_++]);
+    BUOY_TRY_VOID(assign(option, name, words_[at_++]));
+    while (option.many && at_ < words_.size() && !words_[at_].starts_with('-'))
+      BUOY_TRY_VOID(assign(option, name, words_[at_++]));
+    return {};
   }
 
   static Status assign(const Option& option, const std::string& name, const std::string& value) {
@@ -140,9 +149,10 @@ class Parser {
 
   Status complete() const {
     for (std::size_t i = arguments_; i < command_->arguments.size(); ++i) {
-      if (!command_->arguments[i].required) break;
-      return usage(command_->path() + " needs " + command_->arguments[i].name + ": " +
-                   command_->arguments[i].help + "\nsee: " + command_->path() + " --help");
+      const Argument& argument = command_->arguments[i];
+      if (!argument.required || (argument.values != nullptr && !argument.values->empty())) break;
+      return usage(command_->path() + " needs " + argument.name + ": " + argument.help +
+                   "\nsee: " + command_->path() + " --help");
     }
     return {};
   }
@@ -213,6 +223,13 @@ Command& Command::option(std::string_view names, std::string value_name, std::ve
   return *this;
 }
 
+Command& Command::listOption(std::string_view names, std::string value_name, std::vector<std::string>& values,
+                             std::string help_text, Hint hint) {
+  option(names, std::move(value_name), values, std::move(help_text), hint);
+  options.back().many = true;
+  return *this;
+}
+
 Command& Command::choice(std::string_view names, std::vector<std::string> values, std::string& value,
                          std::string help_text) {
   option(names, join(values, "|"), value, std::move(help_text));
@@ -221,13 +238,19 @@ Command& Command::choice(std::string_view names, std::vector<std::string> values
 }
 
 Command& Command::argument(std::string argument_name, std::string& value, std::string help_text, Hint hint) {
-  arguments.push_back(Argument{std::move(argument_name), std::move(help_text), true, hint, &value});
+  arguments.push_back(Argument{std::move(argument_name), std::move(help_text), true, hint, &value, nullptr});
+  return *this;
+}
+
+Command& Command::listArgument(std::string argument_name, std::vector<std::string>& values,
+                               std::string help_text, Hint hint) {
+  arguments.push_back(Argument{std::move(argument_name), std::move(help_text), true, hint, nullptr, &values});
   return *this;
 }
 
 Command& Command::optionalArgument(std::string argument_name, std::string& value, std::string help_text,
                                    Hint hint) {
-  arguments.push_back(Argument{std::move(argument_name), std::move(help_text), false, hint, &value});
+  arguments.push_back(Argument{std::move(argument_name), std::move(help_text), false, hint, &value, nullptr});
   return *this;
 }
 

@@ -28,7 +28,8 @@ struct Option {
   std::string group;  // heading in the help; empty: "Options"
   Hint hint = Hint::none;
   std::vector<std::string> choices;               // the only values allowed, if any
-  std::function<Status(const std::string&)> set;  // a flag gets ""; called once for every time it is given
+  bool many = false;                              // takes all words up to the next option
+  std::function<Status(const std::string&)> set;  // a flag gets ""; called once for every value
 };
 
 struct Argument {
@@ -37,6 +38,8 @@ struct Argument {
   bool required = false;
   Hint hint = Hint::none;
   std::string* value = nullptr;
+  std::vector<std::string>* values =
+      nullptr;  // instead: takes every word that is left; the last argument only
 };
 
 // One command. Values given to flag(), option() and argument() must live until the command has run.
@@ -52,10 +55,15 @@ class Command {
                   Hint hint = Hint::none);
   Command& option(std::string_view names, std::string value_name, std::vector<std::string>& values,
                   std::string help_text, Hint hint = Hint::none);
+  // May be given several times, and takes several values each time.
+  Command& listOption(std::string_view names, std::string value_name, std::vector<std::string>& values,
+                      std::string help_text, Hint hint = Hint::none);
   Command& choice(std::string_view names, std::vector<std::string> values, std::string& value,
                   std::string help_text);
   Command& argument(std::string argument_name, std::string& value, std::string help_text,
                     Hint hint = Hint::none);
+  Command& listArgument(std::string argument_name, std::vector<std::string>& values, std::string help_text,
+                        Hint hint = Hint::none);  // at least one
   Command& optionalArgument(std::string argument_name, std::string& value, std::string help_text,
                             Hint hint = Hint::none);
 

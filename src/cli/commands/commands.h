@@ -24,6 +24,7 @@ void addMb(Command& root);
 void addMachines(Command& root);
 void addPools(Command& root);
 void addQueues(Command& root);
+void addSimulate(Command& root);
 void addServer(Command& root);
 void addServe(Command& root);
 void addDoctor(Command& root);

@@ -14,7 +14,6 @@ using Json = nlohmann::json;
 constexpr double kMaxSeconds = 10.0 * 365 * 24 * 3600;
 constexpr double kMaxSpeed = 1e6;
 constexpr std::size_t kMaxScript = 10'000;
-constexpr std::size_t kMaxTicks = 10'000'000;
 
 tl::unexpected<Error> invalid(std::string_view field, std::string_view problem) {
   return fail(ErrorCode::invalid_argument, strCat({field, ": ", problem}));
@@ -97,14 +96,6 @@ Duration exponential(Duration mean, std::uint64_t seed, MachineId machine) {
   return Duration{std::llround(std::min(seconds, kMaxSeconds) * 1e6)};
 }
 
-Result<std::int32_t> availabilityOf(const Json& value, std::size_t tick) {
-  if (value.is_number()) {
-    const double count = value.get<double>();
-    if (count >= 0 && count <= 1e9) return static_cast<std::int32_t>(count);
-  }
-  return invalid("data[" + std::to_string(tick) + "]", "must be a number of instances");
-}
-
 }  // namespace
 
 Result<Market> parseMarket(std::string_view provider_config) {
@@ -121,42 +112,7 @@ std::optional<Appointment> appointmentFor(const Market& market, std::uint64_t or
   return Appointment{exponential(market.mean_uptime, market.seed, machine), market.notice};
 }
 
-Result<Trace> parseTrace(std::string_view json) {
-  const Json root = Json::parse(json, nullptr, false);
-  if (root.is_discarded() || !root.is_object())
-    return fail(ErrorCode::invalid_argument, "a trace must be a JSON object");
-  const auto metadata = root.find("metadata");
-  if (metadata == root.end() || !metadata->is_object() || !metadata->contains("gap_seconds")) {
-    return invalid("metadata.gap_seconds", "is missing");
-  }
-  Trace trace;
-  BUOY_TRY(trace.gap, secondsOf((*metadata)["gap_seconds"], "metadata.gap_seconds"));
-  if (trace.gap < std::chrono::milliseconds{1})
-    return invalid("metadata.gap_seconds", "must be at least 0.001");
-  const auto data = root.find("data");
-  if (data == root.end() || !data->is_array() || data->empty())
-    return invalid("data", "must be a list of instance counts");
-  if (data->size() > kMaxTicks) return invalid("data", "has more than 10 million ticks");
-  trace.available.reserve(data->size());
-  for (std::size_t i = 0; i < data->size(); ++i) {
-    BUOY_TRY(const std::int32_t available, availabilityOf((*data)[i], i));
-    trace.available.push_back(available);
-  }
-  const auto prices = root.find("prices");
-  if (prices == root.end() || prices->is_null()) return trace;
-  if (!prices->is_array() || prices->size() != data->size())
-    return invalid("prices", "must be a list as long as data");
-  trace.prices.reserve(prices->size());
-  for (std::size_t i = 0; i < prices->size(); ++i) {
-    const Json& value = (*prices)[i];
-    auto price = priceFromUsd(value.is_number() ? value.get<double>() : -1);
-    if (!price) return invalid("prices[" + std::to_string(i) + "]", "must be a price in USD an hour");
-    trace.prices.push_back(*price);
-  }
-  return trace;
-}
-
-TraceMarket::TraceMarket(std::shared_ptr<const Trace> trace, double speed, Time origin)
+TraceMarket::TraceMarket(std::shared_ptr<const sim::Trace> trace, double speed, Time origin)
     : trace_(std::move(trace)),
       tick_(std::max<std::int64_t>(std::llround(static_cast<double>(trace_->gap.count()) / speed), 1)),
       origin_(origin) {

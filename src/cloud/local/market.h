@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/units.h"
+#include "sim/trace.h"
 
 // The spot market of a local pool (docs/local-pool.md). Pure: what it will do is known from its settings, a
 // machine's place in the pool and the time. No I/O, no clock, no threads.
@@ -45,20 +46,10 @@ Result<Market> parseMarket(std::string_view provider_config);
 // By script or mean uptime; `order` counts the pool's spot machines from 1. nullopt: never taken.
 std::optional<Appointment> appointmentFor(const Market& market, std::uint64_t order, MachineId machine);
 
-// A recorded market: {"metadata": {"gap_seconds": 195}, "data": [instances available in each tick], "prices":
-// [USD an hour in each tick]}, prices optional.
-struct Trace {
-  Duration gap{};
-  std::vector<std::int32_t> available;
-  std::vector<PricePerHour> prices;  // empty, or as long as `available`
-};
-// Limits: 10 million ticks, a gap of 1 ms to 10 years.
-Result<Trace> parseTrace(std::string_view json);
-
 // A trace played from `origin` at a speed; after its end it begins again.
 class TraceMarket {
  public:
-  TraceMarket(std::shared_ptr<const Trace> trace, double speed, Time origin);
+  TraceMarket(std::shared_ptr<const sim::Trace> trace, double speed, Time origin);
 
   std::int32_t availableAt(Time now) const;
   // The first instant after `now` at which fewer than `rank` machines are available; nullopt: never.
@@ -74,7 +65,7 @@ class TraceMarket {
   template <class Matches>
   std::optional<Time> firstTickAfter(Time now, Matches matches) const;
 
-  std::shared_ptr<const Trace> trace_;
+  std::shared_ptr<const sim::Trace> trace_;
   Duration tick_;
   Time origin_;
 };

@@ -16,9 +16,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       BUOY_CHECK(!appointment || appointment->after >= Duration{});
     }
   }
-  auto trace = parseTrace(text);
+  auto trace = sim::parseTrace(text);
   if (!trace) return 0;
-  const TraceMarket played(std::make_shared<const Trace>(std::move(*trace)), 60, Time{});
+  const TraceMarket played(std::make_shared<const sim::Trace>(std::move(*trace)), 60, Time{});
   Time now = Time{} + std::chrono::hours{1};
   for (int i = 0; i < 4; ++i) {
     (void)played.priceAt(now);

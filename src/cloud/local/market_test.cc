@@ -80,31 +80,12 @@ TEST(Market, MistakesNameTheirField) {
   }
 }
 
-TEST(TraceFile, MistakesNameTheirField) {
-  const std::pair<const char*, const char*> cases[] = {
-      {"", "JSON object"},
-      {R"({"data": [1]})", "metadata.gap_seconds"},
-      {R"({"metadata": {"gap_seconds": 0}, "data": [1]})", "metadata.gap_seconds"},
-      {R"({"metadata": {"gap_seconds": 1}})", "data"},
-      {R"({"metadata": {"gap_seconds": 1}, "data": []})", "data"},
-      {R"({"metadata": {"gap_seconds": 1}, "data": [1, -1]})", "data[1]"},
-      {R"({"metadata": {"gap_seconds": 1}, "data": [1, "x"]})", "data[1]"},
-      {R"({"metadata": {"gap_seconds": 1}, "data": [1], "prices": [1, 2]})", "prices"},
-      {R"({"metadata": {"gap_seconds": 1}, "data": [1], "prices": [-2]})", "prices[0]"},
-  };
-  for (const auto& [text, expected] : cases) {
-    const auto trace = parseTrace(text);
-    ASSERT_FALSE(trace) << text;
-    EXPECT_THAT(trace.error().message, HasSubstr(expected)) << text;
-  }
-}
-
 class TraceMarketTest : public testing::Test {
  protected:
   TraceMarket play(const char* text, double speed = 1) {
-    auto trace = parseTrace(text);
+    auto trace = sim::parseTrace(text);
     BUOY_CHECK(trace.has_value());
-    return {std::make_shared<const Trace>(std::move(*trace)), speed, origin_};
+    return {std::make_shared<const sim::Trace>(std::move(*trace)), speed, origin_};
   }
   Time at(Duration since_origin) const { return origin_ + since_origin; }
   const Time origin_ = Time{} + std::chrono::hours{1000};

@@ -57,13 +57,13 @@ Result<PoolMarkets::Pool*> PoolMarkets::configure(State& state, const std::strin
   std::unique_ptr<TraceMarket> trace_market;
   if (market.usesTrace()) {
     BUOY_TRY(const std::string text, os::readFile(market.trace, kTraceFileLimit));
-    auto trace = parseTrace(text);
+    auto trace = sim::parseTrace(text);
     if (!trace) return fail(trace.error().wrap(market.trace));
     if (!pool.origin) {
       pool.origin = clock_.now();
       BUOY_TRY_VOID(save(name, pool));
     }
-    trace_market = std::make_unique<TraceMarket>(std::make_shared<const Trace>(std::move(*trace)),
+    trace_market = std::make_unique<TraceMarket>(std::make_shared<const sim::Trace>(std::move(*trace)),
                                                  market.speed, *pool.origin);
   }
   pool.market = std::move(market);
