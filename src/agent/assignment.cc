@@ -193,7 +193,24 @@ Result<Assignment::Prepared> Assignment::prepareMachine(const Setup& setup) {
     prepared.events.push_back(strCat({"restored version ", prepared.restored_version, " (",
                                       formatByteCount(ByteCount{restored.bytes}), " copied)"}));
   }
+  BUOY_TRY_VOID(openMirror(setup, prepared));
   return prepared;
+}
+
+// A job without any version goes on from what lies in its mirror, whoever has put it there.
+Status Assignment::openMirror(const Setup& setup, Prepared& prepared) {
+  const std::string& uri = setup.spec.checkpoint->mirror;
+  if (uri.empty()) return {};
+  BUOY_TRY(std::shared_ptr<objstore::ObjectStore> store, objstore::openStore(uri));
+  prepared.mirror = std::make_shared<objstore::Mirror>(std::move(store));
+  if (!prepared.restored_version.empty()) return {};
+  auto fetched = prepared.mirror->fetch(setup.checkpoint_directory, setup.stop);
+  if (!fetched) return fail(fetched.error().wrap("checkpoint.mirror: " + uri));
+  if (fetched->files > 0) {
+    prepared.events.push_back(strCat({"began from ", std::to_string(fetched->files), " files (",
+                                      formatByteCount(ByteCount{fetched->bytes}), ") of ", uri}));
+  }
+  return {};
 }
 
 void Assignment::prepared(Result<Prepared> result) {
@@ -216,6 +233,7 @@ void Assignment::prepared(Result<Prepared> result) {
   }
   repository_ = std::move(result->repository);
   channels_ = std::move(result->channels);
+  mirror_ = std::move(result->mirror);
   for (const std::string& event : result->events) machine_.reporter.event(event);
   if (const Status started = run(result->restored_version); !started) {
     endWith(Kind::setup_failed, started.error().message);
@@ -263,6 +281,7 @@ Status Assignment::watchCheckpoints() {
   options.directory = checkpoint_directory_;
   options.settle = spec_.checkpoint->settle;
   options.keep = spec_.checkpoint->keep;
+  options.mirror = mirror_;
   options.rank = static_cast<std::uint32_t>(directive().rank);
   options.ranks = static_cast<std::uint32_t>(spec_.machines);
   BUOY_TRY(sync_,

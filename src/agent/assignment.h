@@ -19,6 +19,7 @@
 #include "agent/supervisor.h"
 #include "agent/worker.h"
 #include "base/clock.h"
+#include "objstore/mirror.h"
 #include "objstore/object_store.h"
 #include "os/event_loop.h"
 
@@ -83,6 +84,7 @@ class Assignment {
   struct Prepared {
     std::shared_ptr<objstore::CheckpointRepository> repository;
     std::shared_ptr<Channels> channels;
+    std::shared_ptr<objstore::Mirror> mirror;
     std::string restored_version;
     std::vector<std::string> events;
   };
@@ -102,6 +104,7 @@ class Assignment {
   void prepare();
   void prepared(Result<Prepared> result);
   static Result<Prepared> prepareMachine(const Setup& setup);
+  static Status openMirror(const Setup& setup, Prepared& prepared);
   Result<JobLog::Files> openLogs();
   ChannelOptions channelOptions();
   Status run(const std::string& restored_version);
@@ -144,6 +147,7 @@ class Assignment {
   std::shared_ptr<std::atomic<std::uint64_t>> downloaded_ = std::make_shared<std::atomic<std::uint64_t>>(0);
   std::uint64_t downloaded_before_ = 0;  // by the tries before
   std::shared_ptr<Channels> channels_;
+  std::shared_ptr<objstore::Mirror> mirror_;
   std::vector<LogArchive::StreamId> archived_;
   std::uint64_t last_version_ = 0;
   os::EventLoop::TimerId kill_timer_ = 0;

@@ -14,6 +14,13 @@ namespace {
 constexpr int kPatience = 5;
 constexpr Duration kMinPatience = std::chrono::seconds{1};
 
+// The copy is no version: when it cannot be made, the next save makes it.
+void updateMirror(objstore::Mirror& mirror, const std::string& directory,
+                  const std::vector<std::string>& skip, const std::stop_token& stop) {
+  if (const auto put = mirror.put(directory, skip, stop); !put)
+    os::log(os::LogLevel::warn, "mirror_behind", {{"error", put.error().message}});
+}
+
 void endParts(objstore::CheckpointRepository& repository) {
   if (const Status ended = repository.endParts(); !ended)
     os::log(os::LogLevel::warn, "end_of_parts_not_told", {{"error", ended.error().message}});
@@ -125,18 +132,23 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
   watch_->files().commitBegins();
   worker_.submit([loop = &loop_, self = self_, repository = repository_, directory = options_.directory,
                   skip = std::move(skip), keep = options_.keep, last = last_version_, round,
-                  last_save = finish_.has_value(),
+                  last_save = finish_.has_value(), mirror = options_.mirror,
                   deadline = deadline_.get_token()](const std::stop_token& stop) {
     os::crashPoint("agent.before_commit");
     std::stop_source either;
     const std::stop_callback at_end(stop, [&] { either.request_stop(); });
     const std::stop_callback at_deadline(deadline, [&] { either.request_stop(); });
     const auto result = repository->commit(directory, skip, either.get_token());
+    const auto reflect = [&] {
+      if (result && mirror) updateMirror(*mirror, directory, skip, either.get_token());
+    };
     os::crashPoint("agent.after_commit");
     if (result && last_save) endParts(*repository);
+    if (last_save) reflect();  // before anybody takes the job for saved
     loop->post([self, result, round] {
       if (*self != nullptr) (*self)->committed(result, round);
     });
+    if (!last_save) reflect();
     // What is left of a notice is not for tidying up.
     if (!result || result->version == last || deadline.stop_requested()) return;
     if (const Status retained = repository->retain(keep); !retained) {

@@ -10,6 +10,7 @@
 #include "agent/checkpoint_watch.h"
 #include "agent/worker.h"
 #include "objstore/checkpoint.h"
+#include "objstore/mirror.h"
 
 namespace buoy::agent {
 
@@ -31,7 +32,8 @@ class CheckpointSync {
     Duration retry_max = std::chrono::seconds{30};
     Duration crash_window = std::chrono::milliseconds{100};  // see DirtyFiles::diedAbnormally
     std::uint32_t rank = 0, ranks = 1;                       // of the gang
-    Duration look_at_parts = std::chrono::seconds{5};        // how often rank 0 looks what others have saved
+    std::shared_ptr<objstore::Mirror> mirror;          // brought up to date after each save; may be null
+    Duration look_at_parts = std::chrono::seconds{5};  // how often rank 0 looks what others have saved
   };
   struct Callbacks {
     // A new version; `covers`: everything that the job had completed by then is in it. `wrote`: how long the

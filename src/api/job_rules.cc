@@ -168,6 +168,11 @@ class Validator {
       if (*checkpoint.interval == Duration{})
         add("checkpoint.interval", "must be more than 0; auto lets Buoy find out");
     }
+    if (!checkpoint.mirror.empty()) {
+      const auto source = parseInputSource(checkpoint.mirror);
+      if (!source || source->kind != InputSource::Kind::s3)
+        add("checkpoint.mirror", "must be s3://BUCKET/PREFIX, not " + inQuotes(checkpoint.mirror));
+    }
     signal("checkpoint.signal", checkpoint.signal, "SIGTERM");
     if (!checkpoint.save_signal.empty()) signal("checkpoint.save_signal", checkpoint.save_signal, "SIGUSR1");
   }

@@ -34,6 +34,7 @@ void readCheckpoint(MapReader& job, JobSpec& spec) {
   reader.get("keep", checkpoint.keep);
   if (std::string signal; reader.get("signal", signal)) checkpoint.signal = canonicalSignal(signal);
   reader.get("settle", checkpoint.settle);
+  reader.get("mirror", checkpoint.mirror);
   const Node* const interval = reader.find("interval");
   const std::string* const word = interval == nullptr ? nullptr : scalarText(*interval);
   if (word == nullptr || trim(*word) != "auto") reader.get("interval", checkpoint.interval);
@@ -260,6 +261,7 @@ std::string toJson(const JobSpec& spec) {
     writer.field("dir", spec.checkpoint->dir).field("keep", spec.checkpoint->keep);
     writer.field("signal", spec.checkpoint->signal).field("settle", spec.checkpoint->settle);
     if (spec.checkpoint->interval) writer.field("interval", *spec.checkpoint->interval);
+    if (!spec.checkpoint->mirror.empty()) writer.field("mirror", spec.checkpoint->mirror);
     if (!spec.checkpoint->save_signal.empty()) writer.field("save_signal", spec.checkpoint->save_signal);
     writer.endObject();
   }

@@ -45,3 +45,31 @@ def test_a_gang_begins_where_all_of_it_was_saved(make_buoy, tmp_path, lost, noti
     begun = starts(buoy, job)
     assert view["attempts"] == 2 and len(begun) == 4
     assert begun[:2] == [0, 0] and begun[2] == begun[3] > 0, begun
+
+
+def test_plain_files_lie_in_the_mirror_and_begin_the_next_job(make_buoy, radosgw):
+    """On a real S3 server: two ranks, a file that each of them has put, and one that a stranger has put."""
+    bucket = radosgw.make_bucket()
+    store, plain = f"s3://{bucket}/store", f"s3://{bucket}/plain"
+    buoy = make_buoy(f"store: {store}\n", environment=radosgw.environment)
+    radosgw.put(bucket, "plain/from elsewhere", b"kept")
+    buoy.write("buoy.yaml", f"""\
+name: mirrored
+machines: 2
+checkpoint: {{mirror: "{plain}"}}
+run: |
+  cd "$BUOY_CHECKPOINT_DIR" && cat "from elsewhere" && echo gone >"temporary$RANK" && sleep 1
+  rm "temporary$RANK" && echo "of $RANK" >"shard$RANK"
+""")
+    buoy.run("run", check=0)
+    assert sorted(radosgw.objects(bucket, "plain/")) == ["plain/from elsewhere", "plain/shard0", "plain/shard1"]
+    assert radosgw.get(bucket, "plain/shard1") == b"of 1\n"
+    # A job that has no versions goes on from there.
+    buoy.write("buoy.yaml", f"""\
+name: next
+checkpoint: {{mirror: "{plain}"}}
+run: cat $BUOY_CHECKPOINT_DIR/*
+""")
+    assert "kept" in buoy.run("run", check=0).stdout
+    log = buoy.run("logs", "next").stdout
+    assert "of 0" in log and "of 1" in log

@@ -1,0 +1,170 @@
+#include "objstore/mirror.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+
+#include "objstore/manifest.h"
+#include "objstore/snapshot.h"
+#include "objstore/transfer/pool.h"
+#include "os/beneath.h"
+#include "os/copy.h"
+#include "os/files.h"
+
+namespace buoy::objstore {
+namespace {
+
+constexpr int kPage = 1000;
+constexpr std::uint64_t kSmall = 8u << 20;
+// A download gets its name when it is whole.
+constexpr std::string_view kPartial = ".buoy-mirror.tmp";
+
+Result<os::FileIdentity> identityOf(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return failErrno(errno, "examine a file");
+  return os::FileIdentity::of(info);
+}
+
+// `work(item)` for all. Of a store that is far away, small ones side by side on its pool; the transfer of a
+// large one uses the pool itself, and so must not wait there.
+template <class Item, class Work>
+Status forEach(ObjectStore& store, const std::vector<Item>& items, const std::stop_token& stop, Work work) {
+  std::optional<TaskGroup> group;
+  if (store.pool() != nullptr) group.emplace(*store.pool(), stop);
+  for (const Item& item : items) {
+    if (stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
+    if (group && item.small()) {
+      group->run([&work, &item] { return work(item); });
+    } else {
+      BUOY_TRY_VOID(work(item));
+    }
+  }
+  return group ? group->wait() : Status{};
+}
+
+struct LocalFile {
+  std::string path;
+  os::FileIdentity identity;
+  bool small() const { return identity.size <= kSmall; }
+};
+struct RemoteFile {
+  std::string key;
+  std::uint64_t size = 0;
+  bool small() const { return size <= kSmall; }
+};
+
+}  // namespace
+
+Result<Mirror::Stats> Mirror::put(const std::string& directory, const std::vector<std::string>& skip,
+                                  std::stop_token stop) {
+  BUOY_TRY(const Snapshot snapshot, scanDirectory(directory, {skip.begin(), skip.end()}));
+  std::unordered_set<std::string> present;
+  std::vector<LocalFile> changed;
+  for (const ScannedFile& file : snapshot.files) {
+    if (file.file.kind != CheckpointFile::Kind::file) continue;
+    present.insert(file.file.path);
+    const auto placed = placed_.find(file.file.path);
+    const bool same = placed != placed_.end() && placed->second.identity == file.identity;
+    if (!same && !file.skipped && validateKey(file.file.path))
+      changed.push_back({file.file.path, file.identity});
+  }
+  Stats stats;
+  std::mutex mutex;  // guards placed_ and stats
+  const auto putOne = [&](const LocalFile& file) -> Status {
+    const auto& [path, identity] = file;
+    const auto fd = os::openBeneath(snapshot.root.get(), path, O_RDONLY | O_NONBLOCK);
+    if (!fd) return fd.error().code == ErrorCode::not_found ? Status{} : fail(fd.error());
+    BUOY_TRY(const os::FileIdentity now, identityOf(fd->get()));
+    if (now != identity) return {};
+    const Status status = file.small() ? store_->putPieces(path, {{{}, fd->get(), 0, identity.size}}, stop)
+                                       : store_->putFile(path, fd->get(), identity.size, nullptr);
+    if (!status && status.error().code == ErrorCode::failed_precondition) return {};
+    if (!status) return fail(status.error().wrap("mirror: \"" + escaped(path) + "\""));
+    BUOY_TRY(const os::FileIdentity after, identityOf(fd->get()));
+    if (after != identity) return {};
+    BUOY_TRY(const ObjectInfo object, store_->head(path));
+    const std::lock_guard lock(mutex);
+    placed_.insert_or_assign(path, Placed{identity, object.etag});
+    ++stats.files;
+    stats.bytes += identity.size;
+    return {};
+  };
+  BUOY_TRY_VOID(forEach(*store_, changed, stop, putOne));
+  BUOY_TRY_VOID(removeGone(present, stats));
+  return stats;
+}
+
+Status Mirror::removeGone(const std::unordered_set<std::string>& present, Stats& stats) {
+  for (auto it = placed_.begin(); it != placed_.end();) {
+    if (present.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    const auto object = store_->head(it->first);
+    if (!object && object.error().code != ErrorCode::not_found) return fail(object.error().wrap("mirror"));
+    // Another machine's by now: it stays.
+    if (object && object->etag == it->second.etag) {
+      BUOY_TRY_VOID(store_->remove(it->first));
+      ++stats.removed;
+    }
+    it = placed_.erase(it);
+  }
+  return {};
+}
+
+Result<Mirror::Stats> Mirror::fetch(const std::string& directory, std::stop_token stop) {
+  BUOY_TRY_VOID(os::makeDirectories(directory));
+  BUOY_TRY(const os::Fd root, os::openFile(directory, O_RDONLY | O_DIRECTORY));
+  Stats stats;
+  std::atomic<std::uint64_t> number{0};
+  std::mutex mutex;  // guards stats
+  const auto download = [&](const RemoteFile& object, int fd) {
+    if (!object.small()) return store_->getFile(object.key, fd, "");
+    std::uint64_t at = 0;
+    const auto write = [&](std::string_view piece) {
+      const std::uint64_t here = at;
+      at += piece.size();
+      return os::writeAllAt(fd, piece, here, "write the file");
+    };
+    return store_->getRange(object.key, 0, object.size, write, stop);
+  };
+  const auto fetchOne = [&](const RemoteFile& object) -> Status {
+    const std::string partial = std::string(kPartial) + std::to_string(++number);
+    (void)os::removeEntry(root.get(), partial);
+    BUOY_TRY(const os::Fd fd, os::openBeneath(root.get(), partial, O_RDWR | O_CREAT | O_EXCL, 0644));
+    if (Status got = download(object, fd.get()); !got) {
+      (void)os::removeEntry(root.get(), partial);
+      return fail(got.error().wrap("\"" + escaped(object.key) + "\""));
+    }
+    const auto slash = object.key.rfind('/');
+    os::Fd made;
+    if (slash != std::string::npos) {
+      const std::lock_guard lock(mutex);
+      BUOY_TRY(made, os::makeDirectoriesBeneath(root.get(), object.key.substr(0, slash), 0755, true));
+    }
+    const int parent = made ? made.get() : root.get();
+    const std::string name = slash == std::string::npos ? object.key : object.key.substr(slash + 1);
+    if (::renameat(root.get(), partial.c_str(), parent, name.c_str()) != 0)
+      return failErrno(errno, "name \"" + escaped(object.key) + "\"");
+    const std::lock_guard lock(mutex);
+    ++stats.files;
+    stats.bytes += object.size;
+    return {};
+  };
+  std::string after;
+  for (;;) {
+    BUOY_TRY(const auto page, store_->list("", after, kPage));
+    std::vector<RemoteFile> files;
+    for (const ObjectInfo& object : page) {
+      if (validatePath(object.key)) files.push_back({object.key, object.size});
+    }
+    BUOY_TRY_VOID(forEach(*store_, files, stop, fetchOne));
+    if (page.size() < static_cast<std::size_t>(kPage)) return stats;
+    after = page.back().key;
+  }
+}
+
+}  // namespace buoy::objstore
