@@ -12,6 +12,7 @@ find_package(spdlog 1.10 REQUIRED)
 find_library(SQLITE_ARCHIVE NAMES sqlite3 REQUIRED)
 find_library(YAML_CPP_ARCHIVE NAMES yaml-cpp REQUIRED)
 find_library(RE2_ARCHIVE NAMES re2 REQUIRED)
+find_path(XXHASH_INCLUDE NAMES xxhash.h REQUIRED)  # used as a header: its functions are inlined
 find_library(PUGIXML_ARCHIVE NAMES pugixml REQUIRED)
 
 function(buoy_archive name archive)

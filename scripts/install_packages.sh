@@ -4,7 +4,7 @@
 set -eu
 build="build-essential cmake ninja-build ccache mold pkg-config libboost-dev libexpected-dev libfmt-dev \
   libgtest-dev libgmock-dev libpugixml-dev librapidcheck-dev libre2-dev libspdlog-dev libsqlite3-dev libssl-dev \
-  libyaml-cpp-dev nlohmann-json3-dev libbenchmark-dev"
+  libxxhash-dev libyaml-cpp-dev nlohmann-json3-dev libbenchmark-dev"
 demo="python3 python3-torch python3-sklearn libopenblas0-pthread"
 test="git python3 python3-pytest clang-format-14 clang-tidy-14"
 # A real S3 server, and a client of other people's to check it with.

@@ -38,8 +38,9 @@ bool isHole(int fd, std::uint64_t begin, std::uint64_t size) {
 
 // An open file; when the last who reads or sends from it lets go, its state is compared.
 struct PackWriter::Source {
-  Source(PackWriter& of, os::Fd file, const FileIdentity& state, std::shared_ptr<Content> of_entry)
-      : writer(of), fd(std::move(file)), identity(state), entry(std::move(of_entry)) {}
+  Source(PackWriter& of, os::Fd file, const FileIdentity& state, std::shared_ptr<Content> of_entry,
+         const Content* was)
+      : writer(of), fd(std::move(file)), identity(state), entry(std::move(of_entry)), before(was) {}
   ~Source() {
     struct stat info {};
     const bool same = ::fstat(fd.get(), &info) == 0 && FileIdentity::of(info) == identity;
@@ -53,6 +54,7 @@ struct PackWriter::Source {
   os::Fd fd;
   const FileIdentity identity;
   const std::shared_ptr<Content> entry;
+  const Content* const before;  // as it was when it was read last; may be null
 };
 
 struct PackWriter::Pack {
@@ -87,7 +89,7 @@ PackWriter::~PackWriter() {
   learnSent();
 }
 
-Result<std::size_t> PackWriter::add(os::Fd file, const FileIdentity& identity) {
+Result<std::size_t> PackWriter::add(os::Fd file, const FileIdentity& identity, const Content* before) {
   // After an error nothing is sent any more, and nothing more should be read into memory.
   if (tasks_.stop().stop_requested()) {
     BUOY_TRY_VOID(tasks_.cancel());
@@ -100,7 +102,7 @@ Result<std::size_t> PackWriter::add(os::Fd file, const FileIdentity& identity) {
   if (identity.size <= kSmallFile) {
     BUOY_TRY_VOID(readSmall(std::move(file), identity, contents_.back()));
   } else {
-    readLarge(std::move(file), identity, contents_.back());
+    readLarge(std::move(file), identity, contents_.back(), before);
   }
   return number;
 }
@@ -130,10 +132,14 @@ Status PackWriter::readSmall(os::Fd file, const FileIdentity& identity,
   return {};
 }
 
-void PackWriter::readLarge(os::Fd file, const FileIdentity& identity, const std::shared_ptr<Content>& entry) {
+void PackWriter::readLarge(os::Fd file, const FileIdentity& identity, const std::shared_ptr<Content>& entry,
+                           const Content* before) {
   waitForRoom();
-  auto source = std::make_shared<Source>(*this, std::move(file), identity, entry);
   const std::size_t slices = entry->slices.size();
+  entry->fingerprints.resize(slices);
+  // Cut alike only if the slices are of one size.
+  if (before != nullptr && before->fingerprints.size() != slices) before = nullptr;
+  auto source = std::make_shared<Source>(*this, std::move(file), identity, entry, before);
   const auto at_once =
       static_cast<std::size_t>(std::max<std::uint64_t>(1, kHashAtOnce / sliceSize(identity.size)));
   for (std::size_t first = 0; first < slices; first += at_once) {
@@ -168,10 +174,29 @@ Status PackWriter::hashRange(const std::shared_ptr<Source>& source, std::size_t 
       place(source->entry, i, source, {});
       continue;
     }
-    BUOY_TRY(slices[i].sha256, objstore::hashRange(source->fd.get(), begin, size));
+    BUOY_TRY(const bool same, hasNotChanged(*source, i));
+    if (same) continue;
+    BUOY_TRY(RangeDigest digest, digestRange(source->fd.get(), begin, size));
+    slices[i].sha256 = std::move(digest.sha256);
+    source->entry->fingerprints[i] = digest.fingerprint;
     place(source->entry, i, source, {});
   }
   return {};
+}
+
+// Most of a large file is often as it was at the last save, which costs less to see than its hash. The slice
+// must also still be one that may be named.
+Result<bool> PackWriter::hasNotChanged(const Source& source, std::size_t index) const {
+  if (source.before == nullptr) return false;
+  Slice& slice = source.entry->slices[index];
+  const Slice& was = source.before->slices[index];
+  if (was.size != slice.size || !known_.contains(was.sha256)) return false;
+  const std::uint64_t begin = index * sliceSize(source.identity.size);
+  BUOY_TRY(const Fingerprint found, fingerprintRange(source.fd.get(), begin, slice.size));
+  if (found != source.before->fingerprints[index]) return false;
+  slice.sha256 = was.sha256;
+  source.entry->fingerprints[index] = found;
+  return true;
 }
 
 // Finds the slice in the store or in a pack on its way, or puts it into one.

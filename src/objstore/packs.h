@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "objstore/checkpoint.h"
+#include "objstore/fingerprint.h"
 #include "objstore/object_store.h"
 #include "objstore/snapshot.h"
 #include "objstore/transfer/pool.h"
@@ -38,7 +39,9 @@ class PackWriter {
 
   // Begins with an open file whose state was `identity`. Blocks while much is under way. Its number in this
   // writer.
-  Result<std::size_t> add(os::Fd file, const FileIdentity& identity);
+  // `before`: what this process has read of the file last, or null; it must outlive the writer.
+  struct Content;
+  Result<std::size_t> add(os::Fd file, const FileIdentity& identity, const Content* before = nullptr);
   // All is in the store. An error: some may be. What was sent is added to `known`.
   Status finish();
 
@@ -46,6 +49,7 @@ class PackWriter {
     bool changed =
         false;  // the file was not in its state any more when it had been read: nothing of it counts
     std::vector<Slice> slices;
+    std::vector<Fingerprint> fingerprints;  // of the slices; empty for a small file
   };
   // After finish().
   const Content& content(std::size_t number) const { return *contents_[number]; }
@@ -57,7 +61,9 @@ class PackWriter {
   struct Pack;
 
   Status readSmall(os::Fd file, const FileIdentity& identity, const std::shared_ptr<Content>& entry);
-  void readLarge(os::Fd file, const FileIdentity& identity, const std::shared_ptr<Content>& entry);
+  void readLarge(os::Fd file, const FileIdentity& identity, const std::shared_ptr<Content>& entry,
+                 const Content* before);
+  Result<bool> hasNotChanged(const Source& source, std::size_t index) const;
   Status hashRange(const std::shared_ptr<Source>& source, std::size_t first, std::size_t count);
   void place(const std::shared_ptr<Content>& entry, std::size_t index, const std::shared_ptr<Source>& source,
              std::string_view memory);

@@ -93,6 +93,7 @@ void DirectoryReader::setLast(std::vector<CheckpointFile> last, const std::vecto
     std::string path = file.path;
     last_.emplace(std::move(path), std::move(file));
   }
+  std::erase_if(read_, [&](const auto& entry) { return !last_.contains(entry.first); });
   known_ = std::move(known);
 }
 
@@ -333,7 +334,9 @@ Result<bool> DirectoryReader::takeInto(PackWriter& packs, const Snapshot& snapsh
     return true;
   }
   remember(scanned, fd->get(), began, "");  // the hash comes when it has been read
-  BUOY_TRY(number, packs.add(std::move(*fd), scanned.identity));
+  const auto read = read_.find(file.path);
+  BUOY_TRY(number,
+           packs.add(std::move(*fd), scanned.identity, read == read_.end() ? nullptr : &read->second));
   return true;
 }
 
@@ -368,6 +371,7 @@ Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::packOnce(Rou
   }
   if (Status status = packs.finish(); !status) return fail(status.error().wrap("checkpoint"));
   round.packed_bytes += packs.sentBytes();
+  std::vector<std::pair<std::string, PackWriter::Content>> read;  // the writer looks at what is in read_
   for (const auto& [index, number] : pending) {
     CheckpointFile& file = files[index];
     const PackWriter::Content& content = packs.content(number);
@@ -376,11 +380,13 @@ Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::packOnce(Rou
       return std::nullopt;
     }
     file.slices = content.slices;
+    if (!content.fingerprints.empty()) read.emplace_back(file.path, content);
     file.sha256 = sliceHash(file.slices);
     known_[file.path].sha256 = file.sha256;
     const auto last = last_.find(file.path);
     if (last == last_.end() || last->second.sha256 != file.sha256) ++round.packed_files;
   }
+  for (auto& [path, content] : read) read_.insert_or_assign(std::move(path), std::move(content));
   return files;
 }
 

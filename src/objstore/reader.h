@@ -73,11 +73,12 @@ class DirectoryReader {
   std::string objects_;
   StoredBy self_;
   std::uint64_t serial_ = 0;
-  std::unordered_map<std::string, Known> known_;             // by path
-  std::unordered_map<std::string, CheckpointFile> last_;     // by path; files only
-  std::unordered_map<std::string, CheckpointFile> foreign_;  // the same
-  std::unordered_map<std::string, StoredBy> live_;           // hash to who stored it
-  SliceIndex slices_;                                        // of packs that new versions may name
+  std::unordered_map<std::string, Known> known_;               // by path
+  std::unordered_map<std::string, PackWriter::Content> read_;  // by path; large files, as they were read last
+  std::unordered_map<std::string, CheckpointFile> last_;       // by path; files only
+  std::unordered_map<std::string, CheckpointFile> foreign_;    // the same
+  std::unordered_map<std::string, StoredBy> live_;             // hash to who stored it
+  SliceIndex slices_;                                          // of packs that new versions may name
 };
 
 }  // namespace buoy::objstore

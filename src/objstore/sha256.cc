@@ -46,18 +46,11 @@ Result<HashedContent> hashFile(int fd, std::uint64_t size, std::stop_token stop)
 }
 
 Result<std::string> hashRange(int fd, std::uint64_t offset, std::uint64_t size) {
-  std::vector<char> space(static_cast<std::size_t>(std::min<std::uint64_t>(size, 256u << 10)));
   Sha256 hash;
-  while (size > 0) {
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(size, space.size()));
-    const ssize_t count = ::pread(fd, space.data(), wanted, static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return failErrno(errno, "read the file");
-    if (count == 0) break;
-    hash.update({space.data(), static_cast<std::size_t>(count)});
-    offset += static_cast<std::uint64_t>(count);
-    size -= static_cast<std::uint64_t>(count);
-  }
+  BUOY_TRY_VOID(os::readRange(fd, offset, size, [&](std::string_view piece) {
+    hash.update(piece);
+    return true;
+  }));
   return hash.hexDigest();
 }
 

@@ -9,14 +9,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <span>
 
 namespace buoy::os {
 namespace {
 
 constexpr std::size_t kPiece = 512 * 1024;
+constexpr std::size_t kCachePiece = 64u << 10;
 
 bool allZero(std::string_view piece) {
   return !piece.empty() && piece[0] == '\0' &&
@@ -63,22 +66,36 @@ bool reflink(int from, int to) {
   return ::ioctl(to, FICLONE, from) == 0;
 }
 
-Result<std::uint64_t> readPieces(int fd, std::uint64_t size, const PieceObserver& see) {
-  const std::size_t capacity = static_cast<std::size_t>(std::clamp<std::uint64_t>(size, 1, kPiece));
-  const auto buffer = std::make_unique_for_overwrite<char[]>(capacity);
-  if (size > kPiece) ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+namespace {
+
+Result<std::uint64_t> readThrough(std::span<char> buffer, int fd, std::uint64_t offset, std::uint64_t size,
+                                  const PieceObserver& see) {
   std::uint64_t done = 0;
   while (done < size) {
-    const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(capacity, size - done));
-    const ssize_t n = ::pread(fd, buffer.get(), want, static_cast<off_t>(done));
+    const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), size - done));
+    const ssize_t n = ::pread(fd, buffer.data(), want, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return failErrno(errno, "read");
     if (n == 0) break;
-    if (!see(std::string_view(buffer.get(), static_cast<std::size_t>(n))))
+    if (!see(std::string_view(buffer.data(), static_cast<std::size_t>(n))))
       return fail(ErrorCode::cancelled, "stopped");
     done += static_cast<std::uint64_t>(n);
   }
   return done;
+}
+
+}  // namespace
+
+Result<std::uint64_t> readPieces(int fd, std::uint64_t size, const PieceObserver& see) {
+  const std::size_t capacity = static_cast<std::size_t>(std::clamp<std::uint64_t>(size, 1, kPiece));
+  const auto buffer = std::make_unique_for_overwrite<char[]>(capacity);
+  if (size > kPiece) ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+  return readThrough({buffer.get(), capacity}, fd, 0, size, see);
+}
+
+Result<std::uint64_t> readRange(int fd, std::uint64_t offset, std::uint64_t size, const PieceObserver& see) {
+  std::array<char, kCachePiece> buffer;
+  return readThrough(buffer, fd, offset, size, see);
 }
 
 Result<std::uint64_t> copyContent(int from, int to, std::uint64_t size, const PieceObserver& see) {

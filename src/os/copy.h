@@ -19,6 +19,9 @@ bool reflink(int from, int to);
 // Shows `see` the first `size` bytes of `fd`, or fewer if the file is shorter. Returns how many there were.
 Result<std::uint64_t> readPieces(int fd, std::uint64_t size, const PieceObserver& see);
 
+// The same for `size` bytes from an offset on, in pieces that stay in a core's cache.
+Result<std::uint64_t> readRange(int fd, std::uint64_t offset, std::uint64_t size, const PieceObserver& see);
+
 // Copies the first `size` bytes of `from` (fewer if it is shorter) to the empty file `to`; returns how many.
 // With `see` every byte passes through it; without, the kernel copies. Runs of zeros of a sparse source
 // become holes. resource_exhausted: the disk is full. Nothing is synced.
