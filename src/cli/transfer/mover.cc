@@ -86,7 +86,6 @@ void Mover::begin(TreeEntry entry, Outcome outcome) {
     case Direction::upload:
       return transfers_->upload(client_, file, entry.size, to, std::move(done));
     case Direction::copy:
-      return transfers_->copy(client_, route_.source.location(entry.path), entry.size, to, std::move(done));
     case Direction::download:
       break;
   }
@@ -94,6 +93,8 @@ void Mover::begin(TreeEntry entry, Outcome outcome) {
                              .size = entry.size,
                              .modified = entry.modified,
                              .etag = entry.etag};
+  if (route_.direction == Direction::copy)
+    return transfers_->copy(client_, route_.source.bucket, std::move(known), to, std::move(done));
   const bool standard = route_.destination.kind == Place::Kind::standard;
   transfers_->download(client_, route_.source.bucket, std::move(known),
                        standard ? "-" : route_.destination.path(entry.path), std::move(done));
@@ -130,7 +131,8 @@ void removeObjects(objstore::Transfers& transfers, const std::shared_ptr<objstor
                stop = transfers.stop()](const Status& status) {
     // One of them may be refused and the others not, which the answer to many tells for some only.
     const bool one_by_one = !status && (status.error().code == ErrorCode::permission_denied ||
-                                        status.error().code == ErrorCode::invalid_argument);
+                                        status.error().code == ErrorCode::invalid_argument ||
+                                        status.error().code == ErrorCode::internal);
     for (const std::string& key : keys) {
       const objstore::s3::Location at{bucket, key};
       Status own = one_by_one ? client->remove(at, {stop, {}}) : status;

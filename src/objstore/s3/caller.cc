@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/strings.h"
+#include "objstore/s3/xml.h"
 #include "os/system_clock.h"
 
 namespace buoy::objstore::s3 {
@@ -38,6 +39,11 @@ bool mayPass(const Error& error) {
   return error.code == ErrorCode::unavailable || error.code == ErrorCode::deadline_exceeded;
 }
 
+bool isConditional(const Call& call) {
+  return std::any_of(call.headers.begin(), call.headers.end(),
+                     [](const auto& header) { return header.first == "If-None-Match"; });
+}
+
 }  // namespace
 
 // How often and how long one call is tried.
@@ -61,6 +67,8 @@ class Caller::Tries {
     }
     return false;
   }
+  // The same after an answer to something else.
+  bool againAfterMixUp(const std::stop_token& stop) { return ++damaged_ <= kOtherWays && waitOnce(stop); }
   // Something went well in between: patience begins anew.
   void progress() {
     trouble_since_.reset();
@@ -203,21 +211,43 @@ Result<net::Response> Caller::send(Call& call, const BodyDigests& digests, const
   return response;
 }
 
+std::optional<Verdict> Caller::doubt(const Call& call, const net::Response& response,
+                                     const std::string& what) const {
+  if (call.on_body) return std::nullopt;
+  if (bringsError(response.body)) return judge(response, what, endpointName(), isConditional(call));
+  if (!call.check) return std::nullopt;
+  const Status status = call.check(response);
+  if (status) return std::nullopt;
+  return Verdict{status.error().retryable ? Verdict::Next::later : Verdict::Next::give_up, status.error(), "",
+                 ""};
+}
+
+Verdict Caller::refusedBy(const Call& call, const net::Response& response, const std::string& what) {
+  Verdict verdict = judge(response, what, endpointName(), isConditional(call));
+  // To a HEAD, a server cannot say why.
+  if (response.status == 403 && response.body.empty() && disagreesOnTheTime(response))
+    verdict.next = Verdict::Next::other_clock;
+  if (verdict.next == Verdict::Next::other_clock) learnClock(response);
+  if (verdict.next == Verdict::Next::other_region) {
+    const std::lock_guard lock(mutex_);
+    regions_[call.at.bucket] = verdict.region;
+  }
+  return verdict;
+}
+
 Result<net::Response> Caller::perform(Call& call, const Control& control) {
   const std::string what = strCat({"cannot ", call.what, call.at.bucket.empty() ? "" : " ",
                                    call.at.bucket.empty() ? "" : call.at.toString()});
-  const bool conditional = std::any_of(call.headers.begin(), call.headers.end(),
-                                       [](const auto& header) { return header.first == "If-None-Match"; });
   BUOY_TRY(const BodyDigests digests, this->digests(call, control));
   call.crc32c = digests.crc32c;
   Tries tries(*this);
-  Status body_error;
+  Status body_error, header_error;
   std::uint64_t received = 0;
   Call sent = call;
   if (call.on_header) {
     sent.on_header = [&](const net::Response& response) {
-      body_error = call.on_header(response);
-      return body_error;
+      header_error = call.on_header(response);
+      return header_error;
     };
   }
   if (call.on_body) {
@@ -230,22 +260,26 @@ Result<net::Response> Caller::perform(Call& call, const Control& control) {
   for (;;) {
     if (control.stop.stop_requested()) return fail(cancelled());
     const std::uint64_t before = received;
+    header_error = {};
     auto response = send(sent, digests, control);
     if (!body_error) return fail(body_error.error());
+    if (!header_error) {
+      if (header_error.error().retryable && tries.againAfterMixUp(control.stop)) continue;
+      if (control.stop.stop_requested()) return fail(cancelled());
+      return fail(header_error.error());
+    }
     if (received > before) tries.progress();
     Verdict verdict;
     if (response) {
       ever_answered_ = true;
-      if (response->status / 100 == 2) return response;
-      verdict = judge(*response, what, endpointName(), conditional);
-      // To a HEAD, a server cannot say why.
-      if (response->status == 403 && response->body.empty() && disagreesOnTheTime(*response))
-        verdict.next = Verdict::Next::other_clock;
-      if (verdict.next == Verdict::Next::other_clock) learnClock(*response);
-      if (verdict.next == Verdict::Next::other_region) {
-        const std::lock_guard lock(mutex_);
-        regions_[call.at.bucket] = verdict.region;
+      if (response->status / 100 == 2) {
+        auto doubted = doubt(call, *response, what);
+        if (!doubted) return response;
+        verdict = std::move(*doubted);
+      } else {
+        verdict = refusedBy(call, *response, what);
       }
+      call.refusal = verdict.code;
     } else {
       verdict.error = response.error().wrap(what);
       verdict.next = mayPass(response.error()) ? Verdict::Next::later : Verdict::Next::give_up;

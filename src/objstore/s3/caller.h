@@ -27,11 +27,17 @@ struct Call {
   aws::NameValues headers = {};
   std::vector<net::BodyPiece> body = {};
   bool checksum = false;  // a CRC-32C goes with the body where checksums are sent
-  std::function<Status(std::string_view)> on_body = nullptr;        // of a success
-  std::function<Status(const net::Response&)> on_header = nullptr;  // of a success, before its body
+  std::function<Status(std::string_view)> on_body = nullptr;  // of a success
+  // Of a success, before its body. A retryable error: the answer is not one to this request, which is sent
+  // again, a few times, on another connection.
+  std::function<Status(const net::Response&)> on_header = nullptr;
+  // Of a success that is not given to on_body, when it is whole. A retryable error: as if the server had
+  // refused it for the time being.
+  std::function<Status(const net::Response&)> check = nullptr;
   // Before every try: the headers of this try.
   std::function<void(aws::NameValues&)> adjust = nullptr;
-  std::string crc32c = {};  // set by the call: what was sent
+  std::string crc32c = {};   // set by the call: what was sent
+  std::string refusal = {};  // set by the call: what the server called its last refusal
 };
 
 // Signs, sends, judges, waits and tries again. Threads: any.
@@ -52,6 +58,10 @@ class Caller {
   explicit Caller(ClientOptions options);
   // One try: an answer of any status, or an error of the connection.
   Result<net::Response> send(Call& call, const BodyDigests& digests, const Control& control);
+  // What is wrong with a 2xx answer; nullopt: nothing.
+  std::optional<Verdict> doubt(const Call& call, const net::Response& response,
+                               const std::string& what) const;
+  Verdict refusedBy(const Call& call, const net::Response& response, const std::string& what);
   Result<BodyDigests> digests(const Call& call, const Control& control) const;
   bool signsPayload(bool over_tls) const;
   std::string regionOf(const std::string& bucket) const;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/strings.h"
 #include "objstore/sha256.h"
 
 namespace buoy::objstore::s3 {
@@ -47,6 +48,14 @@ __attribute__((target("sse4.2"))) std::uint32_t byInstruction(std::uint32_t crc,
 }
 #endif
 
+std::array<unsigned char, 16> md5(std::string_view bytes) {
+  std::array<unsigned char, 16> digest = {};
+  unsigned size = 0;
+  BUOY_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_md5(), nullptr) == 1 &&
+             size == digest.size());
+  return digest;
+}
+
 }  // namespace
 
 std::string base64(std::string_view bytes) {
@@ -76,11 +85,12 @@ std::string crc32cBase64(std::uint32_t crc) {
 }
 
 std::string md5Base64(std::string_view bytes) {
-  std::array<char, EVP_MAX_MD_SIZE> digest = {};
-  unsigned size = 0;
-  BUOY_CHECK(EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &size,
-                        EVP_md5(), nullptr) == 1);
-  return base64({digest.data(), size});
+  const auto digest = md5(bytes);
+  return base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
+
+std::string md5Hex(std::string_view bytes) {
+  return toHex(md5(bytes));
 }
 
 Result<BodyDigests> digestBody(const std::vector<net::BodyPiece>& body, bool sha256, bool crc,

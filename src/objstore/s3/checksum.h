@@ -19,6 +19,7 @@ std::uint32_t crc32cByTable(std::uint32_t crc, std::string_view bytes);
 std::string crc32cBase64(std::uint32_t crc);
 std::string base64(std::string_view bytes);
 std::string md5Base64(std::string_view bytes);
+std::string md5Hex(std::string_view bytes);
 
 struct BodyDigests {
   std::string sha256;  // hex

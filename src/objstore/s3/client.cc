@@ -4,6 +4,8 @@
 
 #include "base/strings.h"
 #include "objstore/s3/caller.h"
+#include "objstore/s3/checksum.h"
+#include "objstore/s3/multipart_result.h"
 #include "objstore/s3/xml.h"
 
 namespace buoy::objstore::s3 {
@@ -15,8 +17,38 @@ std::string range(std::uint64_t offset, std::optional<std::uint64_t> size) {
   return strCat({"bytes=", std::to_string(offset), "-", size ? std::to_string(offset + *size - 1) : ""});
 }
 
-std::string copySource(const Location& from) {
-  return strCat({"/", from.bucket, "/", aws::uriEncode(from.key, true)});
+aws::NameValues copyHeaders(const CopySource& from) {
+  aws::NameValues headers = {
+      {"x-amz-copy-source", strCat({"/", from.at.bucket, "/", aws::uriEncode(from.at.key, true)})}};
+  if (!from.etag.empty()) headers.emplace_back("x-amz-copy-source-if-match", from.etag);
+  return headers;
+}
+
+// Whether this is the answer to a request for these bytes of this object. Retryable: it may be one to another
+// request, or a server's slip; the next may be right.
+struct AskedFor {
+  std::string where;
+  bool ranged = false;
+  std::uint64_t first = 0;
+  std::optional<std::uint64_t> last;
+  std::string etag;  // empty: any
+};
+Status checkAnswer(const AskedFor& asked, const net::Response& response) {
+  const auto wrong = [&](std::string_view why) {
+    return fail(ErrorCode::internal, strCat({"get ", asked.where, ": ", why}), true);
+  };
+  if (asked.ranged && response.status != 206) return wrong("the server does not send ranges");
+  if (asked.ranged) {
+    const auto range = parseContentRange(headerOf(response, "content-range"));
+    if (!range || range->first != asked.first || (asked.last && range->last > *asked.last))
+      return wrong("the server sends another range than it was asked for");
+  } else if (response.status == 206) {
+    return wrong("the server sends a part where it was asked for all");
+  }
+  const std::string etag = headerOf(response, "etag");
+  if (asked.etag.empty() || etag.empty() || bareEtag(etag) == bareEtag(asked.etag)) return {};
+  return fail(ErrorCode::failed_precondition,
+              strCat({"get ", asked.where, ": the server sends another object than it was asked for"}), true);
 }
 
 std::uint64_t numberIn(std::string_view text) {
@@ -36,6 +68,19 @@ Object describe(const std::string& key, const net::Response& response) {
     object.size = numberIn(part.substr(slash + 1));
   object.modified = parseHttpDate(headerOf(response, "last-modified")).value_or(Time{});
   return object;
+}
+
+// All keys are gone, or why the first one is not that will not go by itself.
+Status checkRemoved(const net::Response& response, const std::string& bucket, std::size_t asked) {
+  BUOY_TRY(const std::vector<NotRemoved> left, parseDeleteResult(response.body));
+  if (left.empty()) return {};
+  std::optional<Error> worst;
+  for (const NotRemoved& one : left) {
+    Error error = meaningOf(one.why, one.key);
+    if (!worst || (worst->retryable && !error.retryable)) worst = std::move(error);
+  }
+  return fail(worst->wrap(strCat({"cannot remove ", std::to_string(left.size()), " of ",
+                                  std::to_string(asked), " objects from s3://", bucket})));
 }
 
 }  // namespace
@@ -69,6 +114,16 @@ class Client::Impl {
     headers.emplace_back(prefix + "server-side-encryption-customer-algorithm", "AES256");
     headers.emplace_back(prefix + "server-side-encryption-customer-key", base64(key));
     headers.emplace_back(prefix + "server-side-encryption-customer-key-md5", md5Base64(key));
+  }
+
+  // Whether the object is there that these parts make.
+  bool isComplete(const Location& at, const std::vector<Part>& parts, const Control& control) const {
+    Call call{.what = "look at", .method = "HEAD", .at = at};
+    addCustomerKey(call.headers);
+    if (caller->sendsChecksums()) call.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
+    const auto response = caller->perform(call, control);
+    return response &&
+           isMadeOf(describe(at.key, *response), headerOf(*response, "x-amz-checksum-crc32c"), parts);
   }
 
   std::unique_ptr<Caller> caller;
@@ -110,19 +165,19 @@ Result<Object> Client::get(const Location& at, const GetOptions& options,
     return taken;
   };
   // After a cut the rest is asked for, of the same object.
-  std::string etag = options.if_match;
-  bool ranged = false;
+  AskedFor asked{.where = at.toString(), .last = {}, .etag = options.if_match};
+  if (options.size) asked.last = options.offset + *options.size - 1;
   call.adjust = [&](aws::NameValues& headers) {
     std::optional<std::uint64_t> left = options.size;
     if (left) *left -= received;
-    ranged = options.offset + received > 0 || left;
-    if (ranged) headers.emplace_back("Range", range(options.offset + received, left));
-    if (!etag.empty()) headers.emplace_back("If-Match", etag);
+    asked.first = options.offset + received;
+    asked.ranged = asked.first > 0 || left;
+    if (asked.ranged) headers.emplace_back("Range", range(asked.first, left));
+    if (!asked.etag.empty()) headers.emplace_back("If-Match", asked.etag);
   };
   call.on_header = [&](const net::Response& response) -> Status {
-    if (ranged && response.status != 206)
-      return fail(ErrorCode::internal, strCat({"get ", at.toString(), ": the server does not send ranges"}));
-    if (etag.empty()) etag = headerOf(response, "etag");
+    BUOY_TRY_VOID(checkAnswer(asked, response));
+    if (asked.etag.empty()) asked.etag = headerOf(response, "etag");
     return {};
   };
   const auto result = impl_->caller->perform(call, control);
@@ -171,8 +226,7 @@ Status Client::remove(const Location& at, const Control& control) {
   Call call{.what = "remove", .method = "DELETE", .at = at};
   const auto response = impl_->caller->perform(call, control);
   if (response) return {};
-  const bool bucket_missing = response.error().message.find("NoSuchBucket") != std::string::npos;
-  if (response.error().code == ErrorCode::not_found && !bucket_missing) return {};
+  if (response.error().code == ErrorCode::not_found && call.refusal != "NoSuchBucket") return {};
   return fail(response.error());
 }
 
@@ -182,17 +236,13 @@ Status Client::removeMany(const std::string& bucket, const std::vector<std::stri
   Call call{.what = "remove from", .method = "POST", .at = {bucket, ""}, .query = {{"delete", ""}}};
   call.body = {net::BodyPiece{body}};
   call.headers = {{"Content-MD5", md5Base64(body)}, {"Content-Type", "application/xml"}};
-  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
-  BUOY_TRY(const std::vector<std::string> failures, parseDeleteResult(response.body));
-  if (failures.empty()) return {};
-  return fail(ErrorCode::permission_denied,
-              strCat({"cannot remove ", std::to_string(failures.size()), " of ", std::to_string(keys.size()),
-                      " objects from s3://", bucket, ": ", failures.front()}));
+  call.check = [&](const net::Response& response) { return checkRemoved(response, bucket, keys.size()); };
+  return impl_->caller->perform(call, control).map([](const auto&) {});
 }
 
-Status Client::copy(const Location& from, const Location& to, const Control& control) {
-  Call call{.what = "copy " + from.toString() + " to", .method = "PUT", .at = to};
-  call.headers = {{"x-amz-copy-source", copySource(from)}};
+Status Client::copy(const CopySource& from, const Location& to, const Control& control) {
+  Call call{.what = "copy " + from.at.toString() + " to", .method = "PUT", .at = to};
+  call.headers = copyHeaders(from);
   impl_->addCreation(call.headers, {});
   impl_->addCustomerKey(call.headers, "x-amz-copy-source-");
   BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
@@ -256,12 +306,13 @@ Result<Part> Client::putPart(const Location& at, const std::string& upload, int 
   return part;
 }
 
-Result<Part> Client::copyPart(const Location& from, std::uint64_t offset, std::uint64_t size,
+Result<Part> Client::copyPart(const CopySource& from, std::uint64_t offset, std::uint64_t size,
                               const Location& to, const std::string& upload, int number,
                               const Control& control) {
-  Call call{.what = "copy a part of " + from.toString() + " to", .method = "PUT", .at = to};
+  Call call{.what = "copy a part of " + from.at.toString() + " to", .method = "PUT", .at = to};
   call.query = {{"partNumber", std::to_string(number)}, {"uploadId", upload}};
-  call.headers = {{"x-amz-copy-source", copySource(from)}, {"x-amz-copy-source-range", range(offset, size)}};
+  call.headers = copyHeaders(from);
+  call.headers.emplace_back("x-amz-copy-source-range", range(offset, size));
   impl_->addCustomerKey(call.headers);
   impl_->addCustomerKey(call.headers, "x-amz-copy-source-");
   BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
@@ -291,15 +342,11 @@ Status Client::completeUpload(const Location& at, const std::string& upload, con
   call.body = {net::BodyPiece{body}};
   call.headers = {{"Content-Type", "application/xml"}};
   Impl::addCondition(call.headers, options);
-  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
-  // The server may begin to answer before it knows: then 200 brings an error.
-  if (const ErrorAnswer error = parseError(response.body); !error.code.empty()) {
-    return fail(
-        ErrorCode::unavailable,
-        strCat({"cannot complete the upload of ", at.toString(), ": ", error.code, ", ", error.message}),
-        true);
-  }
-  return {};
+  const auto response = impl_->caller->perform(call, control);
+  if (response) return {};
+  // So it is also when the answer to an earlier try was lost.
+  if (call.refusal == "NoSuchUpload" && impl_->isComplete(at, parts, control)) return {};
+  return fail(response.error());
 }
 
 Status Client::abortUpload(const Location& at, const std::string& upload, const Control& control) {

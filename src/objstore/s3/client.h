@@ -73,6 +73,12 @@ struct GetOptions {
   std::string if_match;               // an ETag: failed_precondition if the object is another one by now
 };
 
+// What is copied.
+struct CopySource {
+  Location at;
+  std::string etag;  // failed_precondition if the object is another one by now; empty: whatever is there
+};
+
 struct Part {
   int number = 0;  // 1 to 10,000
   std::uint64_t size = 0;
@@ -117,7 +123,7 @@ class Client {
   Status remove(const Location& at, const Control& control);  // missing is success
   // At most 1,000 in one request; the keys that could not be removed are in the error.
   Status removeMany(const std::string& bucket, const std::vector<std::string>& keys, const Control& control);
-  Status copy(const Location& from, const Location& to, const Control& control);  // at most 5 GiB
+  Status copy(const CopySource& from, const Location& to, const Control& control);  // at most 5 GiB
   Result<ListPage> list(const std::string& bucket, const ListOptions& options, const Control& control);
 
   // In the region of the settings. already_exists.
@@ -127,7 +133,7 @@ class Client {
   Result<std::string> createUpload(const Location& at, const PutOptions& options, const Control& control);
   Result<Part> putPart(const Location& at, const std::string& upload, int number,
                        const std::vector<net::BodyPiece>& body, const Control& control);
-  Result<Part> copyPart(const Location& from, std::uint64_t offset, std::uint64_t size, const Location& to,
+  Result<Part> copyPart(const CopySource& from, std::uint64_t offset, std::uint64_t size, const Location& to,
                         const std::string& upload, int number, const Control& control);
   Result<std::vector<Part>> listParts(const Location& at, const std::string& upload, const Control& control);
   Status completeUpload(const Location& at, const std::string& upload, const std::vector<Part>& parts,

@@ -7,8 +7,9 @@
 
 #include "aws/sigv4.h"
 #include "base/strings.h"
-#include "base/synchronized.h"
 #include "net/url.h"
+#include "objstore/s3/multipart_result.h"
+#include "objstore/s3/test_server.h"
 #include "objstore/sha256.h"
 #include "os/system_clock.h"
 
@@ -17,12 +18,11 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::minutes;
+using Server = TestServer;
 
 bool has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
-
-const aws::Credentials kKeys{"AKIDone", "secret-one", "token-one", std::nullopt};
 
 // Keys that are replaced by the next ones when they are refused.
 class Renewed final : public aws::CredentialsProvider {
@@ -39,22 +39,6 @@ class Renewed final : public aws::CredentialsProvider {
  private:
   std::atomic<int> rejected_ = 0;
 };
-
-net::Response refusal(int status, const std::string& code, const std::string& more = {}) {
-  net::Response response;
-  response.status = status;
-  response.content_type = "application/xml";
-  response.body = strCat(
-      {"<?xml version=\"1.0\"?><Error><Code>", code, "</Code><Message>Because.</Message>", more, "</Error>"});
-  return response;
-}
-
-net::Response success(std::string body = {}, std::string etag = "\"e1\"") {
-  net::Response response;
-  response.body = std::move(body);
-  response.headers = {{"ETag", std::move(etag)}};
-  return response;
-}
 
 // "20261121T050340Z"
 std::optional<Time> amzDate(std::string_view text) {
@@ -82,54 +66,6 @@ std::string authorization(const net::Request& request, const aws::Credentials& k
     if (name == "Authorization") return value;
   }
   return "";
-}
-
-// An S3 server on a port of its own that answers as told, in order; the last answer again and again.
-class Server {
- public:
-  using Answer = std::function<net::Response(const net::Request&)>;
-  explicit Server(std::vector<Answer> answers) : answers_(std::move(answers)) {
-    server_ = net::makeServer({}, [this](net::Request request, std::shared_ptr<net::Responder> responder) {
-      const std::size_t index = requests_.withLock([&](auto& all) {
-        all.push_back(request);
-        return all.size() - 1;
-      });
-      responder->send(answers_[std::min(index, answers_.size() - 1)](request));
-    });
-    port_ = server_->listenTcp("127.0.0.1", 0, std::nullopt).value();
-  }
-  explicit Server(Answer answer) : Server(std::vector<Answer>{std::move(answer)}) {}
-
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
-  std::vector<net::Request> requests() {
-    return requests_.withLock([](auto& all) { return all; });
-  }
-  net::Request request(std::size_t index) { return requests().at(index); }
-
- private:
-  const std::vector<Answer> answers_;
-  Synchronized<std::vector<net::Request>> requests_;
-  std::uint16_t port_ = 0;
-  std::unique_ptr<net::Server> server_;  // last: it stops before what its handler uses goes
-};
-
-Server::Answer always(const net::Response& response) {
-  return [response](const net::Request&) { return response; };
-}
-
-ClientOptions optionsFor(const std::string& url) {
-  ClientOptions options;
-  options.settings.region = "us-east-1";
-  options.settings.s3_endpoint = url;
-  options.credentials = aws::staticCredentials(kKeys);
-  // For what must come to an end here.
-  options.patience = minutes{5};
-  options.first_patience = minutes{5};
-  return options;
-}
-
-std::shared_ptr<Client> clientOf(const Server& server) {
-  return Client::create(optionsFor(server.url())).value();
 }
 
 const Location kAt{"buck", "dir/a b+c%ü"};
@@ -310,15 +246,73 @@ TEST(Client, RemovingWhatIsNotThereIsFineButNotFromNoBucket) {
 }
 
 TEST(Client, AnErrorThatComesWith200IsOne) {
-  Server server(always([] {
-    net::Response response = refusal(500, "InternalError");
-    response.status = 200;
-    return response;
-  }()));
-  const auto client = clientOf(server);
+  Server server(always(refusal(200, "InternalError")));
+  ClientOptions options = optionsFor(server.url());
+  options.patience = Duration{0};
+  const auto client = Client::create(std::move(options)).value();
   EXPECT_EQ(client->completeUpload(kAt, "u", {{1, 1, "e", ""}}, {}, {}).error().code, ErrorCode::unavailable);
-  EXPECT_EQ(client->copy(kAt, {"buck", "to"}, {}).error().code, ErrorCode::unavailable);
+  EXPECT_EQ(client->copy({kAt, ""}, {"buck", "to"}, {}).error().code, ErrorCode::unavailable);
   EXPECT_EQ(client->list("buck", {}, {}).error().code, ErrorCode::unavailable);
+}
+
+TEST(Client, AnErrorThatComesWith200IsTriedAgainIfItMayPass) {
+  Server server({always(refusal(200, "InternalError")), always(refusal(200, "SlowDown")), always(success()),
+                 always(refusal(200, "AccessDenied"))});
+  const auto client = clientOf(server);
+  EXPECT_TRUE(client->completeUpload(kAt, "u", {{1, 1, "e", ""}}, {}, {}));
+  EXPECT_EQ(server.requests().size(), 3u);
+  EXPECT_EQ(client->completeUpload(kAt, "u", {{1, 1, "e", ""}}, {}, {}).error().code,
+            ErrorCode::permission_denied);
+  EXPECT_EQ(server.requests().size(), 4u);
+}
+
+// MD5 of nothing and of "a"; what S3 makes of them.
+const std::vector<Part> kTwoParts = {{1, 5, "\"d41d8cd98f00b204e9800998ecf8427e\"", "AAAAAA=="},
+                                     {2, 2, "\"0cc175b9c0f1b6a831c399e269772661\"", "wdBDMA=="}};
+
+net::Response lookedAt(std::uint64_t size, const std::string& etag, const std::string& crc = {}) {
+  net::Response response = success(std::string(size, 'x'), etag);
+  if (!crc.empty()) response.headers.emplace_back("x-amz-checksum-crc32c", crc);
+  return response;
+}
+
+TEST(Client, AnUploadThatIsGoneWasCompletedIfItsObjectIsThere) {
+  const std::string etag = "\"" + etagOfParts(kTwoParts) + "\"";
+  Server server(
+      {always(refusal(503, "SlowDown")), always(refusal(404, "NoSuchUpload")), always(lookedAt(7, etag))});
+  EXPECT_TRUE(clientOf(server)->completeUpload(kAt, "u", kTwoParts, {}, {}));
+  ASSERT_EQ(server.requests().size(), 3u);
+  EXPECT_EQ(server.request(2).method, "HEAD");
+  EXPECT_EQ(server.request(2).path, "/buck/dir/a b+c%ü");
+}
+
+TEST(Client, AnUploadThatIsGoneIsNotTakenForAnotherObject) {
+  for (const net::Response& there :
+       {lookedAt(8, "\"" + etagOfParts(kTwoParts) + "\""),
+        lookedAt(7, "\"0cc175b9c0f1b6a831c399e269772661-2\""), lookedAt(7, ""), refusal(404, "")}) {
+    Server server({always(refusal(404, "NoSuchUpload")), always(there)});
+    const Status completed = clientOf(server)->completeUpload(kAt, "u", kTwoParts, {}, {});
+    EXPECT_EQ(completed.error().code, ErrorCode::not_found);
+    EXPECT_TRUE(has(completed.error().message, "NoSuchUpload"));
+  }
+}
+
+TEST(Client, CopiesOnlyTheObjectThatItMeans) {
+  Server server({always(success("<CopyObjectResult><ETag>\"c\"</ETag></CopyObjectResult>")),
+                 always(success("<CopyPartResult><ETag>\"d\"</ETag></CopyPartResult>")),
+                 always(refusal(412, "PreconditionFailed"))});
+  const auto client = clientOf(server);
+  const Location to{"buck", "to"};
+  EXPECT_TRUE(client->copy({kAt, "\"e1\""}, to, {}));
+  EXPECT_EQ(client->copyPart({kAt, "\"e1\""}, 5, 10, to, "u", 2, {})->etag, "\"d\"");
+  for (const std::size_t i : {0u, 1u}) {
+    EXPECT_EQ(server.request(i).header("x-amz-copy-source"), "/buck/dir/a%20b%2Bc%25%C3%BC");
+    EXPECT_EQ(server.request(i).header("x-amz-copy-source-if-match"), "\"e1\"");
+  }
+  EXPECT_EQ(server.request(1).header("x-amz-copy-source-range"), "bytes=5-14");
+  EXPECT_EQ(client->copy({kAt, "\"e1\""}, to, {}).error().code, ErrorCode::failed_precondition);
+  EXPECT_FALSE(client->copy({kAt, ""}, to, {}));
+  EXPECT_EQ(server.request(3).header("x-amz-copy-source-if-match"), "");
 }
 
 TEST(Client, AnObjectThatIsTooLargeIsNotRead) {
@@ -340,6 +334,64 @@ TEST(Client, RefusesToTakeTheWholeForARange) {
   EXPECT_TRUE(has(object.error().message, "does not send ranges"));
   EXPECT_EQ(got, "") << "nobody takes wrong bytes for right ones";
   EXPECT_EQ(server.request(0).header("Range"), "bytes=2-4");
+  EXPECT_EQ(server.requests().size(), 4u) << "it may be the answer to another request";
+}
+
+net::Response partial(std::string body, const std::string& range, const std::string& etag = "\"e1\"") {
+  net::Response response = success(std::move(body), etag);
+  response.status = 206;
+  if (!range.empty()) response.headers.emplace_back("Content-Range", range);
+  return response;
+}
+
+TEST(Client, TakesOnlyTheRangeAndTheObjectThatItAskedFor) {
+  for (const net::Response& wrong :
+       {partial("cont", "bytes 0-3/7"), partial("tent", "bytes 3-6/7"), partial("nten", "bytes 2-5/7"),
+        partial("nte", ""), partial("nte", "bytes 2-4/3"), partial("nte", "bytes 2-4/7", "\"e2\"")}) {
+    Server server({always(wrong), always(partial("nte", "bytes 2-4/7", "e1"))});
+    std::string got;
+    const auto take = [&](std::string_view piece) {
+      got += piece;
+      return Status();
+    };
+    const auto object = clientOf(server)->get(kAt, {.offset = 2, .size = 3, .if_match = "\"e1\""}, take, {});
+    ASSERT_TRUE(object) << object.error().message;
+    EXPECT_EQ(got, "nte");
+    EXPECT_EQ(object->size, 7u);
+    EXPECT_EQ(server.requests().size(), 2u);
+  }
+}
+
+TEST(Client, GivesUpOnAServerThatAlwaysSendsAnotherObject) {
+  Server server(always(partial("nte", "bytes 2-4/7", "\"e2\"")));
+  const auto object = clientOf(server)->get(kAt, {.offset = 2, .size = 3, .if_match = "\"e1\""},
+                                            [](std::string_view) { return Status(); }, {});
+  EXPECT_EQ(object.error().code, ErrorCode::failed_precondition);
+  EXPECT_EQ(server.requests().size(), 4u);
+}
+
+TEST(Client, ARemovalOfManyFailsForItsOwnReason) {
+  const auto left = [](const std::string& inside) {
+    return success("<DeleteResult>" + inside + "</DeleteResult>");
+  };
+  const std::string busy = "<Error><Key>a</Key><Code>SlowDown</Code></Error>";
+  const std::string locked = "<Error><Key>b</Key><Code>AccessDenied</Code><Message>No</Message></Error>";
+  Server server({always(left(busy)), always(left("")), always(left(busy + locked)),
+                 always(left("<Error><Key>c</Key><Code>Odd</Code></Error>"))});
+  const auto client = clientOf(server);
+  EXPECT_TRUE(client->removeMany("buck", {"a"}, {})) << "the server was busy for a while";
+  EXPECT_EQ(server.requests().size(), 2u);
+  const Status denied = client->removeMany("buck", {"a", "b"}, {});
+  EXPECT_EQ(denied.error().code, ErrorCode::permission_denied);
+  EXPECT_EQ(denied.error().message, "cannot remove 2 of 2 objects from s3://buck: b: AccessDenied, No");
+  EXPECT_EQ(client->removeMany("buck", {"c"}, {}).error().code, ErrorCode::internal);
+}
+
+TEST(Client, AMessageThatNamesAnErrorIsNone) {
+  net::Response response = refusal(404, "NoSuchKey");
+  response.body = "<Error><Code>NoSuchKey</Code><Message>not NoSuchBucket</Message></Error>";
+  Server server(always(response));
+  EXPECT_TRUE(clientOf(server)->remove(kAt, {}));
 }
 
 TEST(Client, StopsWaitingForAnAnswerWhenToldTo) {

@@ -147,7 +147,8 @@ TEST_F(Resume, WhoeverNamedTheObjectIsToldThatItIsAnother) {
 }
 
 TEST_F(Resume, RefusesTheWholeWhereTheRestWasAskedFor) {
-  ScriptedServer server({answer(200, "\"e1\"", 10, "0123"), answer(200, "\"e1\"", 10, kWhole)});
+  const std::string whole = answer(200, "\"e1\"", 10, kWhole);
+  ScriptedServer server({answer(200, "\"e1\"", 10, "0123"), whole, whole, whole, whole});
   const auto object = get(server);
   EXPECT_EQ(object.error().code, ErrorCode::internal);
   EXPECT_EQ(content, "0123");

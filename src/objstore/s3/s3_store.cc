@@ -133,7 +133,7 @@ Status S3Store::copy(const std::string& from, const std::string& to) {
   BUOY_TRY(const Location target, at(to));
   BUOY_TRY(const Object object, client_->head(source, control()));
   std::promise<Status> ended;
-  transfers_.copy(client_, source, object.size, target,
+  transfers_.copy(client_, source.bucket, object, target,
                   [&](const Status& status) { ended.set_value(status); });
   return ended.get_future().get();
 }

@@ -3,6 +3,7 @@
 #include <strings.h>
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <ctime>
 
 #include "base/strings.h"
@@ -82,10 +83,37 @@ Known byStatus(int status) {
     case 425:
     case 429:
       return {"", ErrorCode::unavailable, Next::later, ""};
-    default:
-      return {"", status >= 500 ? ErrorCode::unavailable : ErrorCode::invalid_argument,
-              status >= 500 ? Next::later : Next::give_up, ""};
+    default: {
+      const bool may_pass = status >= 500 || status / 100 == 2;
+      return {"", may_pass ? ErrorCode::unavailable : ErrorCode::invalid_argument,
+              may_pass ? Next::later : Next::give_up, ""};
+    }
   }
+}
+
+const Known* find(std::string_view code) {
+  const auto* found =
+      std::find_if(kKnown.begin(), kKnown.end(), [&](const Known& k) { return k.code == code; });
+  return found == kKnown.end() ? nullptr : found;
+}
+
+// It becomes a part of a host's name and of a signature, so nothing else is taken from an answer.
+bool isRegion(std::string_view text) {
+  constexpr std::size_t kLongest = 63;
+  return !text.empty() && text.size() <= kLongest && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+std::string regionIn(const net::Response& response, const ErrorAnswer& answer) {
+  for (const std::string& region : {headerOf(response, "x-amz-bucket-region"), answer.region}) {
+    if (isRegion(region)) return region;
+  }
+  return "";
+}
+
+bool worthAnotherTry(const Known& known) {
+  return known.next == Next::later || known.means == ErrorCode::unavailable;
 }
 
 }  // namespace
@@ -104,12 +132,45 @@ std::string headerOf(const net::Response& response, std::string_view name) {
   return "";
 }
 
+std::string_view bareEtag(std::string_view etag) {
+  if (etag.starts_with("W/")) etag.remove_prefix(2);
+  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') etag = etag.substr(1, etag.size() - 2);
+  return etag;
+}
+
+std::optional<ContentRange> parseContentRange(std::string_view text) {
+  const auto take = [&text](char before, std::uint64_t& value) {
+    if (text.empty() || text.front() != before) return false;
+    text.remove_prefix(1);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{}) return false;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    return true;
+  };
+  ContentRange range;
+  if (!text.starts_with("bytes ")) return std::nullopt;
+  text.remove_prefix(5);
+  if (!take(' ', range.first) || !take('-', range.last) || range.last < range.first) return std::nullopt;
+  if (text == "/*") return range;
+  std::uint64_t size = 0;
+  if (!take('/', size) || !text.empty() || range.last >= size) return std::nullopt;
+  range.size = size;
+  return range;
+}
+
+Error meaningOf(const ErrorAnswer& answer, const std::string& where) {
+  const Known* known = find(answer.code);
+  Error error{known != nullptr ? known->means : ErrorCode::internal, strCat({where, ": ", answer.code}),
+              known != nullptr && worthAnotherTry(*known)};
+  if (!answer.message.empty()) error.message += strCat({", ", answer.message.substr(0, 300)});
+  return error;
+}
+
 Verdict judge(const net::Response& response, const std::string& what, const std::string& where,
               bool conditional) {
   const ErrorAnswer answer = parseError(response.body);
-  const auto found =
-      std::find_if(kKnown.begin(), kKnown.end(), [&](const Known& k) { return k.code == answer.code; });
-  Known known = found != kKnown.end() ? *found : byStatus(response.status);
+  const Known* found = find(answer.code);
+  Known known = found != nullptr ? *found : byStatus(response.status);
   // A server that is too busy may say anything with these.
   if (response.status == 429 || (response.status >= 500 && known.code != "NotImplemented")) {
     const bool full = response.status == 507;
@@ -117,6 +178,7 @@ Verdict judge(const net::Response& response, const std::string& what, const std:
   }
   Verdict verdict;
   verdict.next = known.next;
+  verdict.code = answer.code;
   if (response.status == 412 || answer.code == "PreconditionFailed") {
     verdict.error = {conditional ? ErrorCode::already_exists : ErrorCode::failed_precondition,
                      strCat({what, ": ", conditional ? "it is there already" : "it is another one by now"}),
@@ -124,8 +186,7 @@ Verdict judge(const net::Response& response, const std::string& what, const std:
     verdict.next = Next::give_up;
     return verdict;
   }
-  verdict.region = headerOf(response, "x-amz-bucket-region");
-  if (verdict.region.empty()) verdict.region = answer.region;
+  verdict.region = regionIn(response, answer);
   if (verdict.next == Next::other_region && verdict.region.empty()) verdict.next = Next::give_up;
   // A bucket in another region may say no more than 400 to a HEAD.
   if (verdict.next == Next::give_up && response.status == 400 && answer.code.empty() &&
@@ -135,7 +196,7 @@ Verdict judge(const net::Response& response, const std::string& what, const std:
   if (!answer.message.empty() && answer.message != answer.code) said += ", " + answer.message;
   while (said.ends_with('.')) said.pop_back();
   verdict.error.code = known.means;
-  verdict.error.retryable = known.next == Next::later || known.means == ErrorCode::unavailable;
+  verdict.error.retryable = worthAnotherTry(known);
   verdict.error.message = strCat({what, ": ", where, " says ", said.substr(0, 300)});
   if (!known.advice.empty()) verdict.error.message += strCat({" (", known.advice, ")"});
   return verdict;

@@ -115,6 +115,43 @@ TEST(Verdict, FindsTheRegionWhereverItStands) {
   EXPECT_EQ(verdictOf(refusal(301, "PermanentRedirect")).next, Next::give_up);
 }
 
+TEST(Verdict, TakesNothingForARegionThatCannotBeOne) {
+  for (const char* text : {"evil.example.com/", "EU-WEST-1", "eu west", "a@b", "eu-west-1\r\nX: y",
+                           "0123456789012345678901234567890123456789012345678901234567890123"}) {
+    net::Response redirect = refusal(301);
+    redirect.headers = {{"x-amz-bucket-region", text}};
+    EXPECT_EQ(verdictOf(redirect).next, Next::give_up) << text;
+    EXPECT_EQ(verdictOf(redirect).region, "") << text;
+    const std::string named = strCat({"<Region>", text, "</Region>"});
+    EXPECT_EQ(verdictOf(refusal(400, "AuthorizationHeaderMalformed", named)).next, Next::give_up) << text;
+  }
+}
+
+TEST(Verdict, OfAnErrorThatCameTooLateForTheStatus) {
+  EXPECT_EQ(verdictOf(refusal(200, "InternalError")).next, Next::later);
+  EXPECT_EQ(verdictOf(refusal(200, "SomethingNew")).next, Next::later);
+  EXPECT_EQ(verdictOf(refusal(200, "AccessDenied")).next, Next::give_up);
+  EXPECT_EQ(verdictOf(refusal(404, "NoSuchUpload")).code, "NoSuchUpload");
+}
+
+TEST(ContentRange, IsTakenOnlyWhole) {
+  const auto range = parseContentRange("bytes 2-6/10").value();
+  EXPECT_EQ(range.first, 2u);
+  EXPECT_EQ(range.last, 6u);
+  EXPECT_EQ(range.size, 10u);
+  EXPECT_EQ(parseContentRange("bytes 0-0/*")->size, std::nullopt);
+  for (const char* text : {"", "bytes", "bytes 2-6", "bytes 6-2/10", "bytes 2-10/10", "bytes */10",
+                           "bytes 2-6/10x", "bits 2-6/10", "bytes -2-6/10", "bytes 2-/10"})
+    EXPECT_FALSE(parseContentRange(text)) << text;
+}
+
+TEST(Etags, AreBareWithoutWhatServersAddToThem) {
+  EXPECT_EQ(bareEtag("\"x\""), "x");
+  EXPECT_EQ(bareEtag("W/\"x\""), "x");
+  EXPECT_EQ(bareEtag("x"), "x");
+  EXPECT_EQ(bareEtag("\""), "\"");
+}
+
 TEST(Verdict, TellsWhichConditionFailed) {
   for (const auto& response : {refusal(412), refusal(412, "PreconditionFailed")}) {
     const Verdict put = verdictOf(response, true);

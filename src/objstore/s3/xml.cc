@@ -1,5 +1,6 @@
 #include "objstore/s3/xml.h"
 
+#include <algorithm>
 #include <charconv>
 #include <pugixml.hpp>
 
@@ -74,6 +75,14 @@ ErrorAnswer parseError(std::string_view body) {
   return {text(error, "Code"), text(error, "Message"), text(error, "Region"), text(error, "Endpoint")};
 }
 
+bool bringsError(std::string_view body) {
+  // White space may come first: it keeps a connection alive while the server works.
+  body.remove_prefix(std::min(body.find_first_not_of(" \t\r\n"), body.size()));
+  constexpr std::size_t kDeclaration = 256;
+  return body.substr(0, kDeclaration).find("<Error") != std::string_view::npos &&
+         !parseError(body).code.empty();
+}
+
 Result<ListPage> parseListPage(std::string_view body) {
   pugi::xml_document document;
   BUOY_TRY(const pugi::xml_node root, parse(document, body, "ListBucketResult"));
@@ -133,14 +142,15 @@ Result<std::string> parseCopyResult(std::string_view body) {
   return text(root, "ETag");
 }
 
-Result<std::vector<std::string>> parseDeleteResult(std::string_view body) {
+Result<std::vector<NotRemoved>> parseDeleteResult(std::string_view body) {
   pugi::xml_document document;
   BUOY_TRY(const pugi::xml_node root, parse(document, body, "DeleteResult"));
-  std::vector<std::string> failures;
+  std::vector<NotRemoved> left;
   for (const pugi::xml_node& error : root.children("Error")) {
-    failures.push_back(text(error, "Key") + ": " + text(error, "Code"));
+    ErrorAnswer why{text(error, "Code"), text(error, "Message"), "", ""};
+    if (why.code != "NoSuchKey") left.push_back({text(error, "Key"), std::move(why)});
   }
-  return failures;
+  return left;
 }
 
 std::string completeUploadXml(const std::vector<Part>& parts) {

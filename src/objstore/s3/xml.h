@@ -19,6 +19,9 @@ struct ErrorAnswer {
 // Empty fields if the body is not an error's XML (proxies answer in HTML).
 ErrorAnswer parseError(std::string_view body);
 
+// Whether this is an error's XML, at the cost of a look at its beginning.
+bool bringsError(std::string_view body);
+
 Result<ListPage> parseListPage(std::string_view body);
 Result<std::vector<std::string>> parseBuckets(std::string_view body);
 Result<std::string> parseUploadId(std::string_view body);
@@ -29,8 +32,12 @@ struct PartPage {
 Result<PartPage> parsePartPage(std::string_view body);
 // The ETag of a copy.
 Result<std::string> parseCopyResult(std::string_view body);
-// "key: code" of each key that was not removed.
-Result<std::vector<std::string>> parseDeleteResult(std::string_view body);
+struct NotRemoved {
+  std::string key;
+  ErrorAnswer why;
+};
+// The keys that are still there.
+Result<std::vector<NotRemoved>> parseDeleteResult(std::string_view body);
 
 std::string completeUploadXml(const std::vector<Part>& parts);
 std::string deleteXml(const std::vector<std::string>& keys);

@@ -132,11 +132,24 @@ TEST(Answers, OfUploadsAndCopies) {
 
 TEST(Answers, OfRemovingNameWhatIsLeft) {
   EXPECT_TRUE(parseDeleteResult(document("DeleteResult", "")).value().empty());
-  EXPECT_EQ(parseDeleteResult(document("DeleteResult",
-                                       "<Deleted><Key>a</Key></Deleted><Error><Key>b</Key>"
-                                       "<Code>AccessDenied</Code></Error>"))
-                .value(),
-            std::vector<std::string>{"b: AccessDenied"});
+  const auto left = parseDeleteResult(document("DeleteResult",
+                                               "<Deleted><Key>a</Key></Deleted><Error><Key>b</Key>"
+                                               "<Code>AccessDenied</Code><Message>No</Message></Error>"
+                                               "<Error><Key>c</Key><Code>NoSuchKey</Code></Error>"))
+                        .value();
+  ASSERT_EQ(left.size(), 1u) << "what is not there is as good as removed";
+  EXPECT_EQ(left[0].key, "b");
+  EXPECT_EQ(left[0].why.code, "AccessDenied");
+  EXPECT_EQ(left[0].why.message, "No");
+}
+
+TEST(BringsError, GoesByTheRoot) {
+  EXPECT_TRUE(bringsError("<Error><Code>X</Code></Error>"));
+  EXPECT_TRUE(bringsError(" \n <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>X</Code></Error>"));
+  EXPECT_FALSE(bringsError(document("DeleteResult", "<Error><Code>X</Code></Error>")));
+  EXPECT_FALSE(bringsError("<Error></Error>"));
+  EXPECT_FALSE(bringsError(""));
+  EXPECT_FALSE(bringsError("   "));
 }
 
 TEST(Requests, EscapeWhatTheyName) {

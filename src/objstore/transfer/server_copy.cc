@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "objstore/s3/verdict.h"
 #include "objstore/transfer/parts.h"
 
 namespace buoy::objstore {
@@ -13,12 +14,12 @@ constexpr std::uint64_t kCopyPart = kGiB;
 
 }  // namespace
 
-ServerCopy::ServerCopy(Transfers& transfers, std::shared_ptr<s3::Client> client, s3::Location from,
-                       std::uint64_t size, s3::Location to, Transfers::Done done)
+ServerCopy::ServerCopy(Transfers& transfers, std::shared_ptr<s3::Client> client, std::string bucket,
+                       const s3::Object& known, s3::Location to, Transfers::Done done)
     : transfers_(transfers),
       client_(std::move(client)),
-      from_(std::move(from)),
-      size_(size),
+      from_{{std::move(bucket), known.key}, known.etag},
+      size_(known.size),
       to_(std::move(to)),
       done_(std::move(done)) {}
 
@@ -32,9 +33,7 @@ void ServerCopy::start() {
       transfers_.pool_, parts_.size(), static_cast<std::size_t>(transfers_.options_.pool.max_threads),
       [self = shared_from_this()](std::size_t index) { return self->copyPart(index); },
       [self = shared_from_this()](Status status) {
-        if (status)
-          status = self->client_->completeUpload(self->to_, self->upload_, self->parts_, {},
-                                                 self->transfers_.control());
+        if (status) status = self->complete();
         if (!status) (void)self->client_->abortUpload(self->to_, self->upload_, {});
         self->end(std::move(status));
       });
@@ -49,7 +48,19 @@ Status ServerCopy::copyPart(std::size_t index) {
   return {};
 }
 
+Status ServerCopy::complete() {
+  if (!from_.etag.empty()) {
+    // There are servers that look at the condition of a whole copy only, and would mix two objects.
+    BUOY_TRY(const s3::Object now, client_->head(from_.at, transfers_.control()));
+    if (s3::bareEtag(now.etag) != s3::bareEtag(from_.etag)) return fail(ErrorCode::failed_precondition, "");
+  }
+  return client_->completeUpload(to_, upload_, parts_, {}, transfers_.control());
+}
+
 void ServerCopy::end(Status status) {
+  if (!status && status.error().code == ErrorCode::failed_precondition) {
+    status = fail(ErrorCode::unavailable, from_.at.toString() + " was replaced while it was copied", true);
+  }
   if (status) ++transfers_.progress_.files;
   done_(status);
 }

@@ -12,17 +12,18 @@ namespace buoy::objstore {
 // One object copied by the server.
 class ServerCopy : public std::enable_shared_from_this<ServerCopy> {
  public:
-  ServerCopy(Transfers& transfers, std::shared_ptr<s3::Client> client, s3::Location from, std::uint64_t size,
-             s3::Location to, Transfers::Done done);
+  ServerCopy(Transfers& transfers, std::shared_ptr<s3::Client> client, std::string bucket,
+             const s3::Object& known, s3::Location to, Transfers::Done done);
   void start();
 
  private:
   Status copyPart(std::size_t index);
+  Status complete();
   void end(Status status);
 
   Transfers& transfers_;
   const std::shared_ptr<s3::Client> client_;
-  const s3::Location from_;
+  const s3::CopySource from_;
   const std::uint64_t size_;
   const s3::Location to_;
   const Transfers::Done done_;

@@ -82,12 +82,12 @@ void Transfers::download(std::shared_ptr<s3::Client> client, std::string bucket,
   });
 }
 
-void Transfers::copy(std::shared_ptr<s3::Client> client, s3::Location from, std::uint64_t size,
+void Transfers::copy(std::shared_ptr<s3::Client> client, std::string bucket, s3::Object known,
                      s3::Location to, Done done) {
-  begin(std::move(done),
-        [this, client = std::move(client), from = std::move(from), size, to = std::move(to)](Done counted) {
-          std::make_shared<ServerCopy>(*this, client, from, size, to, std::move(counted))->start();
-        });
+  begin(std::move(done), [this, client = std::move(client), bucket = std::move(bucket),
+                          known = std::move(known), to = std::move(to)](Done counted) {
+    std::make_shared<ServerCopy>(*this, client, bucket, known, to, std::move(counted))->start();
+  });
 }
 
 void Transfers::remove(std::shared_ptr<s3::Client> client, std::string bucket, std::vector<std::string> keys,

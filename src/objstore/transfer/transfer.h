@@ -53,8 +53,9 @@ class Transfers {
   // and ETag as listed. An interrupted download of the same object (same ETag) goes on where it stopped.
   void download(std::shared_ptr<s3::Client> client, std::string bucket, s3::Object known, std::string file,
                 Done done);
-  // On the server; more than 5 GiB in parts.
-  void copy(std::shared_ptr<s3::Client> client, s3::Location from, std::uint64_t size, s3::Location to,
+  // On the server; more than 5 GiB in parts. `known`: size and ETag as listed; if it is another object by
+  // now: unavailable.
+  void copy(std::shared_ptr<s3::Client> client, std::string bucket, s3::Object known, s3::Location to,
             Done done);
   // One request for up to 1,000 keys.
   void remove(std::shared_ptr<s3::Client> client, std::string bucket, std::vector<std::string> keys,
