@@ -8,6 +8,7 @@
 
 #include "agent/notice.h"
 #include "agent/outputs.h"
+#include "agent/trouble.h"
 #include "agent/workspace.h"
 #include "base/strings.h"
 #include "objstore/transfer/pool.h"
@@ -29,11 +30,6 @@ std::string describeExit(std::int32_t code) {
   const char* name = ::sigabbrev_np(code - 128);
   return strCat({"exit code ", std::to_string(code), name == nullptr ? "" : " (SIG",
                  name == nullptr ? "" : name, name == nullptr ? "" : ")"});
-}
-
-bool mayPass(const Error& error) {
-  return error.retryable || error.code == ErrorCode::unavailable ||
-         error.code == ErrorCode::deadline_exceeded || error.code == ErrorCode::resource_exhausted;
 }
 
 std::string withoutSlashes(std::string path) {

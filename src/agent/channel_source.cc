@@ -64,7 +64,7 @@ class LocalSource final : public ChannelSource {
 
   Status read(const ChannelFile& file, std::uint64_t from, const Take& take,
               const std::stop_token& stop) override {
-    BUOY_TRY(const os::Fd fd, os::openFile(file.key, O_RDONLY));
+    BUOY_TRY(const os::Fd fd, os::openFile(file.key, O_RDONLY | O_NONBLOCK));  // never a FIFO's reader
     std::string piece(kPiece, '\0');
     for (std::uint64_t at = from;;) {
       if (stop.stop_requested()) return cancelledError();
@@ -111,13 +111,8 @@ class ObjectReader {
   Status read(std::uint64_t from, int at_once, const ChannelSource::Take& take) {
     if (file_.size == 0) return {};
     const bool in_one = at_once <= 1 || store_.pool() == nullptr || file_.size - from <= kRange;
-    if (in_one && from < file_.size) {
-      BUOY_TRY_VOID(store_.getRange(file_.key, from, file_.size - from, take, stop_));
-    } else {
-      BUOY_TRY_VOID(readInRanges(from, at_once, take));
-    }
-    // What was read by several requests, now or before, must be one object's.
-    return in_one && from == 0 ? Status{} : checkUnchanged();
+    return in_one && from < file_.size ? get(from, file_.size - from, take)
+                                       : readInRanges(from, at_once, take);
   }
 
  private:
@@ -146,14 +141,15 @@ class ObjectReader {
       content += piece;
       return {};
     };
-    BUOY_TRY_VOID(store_.getRange(file_.key, from, size, keep, stop_));
+    BUOY_TRY_VOID(get(from, size, keep));
     return content;
   }
 
-  Status checkUnchanged() {
-    if (file_.etag.empty()) return {};
-    BUOY_TRY(const objstore::ObjectInfo now, store_.head(file_.key));
-    if (now.etag == file_.etag) return {};
+  // Of the object that was listed: what was read before, and what is kept under its id, is that one's.
+  Status get(std::uint64_t from, std::uint64_t size, const ChannelSource::Take& take) {
+    Status got =
+        store_.getRangeOf({file_.key, file_.size, file_.modified, file_.etag}, from, size, take, stop_);
+    if (got || got.error().code != ErrorCode::failed_precondition) return got;
     return fail(ErrorCode::data_loss, "has changed while it was read");
   }
 

@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <condition_variable>
 
+#include "agent/trouble.h"
+#include "base/pause.h"
 #include "base/strings.h"
 #include "os/files.h"
 #include "os/log.h"
@@ -18,21 +20,20 @@ namespace buoy::agent {
 namespace {
 
 constexpr int kPipeSize = 1 << 20;
+// How soon, and then how often, it is looked whether the job reads.
+constexpr Duration kFirstLook = std::chrono::milliseconds{1};
+constexpr Duration kLastLook = std::chrono::milliseconds{50};
 constexpr Duration kRetryMin = std::chrono::milliseconds{250};
 constexpr Duration kRetryMax = std::chrono::seconds{15};
 constexpr Duration kPatience = std::chrono::minutes{10};  // with a store that does not answer
 
-bool mayPass(const Error& error) {
-  return error.retryable || error.code == ErrorCode::unavailable ||
-         error.code == ErrorCode::deadline_exceeded || error.code == ErrorCode::resource_exhausted;
-}
-
-bool sleep(Duration duration, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, duration, [] { return false; });
-  return !stop.stop_requested();
+// The FIFO of this name once a job has it open; not open: nobody has, or it is not there, or another thing
+// is.
+os::Fd openForReader(const std::string& path) {
+  os::Fd fd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info {};
+  if (fd && (::fstat(fd.get(), &info) != 0 || !S_ISFIFO(info.st_mode))) fd.reset();
+  return fd;
 }
 
 // The reader went away, or the stream ends: nobody wants the rest.
@@ -65,12 +66,7 @@ ChannelStream::ChannelStream(std::string path, std::unique_ptr<ChannelSource> so
 
 ChannelStream::~ChannelStream() {
   if (!thread_.joinable()) return;
-  os::Fd reader;  // lets a thread go on that waits for the job to open its FIFO; kept until it has ended
-  {
-    const std::lock_guard guard(mutex_);
-    thread_.request_stop();
-    if (!waiting_.empty()) reader = os::Fd(::open(waiting_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  }
+  thread_.request_stop();
   const std::uint64_t one = 1;
   (void)!::write(wake_.get(), &one, sizeof one);
   thread_.join();
@@ -98,27 +94,17 @@ void ChannelStream::run(const std::stop_token& stop) {
 
 os::Fd ChannelStream::awaitReader(std::uint64_t epoch, const std::stop_token& stop) {
   const std::string path = fifo(epoch);
-  {
-    const std::lock_guard guard(mutex_);
-    if (stop.stop_requested()) return {};
-    waiting_ = path;
+  // An open(2) that waits would wait for ever if the job removes the FIFO, and nothing tells of a reader that
+  // waits in open(2).
+  for (Duration pause = kFirstLook; !stop.stop_requested(); pause = std::min(pause * 2, kLastLook)) {
+    os::Fd fd = openForReader(path);
+    if (fd) {
+      (void)::fcntl(fd.get(), F_SETPIPE_SZ, kPipeSize);
+      return fd;
+    }
+    (void)pauseFor(pause, stop);
   }
-  os::Fd fd;
-  do {
-    fd = os::Fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));  // waits for a reader
-  } while (!fd && errno == EINTR);
-  {
-    const std::lock_guard guard(mutex_);
-    waiting_.clear();
-    if (stop.stop_requested()) return {};
-  }
-  if (!fd) {
-    fail({ErrorCode::internal, strCat({"the FIFO ", path, " cannot be opened"}), false}, stop);
-    return {};
-  }
-  (void)::fcntl(fd.get(), F_SETPIPE_SZ, kPipeSize);
-  if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) return {};
-  return fd;
+  return {};
 }
 
 void ChannelStream::writeAll(int fd, const std::stop_token& stop) {
@@ -149,7 +135,7 @@ void ChannelStream::writeAll(int fd, const std::stop_token& stop) {
         return fail(status.error().wrap(file.name.empty() ? file.key : file.name), stop);
       }
       os::log(os::LogLevel::warn, "stream_retried", {{"file", file.name}, {"error", status.error().message}});
-      if (!sleep(pause, stop)) return;
+      if (!pauseFor(pause, stop)) return;
       waited += pause;
       pause = std::min(pause * 2, kRetryMax);
     }

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,7 +15,8 @@ namespace buoy::agent {
 
 // An input that the job reads as it comes: FIFOs <path>_0, <path>_1 …, each of which gives the content of all
 // files one after the other to whoever opens it. A thread waits for the job to open the next one and writes
-// as fast as the job reads. It ends with this object, whether the job ever reads or not.
+// as fast as the job reads. It ends with this object, whether the job ever reads or not, and whatever it does
+// with the FIFO.
 class ChannelStream {
  public:
   // The rest cannot be read. The job must be ended: it waits for data, as an early end would look like less
@@ -45,9 +45,7 @@ class ChannelStream {
   const std::unique_ptr<ChannelSource> source_;
   const std::vector<ChannelFile> files_;
   const OnTrouble on_trouble_;
-  os::Fd wake_;  // readable when it ends
-  std::mutex mutex_;
-  std::string waiting_;  // the FIFO whose reader is waited for, guarded by mutex_
+  os::Fd wake_;          // readable when it ends
   std::jthread thread_;  // last: it uses the others
 };
 

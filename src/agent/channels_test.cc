@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "agent/workspace.h"
 #include "base/strings.h"
 #include "objstore/checkpoint.h"
+#include "objstore/forwarding_store.h"
 #include "os/files.h"
 
 namespace buoy::agent {
@@ -237,6 +239,31 @@ TEST_F(CacheTest, EvictsTheLongestUnusedAndNothingThatIsInUse) {
   EXPECT_TRUE(*obtain("1", large + "1", "1.third"));
 }
 
+TEST_F(CacheTest, DoesNotEvictWhatIsAboutToGetItsSecondName) {
+  ASSERT_TRUE(obtain("1", std::string(8192, 'x'), "1"));
+  fs::remove(dir_.path() + "/1");
+  std::string kept;
+  for (const auto& entry : fs::recursive_directory_iterator(dir_.path() + "/own"))
+    if (entry.is_regular_file()) kept = entry.path();
+  const os::Fd downloader(::open(kept.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(::flock(downloader.get(), LOCK_EX | LOCK_NB), 0);
+  ASSERT_TRUE(cache_.makeRoom(20'000));
+  EXPECT_TRUE(fs::exists(kept));
+  ASSERT_EQ(::flock(downloader.get(), LOCK_UN), 0);
+  ASSERT_TRUE(cache_.makeRoom(20'000));
+  EXPECT_FALSE(fs::exists(kept));
+}
+
+TEST_F(CacheTest, RemovesOnlyWhatIsItsOwnOfEarlierBoots) {
+  const std::string earlier = "own/01234567-89ab-cdef-0123-456789abcdef/aa/file";
+  for (const std::string& path : {earlier, std::string("own/precious"), std::string("own/data/a")})
+    write(path, "1");
+  ASSERT_TRUE(obtain("1", "1", "1"));
+  EXPECT_FALSE(fs::exists(dir_.path() + "/own/01234567-89ab-cdef-0123-456789abcdef"));
+  EXPECT_TRUE(fs::exists(dir_.path() + "/own/precious"));
+  EXPECT_TRUE(fs::exists(dir_.path() + "/own/data/a"));
+}
+
 // ---- other jobs
 
 TEST_F(ChannelsTest, OutputsModelsAndSourcesOfOtherJobs) {
@@ -362,6 +389,40 @@ TEST_F(StreamTest, EndsWhileTheJobReadsAndWhenItNeverDoes) {
   char c = 0;
   ASSERT_EQ(::read(reader.get(), &c, 1), 1);
   channels_.reset();  // the pipe is full
+}
+
+TEST_F(StreamTest, EndsAlsoWhenTheJobHasRemovedOrReplacedItsFifo) {
+  ASSERT_TRUE(prepare(inputs_));
+  ASSERT_TRUE(fs::remove(input("text_0")));
+  channels_.reset();
+  ASSERT_TRUE(prepare(inputs_));
+  ASSERT_TRUE(fs::remove(input("text_0")));
+  write("machine/other", "mine");
+  fs::create_symlink(dir_.path() + "/machine/other", input("text_0"));
+  channels_.reset();
+  EXPECT_EQ(*os::readFile(dir_.path() + "/machine/other"), "mine");
+}
+
+TEST_F(ChannelsTest, AnObjectThatChangesWhileItIsReadIsNotTaken) {
+  // As a store with ETags has it: the object is replaced as soon as it was listed.
+  class Replaced final : public objstore::ForwardingStore {
+   public:
+    using ForwardingStore::ForwardingStore;
+    Result<std::vector<objstore::ObjectInfo>> list(const std::string& prefix, const std::string& after,
+                                                   int limit) override {
+      BUOY_TRY(auto objects, ForwardingStore::list(prefix, after, limit));
+      for (objstore::ObjectInfo& object : objects) object.etag = "\"old\"";
+      return objects;
+    }
+    Result<objstore::ObjectInfo> head(const std::string& key) override {
+      BUOY_TRY(objstore::ObjectInfo object, ForwardingStore::head(key));
+      object.etag = "\"new\"";
+      return object;
+    }
+  } store(*store_);
+  output("a", "12345");
+  options_.store = &store;
+  EXPECT_EQ(problem({.from = "job:j1/output"}), "inputs.x: a: has changed while it was read");
 }
 
 TEST_F(StreamTest, AStreamThatCannotGoOnDoesNotLookLikeItsEnd) {

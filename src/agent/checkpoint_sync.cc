@@ -1,6 +1,7 @@
 #include "agent/checkpoint_sync.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/strings.h"
 #include "os/crash_point.h"
@@ -81,6 +82,8 @@ void CheckpointSync::finish(Time give_up, std::optional<Time> cut_at, bool ended
     deadline_timer_ =
         loop_.after(std::max(*cut_at - clock_.now(), Duration{0}), [this] { deadline_.request_stop(); });
   }
+  // The last save does not wait for what can be removed later.
+  std::exchange(tidying_, {}).request_stop();
   // What is under way is complete on disk already and so the surest to be saved: it goes first.
   if (!committing_) commitFinally();
 }
@@ -132,8 +135,8 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
   watch_->files().commitBegins();
   worker_.submit([loop = &loop_, self = self_, repository = repository_, directory = options_.directory,
                   skip = std::move(skip), keep = options_.keep, last = last_version_, round,
-                  last_save = finish_.has_value(), mirror = options_.mirror,
-                  deadline = deadline_.get_token()](const std::stop_token& stop) {
+                  last_save = finish_.has_value(), mirror = options_.mirror, deadline = deadline_.get_token(),
+                  tidying = tidying_.get_token()](const std::stop_token& stop) {
     os::crashPoint("agent.before_commit");
     std::stop_source either;
     const std::stop_callback at_end(stop, [&] { either.request_stop(); });
@@ -151,7 +154,9 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
     if (!last_save) reflect();
     // What is left of a notice is not for tidying up.
     if (!result || result->version == last || deadline.stop_requested()) return;
-    if (const Status retained = repository->retain(keep); !retained) {
+    const std::stop_callback for_the_last_save(tidying, [&] { either.request_stop(); });
+    const Status retained = repository->retain(keep, either.get_token());
+    if (!retained && retained.error().code != ErrorCode::cancelled) {
       os::log(os::LogLevel::warn, "retention_failed", {{"error", retained.error().message}});
     }
   });

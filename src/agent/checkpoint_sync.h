@@ -106,6 +106,7 @@ class CheckpointSync {
   bool part_announced_ = false;
   std::optional<Finish> finish_;
   std::stop_source deadline_;
+  std::stop_source tidying_;  // ends the removal of old versions that is under way
   os::EventLoop::TimerId deadline_timer_ = 0;
   bool committing_ = false;
   bool fenced_ = false;

@@ -9,13 +9,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <condition_variable>
 #include <filesystem>
-#include <mutex>
 #include <vector>
 
+#include "base/pause.h"
 #include "base/strings.h"
 #include "objstore/object_store.h"
+#include "os/boot_id.h"
 #include "os/copy.h"
 #include "os/file_state.h"
 #include "os/files.h"
@@ -55,21 +55,13 @@ Status giveName(const std::string& from, const std::string& path, Time modified)
   return copyFile(from, path, modified);
 }
 
-bool sleep(const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, kLookAgain, [] { return false; });
-  return !stop.stop_requested();
-}
-
 // The file under this name, locked: nobody else fills or removes it meanwhile.
 Result<os::Fd> lockPart(const std::string& name, const std::stop_token& stop) {
   for (;;) {
     BUOY_TRY(os::Fd fd, os::openFile(name, O_RDWR | O_CREAT, 0600));
     while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK && errno != EINTR) return failErrno(errno, "lock " + name);
-      if (!sleep(stop)) return fail(ErrorCode::cancelled, "the download was stopped");
+      if (!pauseFor(kLookAgain, stop)) return fail(ErrorCode::cancelled, "the download was stopped");
     }
     struct stat mine {
     }, named{};
@@ -103,26 +95,27 @@ std::vector<Entry> unusedFiles(const std::string& directory) {
   return entries;
 }
 
-// A part that somebody is downloading stays.
+// What somebody has locked stays: a part that is downloaded, and a whole file that whoever downloaded it is
+// about to give its second name.
 bool evict(const std::string& path) {
-  if (!path.ends_with(kPart)) return ::unlink(path.c_str()) == 0;
-  const auto fd = os::openFile(path, O_RDWR);
+  const auto fd = os::openFile(path, O_RDONLY | O_NONBLOCK);
   return fd && ::flock(fd->get(), LOCK_EX | LOCK_NB) == 0 && ::unlink(path.c_str()) == 0;
 }
 
 }  // namespace
 
-// The files of an earlier boot may be torn: they are removed, not used.
+// The files of an earlier boot may be torn: they are removed, not used. Nothing else is: a directory that
+// somebody chose may hold other things.
 Result<std::string> InputCache::directory() {
-  BUOY_TRY(const std::string text, os::readFile("/proc/sys/kernel/random/boot_id", 100));
-  const std::string boot(trim(text));
+  const std::string boot = os::bootId();
   const std::string directory = root_ + "/" + boot;
   struct stat info {};
   if (::stat(directory.c_str(), &info) == 0) return directory;
   BUOY_TRY_VOID(os::makeDirectories(directory, 0700));
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(root_, error)) {
-    if (entry.path().filename() != boot) BUOY_TRY_VOID(os::removeTree(entry.path().string()));
+    const std::string name = entry.path().filename().string();
+    if (os::isBootId(name) && name != boot) BUOY_TRY_VOID(os::removeTree(entry.path().string()));
   }
   return directory;
 }

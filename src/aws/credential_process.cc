@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::size_t kLongestReason = 200;
 
-std::string lastLine(std::string_view text) {
-  std::string line(split(trim(text), '\n').back().substr(0, kLongestReason));
+// No more of what a program says: the rest may hold anything, secrets too.
+std::string firstLine(std::string_view text) {
+  std::string line(trim(split(trim(text), '\n').front()).substr(0, kLongestReason));
   for (char& c : line) {
     if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
   }
@@ -39,7 +40,7 @@ class CredentialProcess final : public CredentialsSource {
     auto output = os::runCommand(*words, environment, limit_);
     if (!output) return fail(output.error().wrap(where_));
     if (output->status.signalled || output->status.code != 0) {
-      const std::string reason = lastLine(output->err);
+      const std::string reason = firstLine(output->err);
       return fail(ErrorCode::unauthenticated,
                   strCat({where_, ": ", inQuotes(words->front()), " failed with ", output->status.toString(),
                           reason.empty() ? "" : ": ", reason}));

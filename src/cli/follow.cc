@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/pause.h"
 #include "base/strings.h"
 #include "cli/job_feed.h"
 #include "cli/line_queue.h"
@@ -136,7 +137,7 @@ class Follower {
       threads_.emplace_back([this](std::stop_token stop) {
         while (!stop.stop_requested()) {
           if (auto job = fetchJob(status_, job_.id.toString())) queue_.push(std::move(*job), stop);
-          rest(kPoll, stop);
+          (void)pauseFor(kPoll, stop);
         }
       });
     }

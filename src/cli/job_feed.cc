@@ -1,9 +1,8 @@
 #include "cli/job_feed.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 
+#include "base/pause.h"
 #include "base/strings.h"
 
 namespace buoy::cli {
@@ -68,7 +67,7 @@ class FeedReader {
       } else {
         reachable(false);
       }
-      rest(wait, stop_);
+      (void)pauseFor(wait, stop_);
       wait = std::min(wait * 2, kLongestWait);
     }
     return {};
@@ -156,13 +155,6 @@ FeedSource eventSource(JobId job, std::function<void(api::RecordView)> deliver) 
     return cursor;
   };
   return source;
-}
-
-void rest(Duration duration, std::stop_token stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, duration, [] { return false; });
 }
 
 Result<api::JobView> fetchJob(Connection& connection, std::string_view word) {

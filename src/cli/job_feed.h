@@ -33,9 +33,6 @@ Status readFeed(Connection& connection, JobId job, const FeedSource& source, con
 FeedSource logSource(JobId job, std::optional<int> tail, std::function<void(api::LogLineView)> deliver);
 FeedSource eventSource(JobId job, std::function<void(api::RecordView)> deliver);
 
-// Sleeps, but not past `stop`.
-void rest(Duration duration, std::stop_token stop);
-
 // GET /v1/jobs/{id or name}.
 Result<api::JobView> fetchJob(Connection& connection, std::string_view word);
 

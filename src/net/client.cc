@@ -171,9 +171,12 @@ bool ClientImpl::connectionIsDead() const {
   // An idle connection has nothing to read; an end or unasked data (TLS session tickets aside) makes it
   // unusable.
   char byte = 0;
+  if (dialer_.endpoint().kind == Endpoint::Kind::tls) {
+    const IoStep step = transport_->read(&byte, 1);
+    return step.kind != IoStep::Kind::want_read && step.kind != IoStep::Kind::want_write;
+  }
   const ssize_t count = ::recv(transport_->fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (count > 0) return dialer_.endpoint().kind != Endpoint::Kind::tls;
-  return count == 0 || (errno != EAGAIN && errno != EINTR);
+  return count >= 0 || (errno != EAGAIN && errno != EINTR);
 }
 
 // ---- sending: each returns true when all was sent, false when the server began to answer before that, which

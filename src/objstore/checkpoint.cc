@@ -89,6 +89,7 @@ struct CheckpointRepository::Impl {
     if (opened) return {};
     for (int tries = 0; tries < kClaims; ++tries) {
       BUOY_TRY(opened, tryOpen());
+      opened_at = clock.now();
       if (opened) return {};
     }
     return fail(ErrorCode::unavailable, "the checkpoint log does not hold still", true);
@@ -380,12 +381,18 @@ struct CheckpointRepository::Impl {
     return {};
   }
 
-  Status retain(int keep) {
+  Status retain(int keep, std::stop_token stop) {
     if (keep < 1) return fail(ErrorCode::invalid_argument, "at least one version must be kept");
     BUOY_TRY_VOID(ensureOpen());
     const Time now = clock.now();
-    if (options.rank != 0) return retainParts();
-    RetentionRequest request{epoch, keep, options.grace, now, !swept || now - *swept >= kSweepEvery};
+    if (options.rank != 0) return retainParts(std::move(stop));
+    RetentionRequest request{.epoch = epoch,
+                             .keep = keep,
+                             .grace = options.grace,
+                             .since_open = now - opened_at,
+                             .now = now + store.clockAhead(),
+                             .sweep = !swept || now - *swept >= kSweepEvery,
+                             .stop = std::move(stop)};
     if (Status status = applyRetention(log, request, seen); !status) {
       if (status.error().code == ErrorCode::failed_precondition) return fail(fence());
       return fail(status.error().wrap("retention"));
@@ -394,8 +401,8 @@ struct CheckpointRepository::Impl {
     return {};
   }
 
-  Status retainParts() {
-    const auto applied = applyPartRetention(log, {{epoch, options.rank}, &part_keys}, seen);
+  Status retainParts(std::stop_token stop) {
+    const auto applied = applyPartRetention(log, {{epoch, options.rank}, &part_keys, std::move(stop)}, seen);
     if (!applied && applied.error().code == ErrorCode::failed_precondition) return fail(fence());
     if (!applied) return fail(applied.error().wrap("retention"));
     if (part_keys.empty()) return {};
@@ -428,6 +435,7 @@ struct CheckpointRepository::Impl {
   PartCollector collector;  // rank 0's
 
   bool opened = false;
+  Time opened_at{};
   bool fenced = false;
   std::uint64_t last_read = 0;       // all slots up to here were seen: none of a later epoch
   std::optional<Manifest> base;      // the newest commit before our fence
@@ -485,8 +493,8 @@ void CheckpointRepository::hurry(Time give_up, bool whole_only) {
   impl_->collector.hurry(give_up, whole_only);
 }
 
-Status CheckpointRepository::retain(int keep) {
-  return impl_->retain(keep);
+Status CheckpointRepository::retain(int keep, std::stop_token stop) {
+  return impl_->retain(keep, std::move(stop));
 }
 
 Result<std::vector<Manifest>> CheckpointRepository::list() {

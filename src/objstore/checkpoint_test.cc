@@ -600,6 +600,55 @@ TEST_F(CheckpointTest, RetainKeepsTheBaseForAGraceAndThenCollectsIt) {
   EXPECT_EQ(treeAfter(3).at("a"), file("3"));
 }
 
+TEST_F(CheckpointTest, TheGraceDoesNotGoByTheClockOfWhoeverBegan) {
+  writeTree(work_, {{"a", file("base")}});
+  auto first = repository(1);
+  commit(first);
+  // Another machine of the gang, whose clock is behind, was the first to set the fence.
+  FakeClock behind{clock_.now() - 2 * grace_};
+  ASSERT_TRUE(CheckpointRepository(*store_, kPrefix, 2, 2, {&behind, grace_}).open());
+  auto second = restored(2);
+  writeFile(path("a"), "new");
+  commit(second);
+  ASSERT_TRUE(second.retain(1));
+  EXPECT_THAT(versions(2), ElementsAre(2u, 4u));
+}
+
+// A store whose clock is ahead of this machine's.
+class AheadStore final : public ForwardingStore {
+ public:
+  AheadStore(ObjectStore& real, Duration ahead) : ForwardingStore(real), ahead_(ahead) {}
+  Duration clockAhead() const override { return ahead_; }
+  Result<std::vector<ObjectInfo>> list(const std::string& prefix, const std::string& after,
+                                       int limit) override {
+    BUOY_TRY(auto objects, ForwardingStore::list(prefix, after, limit));
+    for (ObjectInfo& object : objects) object.modified += ahead_;
+    return objects;
+  }
+
+ private:
+  const Duration ahead_;
+};
+
+TEST_F(CheckpointTest, TheGraceOfObjectsGoesByTheClockOfTheStore) {
+  for (const Duration ahead : {3 * grace_, -3 * grace_}) {
+    AheadStore store(*store_, ahead);
+    const Epoch epoch = ahead > Duration{0} ? 1 : 2;
+    CheckpointRepository repo(store, kPrefix, epoch, 1, {&clock_, grace_});
+    ASSERT_TRUE(repo.restore(work_));
+    writeTree(work_, {{"a", file(std::to_string(epoch))}});
+    commit(repo);
+    const std::string own = std::string(kPrefix) + "/" + objectKey(epoch, sha256Hex("own"));
+    ASSERT_TRUE(store_->put(own, "own"));
+    ASSERT_TRUE(repo.retain(1));
+    EXPECT_TRUE(store_->head(own)) << "it is young, whatever the clocks say";
+    clock_.advance(grace_ + std::chrono::minutes{5});
+    ASSERT_TRUE(repo.retain(1));
+    EXPECT_FALSE(store_->head(own)) << "it is old, whatever the clocks say";
+    clock_.advance(-grace_ - std::chrono::minutes{5});
+  }
+}
+
 TEST_F(CheckpointTest, SweepRemovesWhatNoVersionNames) {
   writeTree(work_, {{"a", file("1")}});
   auto first = repository(1);

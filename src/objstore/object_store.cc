@@ -50,6 +50,23 @@ std::unique_ptr<ObjectBatch> ObjectStore::newBatch() {
   return std::make_unique<HashFirstBatch>(*this);
 }
 
+Status ObjectStore::getRangeOf(const ObjectInfo& object, std::uint64_t offset, std::uint64_t size,
+                               const OnPiece& on_piece, std::stop_token stop) {
+  BUOY_TRY_VOID(getRange(object.key, offset, size, on_piece, std::move(stop)));
+  if (object.etag.empty()) return {};
+  BUOY_TRY(const ObjectInfo now, head(object.key));
+  if (now.etag == object.etag) return {};
+  return fail(ErrorCode::failed_precondition, strCat({"object ", object.key, " is another one by now"}));
+}
+
+Status ObjectStore::removeMany(const std::vector<std::string>& keys, std::stop_token stop) {
+  for (const std::string& key : keys) {
+    if (stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
+    BUOY_TRY_VOID(remove(key));
+  }
+  return {};
+}
+
 Status validateKey(std::string_view key) {
   const auto wrong = [&](std::string_view why) {
     return fail(ErrorCode::invalid_argument, strCat({"object key \"", key.substr(0, 100), "\" ", why}));

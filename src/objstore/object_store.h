@@ -87,6 +87,10 @@ class ObjectStore {
   // the object is shorter.
   virtual Status getRange(const std::string& key, std::uint64_t offset, std::uint64_t size,
                           const OnPiece& on_piece, std::stop_token stop) = 0;
+  // The same of this very object: failed_precondition if there is another by now. The default looks
+  // afterwards and can tell only where the store has ETags.
+  virtual Status getRangeOf(const ObjectInfo& object, std::uint64_t offset, std::uint64_t size,
+                            const OnPiece& on_piece, std::stop_token stop);
   // Into a new or truncated file descriptor; verifies against `sha256` unless empty (data_loss).
   virtual Status getFile(const std::string& key, int fd, std::string_view sha256) = 0;
   virtual Result<ObjectInfo> head(const std::string& key) = 0;  // not_found
@@ -95,6 +99,11 @@ class ObjectStore {
                                                int limit) = 0;
   // Missing is success. A power failure right after may bring the object back.
   virtual Status remove(const std::string& key) = 0;
+  // Of many, in few requests where the store takes them so; ends at the first that cannot be removed.
+  virtual Status removeMany(const std::vector<std::string>& keys, std::stop_token stop);
+  // How far the clock by which `modified` of its objects goes is ahead of this machine's, as far as it is
+  // known.
+  virtual Duration clockAhead() const { return Duration{0}; }
   // Where it pays to have many operations at once: the threads for them. nullptr: the store is near.
   virtual TransferPool* pool() { return nullptr; }
   // Must not outlive the store. The default hashes the file first and then calls putFile.

@@ -1,6 +1,8 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <random>
@@ -42,7 +44,12 @@ class WatchedStore final : public FarStore {
     if (before_pack) before_pack();
     return FarStore::putPieces(key, content, stop);
   }
+  Status removeMany(const std::vector<std::string>& keys, std::stop_token stop) override {
+    removed.push_back(keys.size());
+    return FarStore::removeMany(keys, std::move(stop));
+  }
   std::atomic<std::uint64_t> sent{0};
+  std::vector<std::size_t> removed;  // by each request
   std::function<void()> before_pack;
 };
 
@@ -181,6 +188,53 @@ TEST_F(PackedCheckpointTest, APackOfWhichLittleIsUsedIsNotKeptForItsSake) {
   commit(repo);
   ASSERT_TRUE(repo.retain(1));
   EXPECT_EQ(treeAfter(2), tree);
+}
+
+TEST_F(PackedCheckpointTest, AFileOf200GiBCostsWhatIsInIt) {
+  constexpr std::uint64_t kSize = 200ull << 30;
+  writeTree(work_, {{"small", file("s")}});
+  const std::string bytes = randomBytes(kMiB, 3);
+  const auto write = [&] {
+    const os::Fd fd = os::openFile(path("sparse"), O_RDWR | O_CREAT).value();
+    ASSERT_EQ(::ftruncate(fd.get(), static_cast<off_t>(kSize)), 0);
+    ASSERT_EQ(::pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(kSize / 2 + 12'345)),
+              static_cast<ssize_t>(bytes.size()));
+  };
+  write();
+  auto repo = repository(1);
+  const CommitStats stats = commit(repo);
+  EXPECT_EQ(stats.bytes, kSize + 1);
+  EXPECT_LT(far_.sent, 256 * kMiB);
+
+  const std::string target = dir_.path() + "/target";
+  auto next = repository(2);
+  const auto restored = next.restore(target);
+  ASSERT_TRUE(restored) << restored.error().message;
+  struct stat info {};
+  ASSERT_EQ(::stat((target + "/sparse").c_str(), &info), 0);
+  EXPECT_EQ(static_cast<std::uint64_t>(info.st_size), kSize);
+  EXPECT_LT(static_cast<std::uint64_t>(info.st_blocks) * 512, 256 * kMiB);
+  std::string found(bytes.size(), '\0');
+  const os::Fd fd = os::openFile(target + "/sparse", O_RDONLY).value();
+  ASSERT_EQ(::pread(fd.get(), found.data(), found.size(), static_cast<off_t>(kSize / 2 + 12'345)),
+            static_cast<ssize_t>(found.size()));
+  EXPECT_EQ(found, bytes);
+}
+
+TEST_F(PackedCheckpointTest, RetentionRemovesManyInOneRequestAndStopsWhenToldTo) {
+  auto repo = repository(1);
+  for (unsigned i = 0; i < 4; ++i) {
+    writeTree(work_, {{"a", file(randomBytes(kMiB, i))}});
+    commit(repo);
+  }
+  ASSERT_THAT(packs(), SizeIs(4));
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(repo.retain(1, stop.get_token()).error().code, ErrorCode::cancelled);
+  EXPECT_THAT(packs(), SizeIs(4));
+  ASSERT_TRUE(repo.retain(1));
+  EXPECT_THAT(far_.removed, ::testing::ElementsAre(3u));
+  EXPECT_THAT(packs(), SizeIs(1));
 }
 
 TEST_F(PackedCheckpointTest, AFileThatChangesWhileItIsSentIsReadAgain) {

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "base/strings.h"
 #include "objstore/gang_parts.h"
@@ -13,6 +14,7 @@
 namespace buoy::objstore {
 namespace {
 
+constexpr std::size_t kRemovedAtOnce = 1000;
 constexpr std::size_t kEpochDigits = 20;
 constexpr int kPage = 10'000;
 constexpr std::string_view kObjects = "objects/";
@@ -64,6 +66,24 @@ Result<std::optional<std::uint64_t>> readSlots(SlotLog& log, Epoch epoch, SeenSl
   return unreadable;
 }
 
+// Of a store that is far away, many in one request.
+template <class Keys>
+Status removeAllBut(const std::unordered_set<std::string>& kept, const Keys& keys, ObjectStore& store,
+                    const std::stop_token& stop) {
+  const std::size_t at_once = store.pool() == nullptr ? 1 : kRemovedAtOnce;
+  std::vector<std::string> some;
+  const auto remove = [&]() -> Status {
+    os::crashPoint("objstore.gc_step");
+    return store.removeMany(std::exchange(some, {}), stop);
+  };
+  for (const std::string& key : keys) {
+    if (kept.contains(key)) continue;
+    some.push_back(key);
+    if (some.size() == at_once) BUOY_TRY_VOID(remove());
+  }
+  return some.empty() ? Status{} : remove();
+}
+
 class Retention {
  public:
   Retention(SlotLog& log, const RetentionRequest& request, SeenSlots& seen)
@@ -75,6 +95,7 @@ class Retention {
     if (request_.sweep) BUOY_TRY_VOID(listObjects());
     // An unreadable slot may name anything, so no object is removed while it counts.
     BUOY_TRY(unreadable_, readSlots(log_, request_.epoch, seen_));
+    if (request_.stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
     if (seen_.empty()) return {};
     choose();
     BUOY_TRY_VOID(removeSlots());
@@ -103,6 +124,7 @@ class Retention {
         candidates_.insert(object.key);
       }
       if (page.size() < static_cast<std::size_t>(kPage)) return {};
+      if (request_.stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
       after = page.back().key;
     }
   }
@@ -132,12 +154,12 @@ class Retention {
       Slot& slot = it->second;
       const Manifest& manifest = slot.manifest;
       if (manifest.epoch != newest) in_current_epoch = false;
-      if (slot.kind == Slot::Kind::fence && in_current_epoch) fence_ = manifest;
       if (slot.kind != Slot::Kind::commit) continue;
       // The version that the current attempt began from: its slower ranks may still want it.
       const bool base = !in_current_epoch && !base_kept;
       base_kept = base_kept || base;
-      const bool young = fence_ && request_.now - fence_->created < request_.grace;
+      // Not by the time in its fence, which is another machine's clock.
+      const bool young = request_.since_open < request_.grace;
       if (kept < request_.keep || (base && young)) {
         ++kept;
         lowest_kept_ = manifest.version;
@@ -173,19 +195,13 @@ class Retention {
 
   Status removeObjects() {
     if (unreadable_) return {};
-    for (const std::string& key : candidates_) {
-      if (kept_objects_.contains(key)) continue;
-      os::crashPoint("objstore.gc_step");
-      BUOY_TRY_VOID(log_.store().remove(key));
-    }
-    return {};
+    return removeAllBut(kept_objects_, candidates_, log_.store(), request_.stop);
   }
 
   SlotLog& log_;
   const RetentionRequest& request_;
   SeenSlots& seen_;
   std::optional<std::uint64_t> unreadable_;  // the newest such slot
-  std::optional<Manifest> fence_;            // of the newest epoch
   std::optional<std::uint64_t> lowest_kept_;
   std::vector<Slot*> dropped_;
   std::unordered_set<std::string> candidates_, kept_objects_;  // keys
@@ -230,12 +246,7 @@ Status applyPartRetention(SlotLog& log, const PartRetentionRequest& request, See
     for (const std::string& key : keys) kept.insert(log.key(key));
   }
   if (unreadable) return {};
-  for (const std::string& key : stored) {
-    if (kept.contains(key)) continue;
-    os::crashPoint("objstore.gc_step");
-    BUOY_TRY_VOID(log.store().remove(key));
-  }
-  return {};
+  return removeAllBut(kept, stored, log.store(), request.stop);
 }
 
 Status applyRetention(SlotLog& log, const RetentionRequest& request, SeenSlots& seen) {

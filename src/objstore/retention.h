@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <stop_token>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -16,8 +17,10 @@ struct RetentionRequest {
   Epoch epoch = 0;  // ours
   int keep = 1;
   Duration grace{};
-  Time now{};
-  bool sweep = false;  // also look for objects that no version ever named
+  Duration since_open{};  // how long this attempt has been looking at the log
+  Time now{};             // by the clock of the store
+  bool sweep = false;     // also look for objects that no version ever named
+  std::stop_token stop = {};
 };
 
 // What a rank other than 0 keeps besides what versions name: its parts, of which versions may yet be made.
@@ -26,6 +29,7 @@ struct PartRetentionRequest {
   // Number of a part to the keys of what it names, below the checkpoints' prefix. Those that no later version
   // can be made of are taken out.
   std::map<std::uint64_t, std::vector<std::string>>* parts = nullptr;
+  std::stop_token stop = {};
 };
 
 // Readable slots that an earlier call has read, by number: each is read once. Nobody but retention changes a
@@ -33,7 +37,7 @@ struct PartRetentionRequest {
 using SeenSlots = std::map<std::uint64_t, Slot>;
 
 // What CheckpointRepository::retain promises. failed_precondition: a later epoch has begun; nothing was
-// removed.
+// removed. cancelled: the rest is for the next time.
 Status applyRetention(SlotLog& log, const RetentionRequest& request, SeenSlots& seen);
 
 // The same for what a rank other than 0 has stored in its epoch, which nobody else removes while that is the

@@ -131,6 +131,25 @@ TEST_P(StoreConformance, PutIfMatchNeedsTheObjectThatWasSeen) {
   EXPECT_EQ(store_->head("none").error().code, ErrorCode::not_found);
 }
 
+TEST_P(StoreConformance, ARangeIsOfTheObjectThatWasSeen) {
+  ASSERT_TRUE(store_->put("k", "one 2"));
+  const ObjectInfo seen = store_->head("k").value();
+  const ObjectInfo listed = store_->list("k", "", 1).value().at(0);
+  for (const ObjectInfo& object : {seen, listed, ObjectInfo{.key = "k"}}) {
+    std::string got;
+    const auto take = [&](std::string_view piece) {
+      got += piece;
+      return Status();
+    };
+    const Status read = store_->getRangeOf(object, 1, 3, take, {});
+    EXPECT_TRUE(read) << read.error().message;
+    EXPECT_EQ(got, "ne ");
+  }
+  ASSERT_TRUE(store_->put("k", "other"));
+  const auto ignore = [](std::string_view) { return Status(); };
+  EXPECT_EQ(store_->getRangeOf(seen, 1, 3, ignore, {}).error().code, ErrorCode::failed_precondition);
+}
+
 TEST_P(StoreConformance, PiecesOfMemoryAndFilesBecomeOneObject) {
   const std::string content = patterned(2 * kMiB, 7);
   const os::Fd fd = fileWith(content);

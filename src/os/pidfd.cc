@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/strings.h"
+#include "os/boot_id.h"
 #include "os/files.h"
 
 namespace buoy::os {
@@ -22,11 +23,6 @@ template <class T>
 bool parseNumber(std::string_view text, T& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   return error == std::errc{} && end == text.data() + text.size();
-}
-
-std::string bootId() {
-  auto content = readFile("/proc/sys/kernel/random/boot_id", 256);
-  return content ? std::string(trim(*content)) : "unknown";
 }
 
 }  // namespace

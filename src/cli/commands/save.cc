@@ -1,6 +1,7 @@
 // buoy save: ask a running job to save now.
 #include <memory>
 
+#include "base/pause.h"
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/exit_codes.h"
@@ -23,7 +24,7 @@ Result<api::JobView> waitForSave(Connection& connection, const std::string& id, 
   for (;;) {
     BUOY_TRY(api::JobView job, fetchJob(connection, id));
     if (!job.save_pending || engine::isTerminal(job.phase) || wallClock() >= until) return job;
-    rest(kLookEvery, {});
+    (void)pauseFor(kLookEvery, {});
   }
 }
 

@@ -1,10 +1,11 @@
 #include "objstore/s3/caller.h"
 
+#include <strings.h>
 #include <algorithm>
 #include <array>
-#include <condition_variable>
 #include <random>
 
+#include "base/pause.h"
 #include "base/strings.h"
 #include "objstore/s3/xml.h"
 #include "os/system_clock.h"
@@ -22,21 +23,24 @@ const Clock& systemClock() {
   return clock;
 }
 
-// False: stopped.
-bool sleepFor(Duration duration, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any wake;
-  std::unique_lock lock(mutex);
-  wake.wait_for(lock, stop, duration, [] { return false; });
-  return !stop.stop_requested();
-}
-
 Error cancelled() {
   return {ErrorCode::cancelled, "stopped", false};
 }
 
 bool mayPass(const Error& error) {
   return error.code == ErrorCode::unavailable || error.code == ErrorCode::deadline_exceeded;
+}
+
+// Status and headers, where one of them is another for every answer: then two that are the same are one
+// answer that came twice, the second time in place of the one to another request. Empty elsewhere.
+std::string nameOf(const net::Response& response) {
+  std::string name = std::to_string(response.status);
+  bool unique = false;
+  for (const auto& [key, value] : response.headers) {
+    unique = unique || ::strcasecmp(key.c_str(), "x-amz-request-id") == 0;
+    name += strCat({"\n", key, ":", value});
+  }
+  return unique ? name : "";
 }
 
 bool isConditional(const Call& call) {
@@ -85,7 +89,7 @@ class Caller::Tries {
         std::uniform_int_distribution<Duration::rep>{wait_.count() / 2, wait_.count()}(random_)};
     if (now + pause > *trouble_since_ + patience) return false;
     wait_ = std::min(wait_ * 2, kLongestWait);
-    return sleepFor(pause, stop);
+    return pauseFor(pause, stop);
   }
 
   Caller& caller_;
@@ -195,14 +199,27 @@ Result<net::Response> Caller::send(Call& call, const BodyDigests& digests, const
   request.target = aws::uriEncode(signable.path, true);
   if (!call.query.empty()) request.target += "?" + aws::canonicalQuery(call.query);
   request.headers = connection.signer->sign(signable, credentials, serverTime());
-  const net::Exchange exchange{call.body, call.on_body, call.on_header, control.on_moved,
-                               options_.idle_timeout};
+  const auto new_answer = [&](const net::Response& response) -> Status {
+    std::string name = nameOf(response);
+    if (!name.empty() && name == connection.last_answer)
+      return fail(ErrorCode::unavailable, "an earlier answer came once more", true);
+    connection.last_answer = std::move(name);
+    return {};
+  };
+  bool seen = false;
+  const auto on_header = [&](const net::Response& response) -> Status {
+    seen = true;
+    BUOY_TRY_VOID(new_answer(response));
+    return call.on_header ? call.on_header(response) : Status{};
+  };
+  const net::Exchange exchange{call.body, call.on_body, on_header, control.on_moved, options_.idle_timeout};
   Result<net::Response> response;
   {
     const std::stop_callback on_stop(control.stop, [&] { connection.http->cancel(); });
     response = connection.http->exchange(request, exchange);
   }
   if (control.stop.stop_requested()) return fail(cancelled());  // the connection is cancelled for good
+  if (response && !seen) BUOY_TRY_VOID(new_answer(*response));
   if (response) connections_.giveBack(endpoint.server, std::move(connection));
   // AWS says 400, others 403.
   if (response && response->status / 100 == 4 &&
@@ -272,6 +289,8 @@ Result<net::Response> Caller::perform(Call& call, const Control& control) {
     Verdict verdict;
     if (response) {
       ever_answered_ = true;
+      if (const auto date = parseHttpDate(headerOf(*response, "date")))
+        clock_ahead_ = (*date - clock_.now()).count();
       if (response->status / 100 == 2) {
         auto doubted = doubt(call, *response, what);
         if (!doubted) return response;

@@ -49,6 +49,7 @@ class Caller {
   Result<net::Response> perform(Call& call, const Control& control);
   Result<std::string> presign(const std::string& method, const Location& at, Duration valid);
   std::string endpointName() const;
+  Duration clockAhead() const { return Duration{clock_ahead_}; }
   bool sendsChecksums() const;
   const ClientOptions& options() const { return options_; }
 
@@ -72,7 +73,8 @@ class Caller {
   const ClientOptions options_;
   const Clock& clock_;
   Connections connections_;
-  std::atomic<Duration::rep> clock_offset_{0};
+  std::atomic<Duration::rep> clock_offset_{0};  // of signatures: only what the server insists on
+  std::atomic<Duration::rep> clock_ahead_{0};   // of the server, by its last answer
   std::atomic<bool> ever_answered_{false};
   mutable std::mutex mutex_;
   std::map<std::string, std::string> regions_;  // of buckets that are not where the settings say

@@ -142,6 +142,10 @@ std::string Client::endpointName() const {
   return impl_->caller->endpointName();
 }
 
+Duration Client::clockAhead() const {
+  return impl_->caller->clockAhead();
+}
+
 Result<std::string> Client::put(const Location& at, const std::vector<net::BodyPiece>& body,
                                 const PutOptions& options, const Control& control) {
   Call call{.what = "put", .method = "PUT", .at = at, .body = body, .checksum = true};

@@ -143,6 +143,10 @@ class Client {
   // A URL with which whoever has it may GET (or `method`) the object until `valid` (at most 7 days) is over.
   Result<std::string> presign(const std::string& method, const Location& at, Duration valid);
 
+  // How far the server's clock is ahead of this machine's: by the last answer, within about a second. Zero
+  // before any.
+  Duration clockAhead() const;
+
   std::string endpointName() const;  // for messages: "https://s3.eu-west-1.amazonaws.com"
 
  private:

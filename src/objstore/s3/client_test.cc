@@ -387,6 +387,36 @@ TEST(Client, ARemovalOfManyFailsForItsOwnReason) {
   EXPECT_EQ(client->removeMany("buck", {"c"}, {}).error().code, ErrorCode::internal);
 }
 
+TEST(Client, AnAnswerThatComesTwiceIsNotTakenForTheNext) {
+  const auto named = [](std::string body, const std::string& id) {
+    net::Response response = success(std::move(body));
+    response.headers.emplace_back("x-amz-request-id", id);
+    return response;
+  };
+  for (const bool whole : {true, false}) {
+    Server server({always(named("one", "1")), always(named("one", "1")), always(named("two", "2"))});
+    const auto client = clientOf(server);
+    EXPECT_EQ(client->read(kAt, 100, {}).value(), "one");
+    if (whole) {
+      EXPECT_EQ(client->read(kAt, 100, {}).value(), "two");
+    } else {
+      EXPECT_TRUE(client->put(kAt, {{"x"}}, {}, {}));
+    }
+    EXPECT_EQ(server.requests().size(), 3u);
+  }
+}
+
+TEST(Client, KnowsHowFarTheServersClockIsAhead) {
+  FakeClock clock{os::SystemClock().now() - hours{2}};
+  Server server(always(success("content")));  // which tells the time
+  ClientOptions options = optionsFor(server.url());
+  options.clock = &clock;
+  const auto client = Client::create(std::move(options)).value();
+  EXPECT_EQ(client->clockAhead(), Duration{0});
+  EXPECT_EQ(client->read(kAt, 100, {}).value(), "content");
+  EXPECT_LT(std::chrono::abs(client->clockAhead() - hours{2}), minutes{5});
+}
+
 TEST(Client, AMessageThatNamesAnErrorIsNone) {
   net::Response response = refusal(404, "NoSuchKey");
   response.body = "<Error><Code>NoSuchKey</Code><Message>not NoSuchBucket</Message></Error>";

@@ -12,7 +12,7 @@ Connection Connections::take(const net::Endpoint& server) {
       return connection;
     }
   }
-  return {net::makeClient(server, options_), nullptr};
+  return {net::makeClient(server, options_), nullptr, ""};
 }
 
 void Connections::giveBack(const net::Endpoint& server, Connection connection) {

@@ -16,6 +16,7 @@ namespace buoy::objstore::s3 {
 struct Connection {
   std::unique_ptr<net::Client> http;
   std::unique_ptr<aws::Signer> signer;
+  std::string last_answer;  // status and headers, if they have a name that no other answer has
 };
 
 // Idle connections by server. Threads: any; a connection is one thread's as long as it is out.

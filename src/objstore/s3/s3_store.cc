@@ -16,7 +16,7 @@ namespace buoy::objstore::s3 {
 namespace {
 
 constexpr std::uint64_t kPart = 16u << 20;
-constexpr int kPage = 1000;  // S3's limit
+constexpr std::size_t kPage = 1000;  // S3's limit
 
 class S3Multipart final : public MultipartPut {
  public:
@@ -149,14 +149,23 @@ Result<std::string> S3Store::get(const std::string& key, std::uint64_t limit) {
 Status S3Store::getRange(const std::string& key, std::uint64_t offset, std::uint64_t size,
                          const OnPiece& on_piece, std::stop_token stop) {
   BUOY_TRY(const Location location, at(key));
-  const Status got =
-      client_->get(location, {.offset = offset, .size = size}, on_piece, control(stop)).map([](const auto&) {
-      });
+  return getPart(location, {.offset = offset, .size = size}, on_piece, stop);
+}
+
+Status S3Store::getRangeOf(const ObjectInfo& object, std::uint64_t offset, std::uint64_t size,
+                           const OnPiece& on_piece, std::stop_token stop) {
+  BUOY_TRY(const Location location, at(object.key));
+  return getPart(location, {.offset = offset, .size = size, .if_match = object.etag}, on_piece, stop);
+}
+
+Status S3Store::getPart(const Location& from, const GetOptions& options, const OnPiece& on_piece,
+                        const std::stop_token& stop) {
+  const Status got = client_->get(from, options, on_piece, control(stop)).map([](const auto&) {});
   if (got || got.error().code != ErrorCode::invalid_argument) return got;
   // Refused. It is the object that is too short only if it is; anything else says nothing about what is
   // stored.
-  const auto there = client_->head(location, control(std::move(stop)));
-  if (there && there->size < offset + size) return got;
+  const auto there = client_->head(from, control(stop));
+  if (there && there->size < options.offset + options.size.value_or(0)) return got;
   return fail(ErrorCode::internal, got.error().message);
 }
 
@@ -203,7 +212,7 @@ Result<std::vector<ObjectInfo>> S3Store::list(const std::string& prefix, const s
   if (!after.empty()) options.start_after = below + after;
   std::vector<ObjectInfo> found;
   do {
-    options.limit = std::min(kPage, limit - static_cast<int>(found.size()));
+    options.limit = std::min(static_cast<int>(kPage), limit - static_cast<int>(found.size()));
     BUOY_TRY(ListPage page, client_->list(root_.bucket, options, control()));
     for (Object& object : page.objects) {
       std::string key = object.key.substr(below.size());
@@ -219,6 +228,18 @@ Result<std::vector<ObjectInfo>> S3Store::list(const std::string& prefix, const s
 Status S3Store::remove(const std::string& key) {
   BUOY_TRY(const Location location, at(key));
   return client_->remove(location, control());
+}
+
+Status S3Store::removeMany(const std::vector<std::string>& keys, std::stop_token stop) {
+  for (std::size_t done = 0; done < keys.size(); done += kPage) {
+    std::vector<std::string> page;
+    for (std::size_t i = done; i < std::min(keys.size(), done + kPage); ++i) {
+      BUOY_TRY(Location location, at(keys[i]));
+      page.push_back(std::move(location.key));
+    }
+    BUOY_TRY_VOID(client_->removeMany(root_.bucket, page, control(stop)));
+  }
+  return {};
 }
 
 }  // namespace buoy::objstore::s3

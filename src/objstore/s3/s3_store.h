@@ -29,14 +29,20 @@ class S3Store final : public ObjectStore {
   Result<std::string> get(const std::string& key, std::uint64_t limit) override;
   Status getRange(const std::string& key, std::uint64_t offset, std::uint64_t size, const OnPiece& on_piece,
                   std::stop_token stop) override;
+  Status getRangeOf(const ObjectInfo& object, std::uint64_t offset, std::uint64_t size,
+                    const OnPiece& on_piece, std::stop_token stop) override;
   Status getFile(const std::string& key, int fd, std::string_view sha256) override;
   Result<ObjectInfo> head(const std::string& key) override;
   Result<std::vector<ObjectInfo>> list(const std::string& prefix, const std::string& after,
                                        int limit) override;
   Status remove(const std::string& key) override;
+  Status removeMany(const std::vector<std::string>& keys, std::stop_token stop) override;
+  Duration clockAhead() const override { return client_->clockAhead(); }
   TransferPool* pool() override { return &transfers_.pool(); }
 
  private:
+  Status getPart(const Location& from, const GetOptions& options, const OnPiece& on_piece,
+                 const std::stop_token& stop);
   Result<Location> at(const std::string& key) const;
   Control control(std::stop_token stop = {});
 

@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "objstore/sha256.h"
 #include "objstore/transfer/parts.h"
+#include "os/boot_id.h"
 #include "os/copy.h"
 #include "os/file_state.h"
 #include "os/files.h"
@@ -23,11 +24,6 @@ constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kOneGet = 16 * kMiB;
 constexpr std::string_view kTemporary = ".buoy-part-";
 constexpr std::uint64_t kMaxJournal = 1u << 20;
-
-// The journal's word counts only until the machine is started again: nothing is synced.
-std::string bootId() {
-  return os::readFile("/proc/sys/kernel/random/boot_id", 100).value_or("unknown\n");
-}
 
 bool isStillNamed(int fd, const std::string& path) {
   struct stat open_file {
@@ -117,7 +113,8 @@ Status Download::beginParts() {
     return ::ftruncate(fd_.get(), static_cast<off_t>(known_.size)) == 0 ? Status{} : failErrno(errno, file_);
   }
   journal_path_ = temporary_ + ".done";
-  const std::string header_start = strCat({identity, "\n", bootId()});
+  // Its word counts only until the machine is started again: nothing is synced.
+  const std::string header_start = strCat({identity, "\n", os::bootId(), "\n"});
   const auto before = os::readFile(journal_path_, kMaxJournal);
   part_size_ = 0;
   struct stat info {};

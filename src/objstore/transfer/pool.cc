@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/pause.h"
+
 namespace buoy::objstore {
 namespace {
 
@@ -30,10 +32,7 @@ void Throttle::moved(std::uint64_t bytes, const std::stop_token& stop) {
     until = free_at_;
   }
   if (until - Clock::now() < kShortestSleep) return;
-  std::mutex mutex;
-  std::condition_variable_any wake;
-  std::unique_lock lock(mutex);
-  wake.wait_until(lock, stop, until, [] { return false; });
+  (void)pauseFor(std::chrono::ceil<Duration>(until - Clock::now()), stop);
 }
 
 TransferPool::TransferPool(PoolOptions options)
