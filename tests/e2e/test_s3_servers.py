@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -173,6 +174,23 @@ def test_duplicated_request(radosgw, bucket, fault_proxy):
     answer = through.request("PUT", bucket, "twice", body=BODY, headers={"If-None-Match": "*"})
     assert answer.code() == "PreconditionFailed", "the second answer is the one that is passed on"
     assert radosgw.get(bucket, "twice") == BODY
+
+
+@pytest.mark.parametrize("rule, expected", [({"kind": "stale", "skip": 1}, "1 12 23"), ({"kind": "repeat", "first": 1}, "11 2 3")])
+def test_answers_that_come_again(radosgw, bucket, fault_proxy, rule, expected):
+    proxy = fault_proxy(radosgw, rule)
+    address = urllib.parse.urlsplit(proxy.endpoint)
+    ids = []  # of the answers, each new one counted once
+    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+        received = b""
+        for answers in expected.split():
+            connection.sendall(f"GET /{bucket}/none HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+            wanted = len(ids) + len(answers)
+            while received.count(b"</Error>") < wanted:
+                received += connection.recv(65536)
+            ids = re.findall(rb"x-amz-request-id: (\S+)", received)
+    order = list(dict.fromkeys(ids))
+    assert "".join(str(order.index(one) + 1) for one in ids) == expected.replace(" ", "")
 
 
 def test_answers_out_of_order(radosgw, bucket, fault_proxy):

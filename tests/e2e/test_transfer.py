@@ -290,6 +290,25 @@ def test_errors_are_one_sentence_and_soon(radosgw, fault_proxy, untrusted_certif
             assert time.monotonic() - begin < 10, words  # a hang is what must not be
 
 
+@pytest.mark.parametrize("kind", ["stale", "repeat"])
+def test_answers_to_other_requests_are_not_taken(radosgw, fault_proxy, tmp_path, kind):
+    """Answers that come again, before or after the right ones: nothing wrong is ever taken for right."""
+    bucket = radosgw.make_bucket()
+    dice = random.Random(7)
+    files = {f"d{i % 5}/file {i}": dice.randbytes(1000 + i % 3) for i in range(60)} | {"large": dice.randbytes(20 << 20)}
+    write(tmp_path / "from", files)
+    proxy = fault_proxy(radosgw)
+    rule = proxy.add(kind=kind, probability=0.2)
+    through = radosgw.at(proxy.endpoint)
+    buoy(through, "sync", tmp_path / "from", f"s3://{bucket}/x", limit=120)
+    assert {key: radosgw.get(bucket, key) for key in radosgw.objects(bucket, "x/")} == {f"x/{name}": body for name, body in files.items()}
+    buoy(through, "sync", f"s3://{bucket}/x", tmp_path / "to", limit=120)
+    assert tree(tmp_path / "to") == files
+    buoy(through, "sync", f"s3://{bucket}/x", f"s3://{bucket}/y", limit=120)
+    assert {key: radosgw.get(bucket, key) for key in radosgw.objects(bucket, "y/")} == {f"y/{name}": body for name, body in files.items()}
+    assert rule.hits > 20
+
+
 def test_ctrl_c_cancels(radosgw, tmp_path):
     bucket = radosgw.make_bucket()
     (tmp_path / "big").write_bytes(os.urandom(8 << 20))

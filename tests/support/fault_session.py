@@ -25,6 +25,7 @@ class Session:
         self.held = held
         self.client = client
         self.server = None
+        self.answer = b""  # the last one that was passed on, unless it was long
 
     def close(self, abort=False):
         for wire in (self.client, self.server):
@@ -97,8 +98,15 @@ class Session:
                 self.held.discard(rule)
         await self._gate(rules, "down")
         record.status = response.status
-        await self.client.write(response.raw)
-        await self._pass(self.server, self.client, response.body, rules, "down", record)
+        if "stale" in by_kind and self.answer:
+            await self.client.write(self.answer)
+        self.answer = b""
+        sink = Recorder(self.client)
+        await sink.write(response.raw)
+        await self._pass(self.server, sink, response.body, rules, "down", record)
+        self.answer = sink.written()
+        if "repeat" in by_kind:
+            await self.client.write(self.answer)
         self._answered(rules)
         return not response.last
 
@@ -196,6 +204,25 @@ class Session:
                 pass
         self._answered([rule])
         return again
+
+
+class Recorder:
+    """Remembers what it passes on, as long as that is not much."""
+    MOST = 4 << 20
+
+    def __init__(self, wire):
+        self._wire = wire
+        self._pieces = []
+        self._size = 0
+
+    async def write(self, data):
+        self._size += len(data)
+        if self._size <= self.MOST:
+            self._pieces.append(bytes(data))
+        await self._wire.write(data)
+
+    def written(self):
+        return b"".join(self._pieces) if self._size <= self.MOST else b""
 
 
 async def first_of(*events):

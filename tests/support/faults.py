@@ -14,7 +14,7 @@ ANSWERS = {
     "denied": (403, "AccessDenied", "Access Denied"),
     "error": (500, "InternalError", "We encountered an internal error. Please try again."),
 }
-KINDS = {*ANSWERS, "cut", "stall", "corrupt", "slow", "duplicate", "hold", "skew", "resign"}
+KINDS = {*ANSWERS, "cut", "stall", "corrupt", "slow", "duplicate", "repeat", "stale", "hold", "skew", "resign"}
 BEFORE = -1  # `at`: before anything is passed on in that direction
 
 
@@ -30,6 +30,8 @@ class Rule:
        corrupt      flips one bit of byte `at` of the body; the length stays right
        slow         at most `rate` bytes a second over all connections together
        duplicate    sends the request upstream twice and passes on the answer to the `answer` ("first" or "second")
+       repeat       passes on the answer, and the same bytes once more on the same connection
+       stale        passes on the connection's previous answer once more, and then the right one (if there was a previous one)
        hold         keeps one answer back until another one has passed, or until the rule is removed
        skew         the server's clock is `offset` seconds ahead: a request dated otherwise gets RequestTimeTooSkewed
        resign       signs anew with `keys` (the proxy then stands for an account with temporary credentials)
