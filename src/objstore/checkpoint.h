@@ -140,8 +140,8 @@ class CheckpointRepository {
   // Keeps the newest `keep` (at least 1) commits, for a grace the version that this attempt began from, and
   // every object that they name; removes other commits and objects. Never removes what a manifest names, or
   // may be about to. Of another rank than 0: removes what it has stored and no version can need any more.
-  // failed_precondition: fenced, nothing removed. cancelled: `stop` was requested. May be called again after any
-  // failure.
+  // failed_precondition: fenced, nothing removed. cancelled: `stop` was requested. May be called again after
+  // any failure.
   Status retain(int keep, std::stop_token stop = {});
 
   Result<std::vector<Manifest>> list();  // commits, oldest first
