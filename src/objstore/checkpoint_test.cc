@@ -638,7 +638,7 @@ TEST_F(CheckpointTest, TheGraceOfObjectsGoesByTheClockOfTheStore) {
     ASSERT_TRUE(repo.restore(work_));
     writeTree(work_, {{"a", file(std::to_string(epoch))}});
     commit(repo);
-    const std::string own = std::string(kPrefix) + "/" + objectKey(epoch, sha256Hex("own"));
+    const std::string own = std::string(kPrefix) + "/" + objectKey({epoch}, sha256Hex("own"));
     ASSERT_TRUE(store_->put(own, "own"));
     ASSERT_TRUE(repo.retain(1));
     EXPECT_TRUE(store_->head(own)) << "it is young, whatever the clocks say";
