@@ -5,6 +5,10 @@ JOBS ?= $(shell nproc)
 # Debian's interpreter: the packages that scripts/install_packages.sh installs are for this one.
 PYTHON ?= /usr/bin/python3
 
+# Clones of the project share what ccache keeps.
+export CCACHE_BASEDIR ?= $(CURDIR)
+export CCACHE_NOHASHDIR ?= 1
+
 .PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test check bench bench-transfer bench-checkpoints install uninstall format tidy clean packages help
 
 all: build
