@@ -29,6 +29,61 @@ engine::Record::Candidate readCandidate(MapReader& reader) {
   return candidate;
 }
 
+void writeSeen(JsonWriter& writer, const engine::Record::Decision::Seen& seen) {
+  const engine::Pool& pool = *seen.pool;
+  writer.beginObject();
+  writePoolFields(writer, pool);
+  writer.field("failures", pool.consecutive_failures).field("retry_at", pool.retry_at);
+  writer.field("spot_failures", pool.spot_failures).field("spot_retry_at", pool.spot_retry_at);
+  writer.field("free", seen.free)
+      .field("idle_spot", seen.idle_spot)
+      .field("idle_on_demand", seen.idle_on_demand);
+  writer.field("trial_spot", seen.trial_spot).field("trial_on_demand", seen.trial_on_demand).endObject();
+}
+
+engine::Record::Decision::Seen readSeen(MapReader& reader) {
+  engine::Pool pool = readPool(reader);
+  engine::Record::Decision::Seen seen;
+  reader.get("failures", pool.consecutive_failures);
+  reader.get("retry_at", pool.retry_at);
+  reader.get("spot_failures", pool.spot_failures);
+  reader.get("spot_retry_at", pool.spot_retry_at);
+  reader.get("free", seen.free);
+  reader.get("idle_spot", seen.idle_spot);
+  reader.get("idle_on_demand", seen.idle_on_demand);
+  reader.get("trial_spot", seen.trial_spot);
+  reader.get("trial_on_demand", seen.trial_on_demand);
+  seen.pool = std::make_shared<const engine::Pool>(std::move(pool));
+  return seen;
+}
+
+void writeDecision(JsonWriter& writer, const engine::Record::Decision& decision) {
+  writer.key("known").beginObject().key("resources").beginObject();
+  writeResourceFields(writer, decision.resources);
+  writer.endObject().field("spot", toString(decision.spot)).field("machines", decision.count);
+  writer.key("pools").beginArray();
+  for (const auto& seen : decision.pools) writeSeen(writer, seen);
+  writer.endArray().endObject().key("took").beginArray();
+  for (const MachineId machine : decision.machines) writer.value(machine);
+  writer.endArray();
+}
+
+std::shared_ptr<const engine::Record::Decision> readDecision(MapReader& record) {
+  auto decision = std::make_shared<engine::Record::Decision>();
+  readChild(record, "known", [&](MapReader& reader) {
+    readResources(reader, decision->resources);
+    readSpot(reader, decision->spot);
+    reader.get("machines", decision->count);
+    readList(reader, "pools", [&](MapReader& item) { decision->pools.push_back(readSeen(item)); });
+  });
+  std::vector<std::string> took;
+  record.get("took", took);
+  for (const std::string& word : took) {
+    if (const auto machine = MachineId::parse(word)) decision->machines.push_back(*machine);
+  }
+  return decision;
+}
+
 void writeSeries(JsonWriter& writer, const MetricSeriesView& series) {
   writer.beginObject().field("name", series.name).key("points").beginArray();
   for (const MetricSeriesView::Point& point : series.points) {
@@ -100,6 +155,9 @@ std::string toJson(const RecordView& view) {
         .field("machine", record.machine);
     writer.field("attempt", record.attempt).field("kind", record.kind).field("detail", record.detail);
     if (!record.candidates.empty()) writeCandidates(writer, record.candidates);
+    if (!view.rederived || !record.decision) return;
+    writeDecision(writer, *record.decision);
+    writer.field("rederived", *view.rederived);
   });
 }
 
@@ -115,6 +173,10 @@ Result<RecordView> parseRecord(std::string_view json) {
     reader.get("detail", view.record.detail);
     readList(reader, "candidates",
              [&](MapReader& item) { view.record.candidates.push_back(readCandidate(item)); });
+    if (bool rederived = false; reader.get("rederived", rederived)) {
+      view.rederived = rederived;
+      view.record.decision = readDecision(reader);
+    }
     reader.require("seq");
     reader.require("kind");
     return view;

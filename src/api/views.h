@@ -152,6 +152,9 @@ Result<std::vector<QueueView>> parseQueues(std::string_view json);
 struct RecordView {
   std::int64_t seq = 0;
   engine::Record record;
+  // Of GET /v1/jobs/{id}/why and /v1/machines/{id}/why, for a decision with its inputs: whether the policy
+  // gave the same answer when it was shown them again. JSON: with it goes record.decision.
+  std::optional<bool> rederived;
 };
 std::string toJson(const RecordView& record);  // one line, without newline
 Result<RecordView> parseRecord(std::string_view json);

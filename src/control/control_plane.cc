@@ -206,11 +206,13 @@ Status ControlPlane::Impl::listen() {
                cluster, std::move(names), [this] { return describe(); }, [this] { return fingerprint; },
                [this] {
                  if (options.on_stop_requested) options.on_stop_requested();
-               }});
+               },
+               *options.policy});
   addServerRoutes(router, *services);
   addJobRoutes(router, *services);
   addStreamRoutes(router, *services);
   addMachineRoutes(router, *services);
+  addWhyRoutes(router, *services);
   addPoolRoutes(router, *services);
   addBlobRoutes(router, *services);
   addAgentRoutes(router, *services);

@@ -282,6 +282,32 @@ TEST_F(ControlTest, ASaveIsAskedForAndAnsweredByAVersionWrittenSince) {
   EXPECT_EQ(plane_.call("POST", "/v1/jobs/" + job + "/save").status, 409);
 }
 
+TEST_F(ControlTest, DecisionsAreFoundAgainFromWhatWasKnown) {
+  const std::string job = plane_.submit("one");
+  FakeAgent agent(plane_.cloud_.waitForMachine());
+  agent.runToTheEnd({}, 0);
+  plane_.finished(job);
+  plane_.restart();
+  const auto decisionIn = [](const std::vector<json>& lines) {
+    for (const json& line : lines) {
+      if (line["kind"] == "placed") return line;
+    }
+    return json();
+  };
+  const json placed = decisionIn(plane_.stream("/v1/jobs/" + job + "/why"));
+  ASSERT_TRUE(placed.is_object());
+  EXPECT_EQ(placed["rederived"], true);
+  EXPECT_EQ(placed["took"], json::array({"m1"}));
+  EXPECT_EQ(placed["known"]["pools"][0]["free"], 2);
+  EXPECT_EQ(placed["known"]["pools"][0]["types"][0]["spot_price"], 0.3);
+  EXPECT_EQ(placed["candidates"][0]["rejected"], "");
+  // The machine's own history has the decision that took it, though that is a record of the job.
+  const auto machine = plane_.stream("/v1/machines/m1/why");
+  EXPECT_EQ(decisionIn(machine), placed);
+  EXPECT_EQ(plane_.call("GET", "/v1/machines/m99/why").status, 404);
+  EXPECT_EQ(plane_.call("GET", "/v1/jobs/nobody/why").status, 404);
+}
+
 TEST_F(ControlTest, WhatKeepsNoCheckpointsCannotSave) {
   const std::string job = plane_.submit("one");
   const net::Response asked = plane_.call("POST", "/v1/jobs/" + job + "/save");

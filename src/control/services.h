@@ -40,6 +40,7 @@ struct Services {
   std::function<api::ServerView()> describeServer;
   std::function<std::string()> fingerprint;  // of the TLS certificate; empty: none
   std::function<void()> requestStop;
+  const engine::PlacementPolicy& policy;
 };
 
 // Each adds its part of the API; `services` must outlive the router.
@@ -47,6 +48,7 @@ void addServerRoutes(Router& router, Services& services);
 void addJobRoutes(Router& router, Services& services);
 void addStreamRoutes(Router& router, Services& services);
 void addMachineRoutes(Router& router, Services& services);
+void addWhyRoutes(Router& router, Services& services);
 void addPoolRoutes(Router& router, Services& services);
 void addBlobRoutes(Router& router, Services& services);
 void addAgentRoutes(Router& router, Services& services);

@@ -119,7 +119,7 @@ void Stepper::fillVacancies(JobSlot& slot) {
   Placement placement = policy_.place(request, {&view, 1}, now_);
   if (placement.pool) {
     leaveVacant(slot);
-    return fill(slot, attempt, std::move(placement));
+    return fill(slot, attempt, std::move(placement), decisionOn(request, {&view, 1}));
   }
   if (attempt.vacant_since == Time{}) {
     attempt.vacant_since = now_;
@@ -132,7 +132,9 @@ void Stepper::fillVacancies(JobSlot& slot) {
   }
   std::string reason = "a rank is missing its machine: " + whyWaiting(placement);
   if (reason == job.reason) return;
-  record("waiting", reason, job).candidates = std::move(placement.candidates);
+  Record& made = record("waiting", reason, job);
+  made.candidates = std::move(placement.candidates);
+  made.decision = decisionOn(request, {&view, 1});
   job.reason = std::move(reason);
 }
 

@@ -110,6 +110,9 @@ void resume(State& state, Time now, const Settings& settings, const PlacementPol
 // changed. nullopt: the job is unknown or is not waiting for machines.
 std::optional<Placement> explain(const State& state, JobId job, Time now, const PlacementPolicy& policy);
 
+// The policy's answer to what it was shown at `at`, found again from the record of it. Pure.
+Placement rederive(const Record::Decision& decision, Time at, const PlacementPolicy& policy);
+
 // What the agent of this machine should be doing now; idle for unknown machines is wrong: they get shutdown.
 Directive directiveFor(const State& state, MachineId machine);
 

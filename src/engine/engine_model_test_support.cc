@@ -54,6 +54,7 @@ void Model::commit() {
   for (const std::string& name : out_.changes.pools) pools_.insert_or_assign(name, *state_.pool(name));
   for (const std::string& name : out_.changes.queues) queues_.insert_or_assign(name, *state_.queue(name));
   spans_.insert(spans_.end(), out_.changes.spans.begin(), out_.changes.spans.end());
+  for (const Record& record : out_.changes.records) checkDecision(record);
   for (const JobId id : unacknowledged_) submitted_.insert(id.value);
   unacknowledged_.clear();
   forget(state_, out_.changes);
@@ -70,6 +71,23 @@ void Model::commit() {
     actions_.push_back(std::move(action));
   }
   out_.clear();
+}
+
+// The policy, shown again what the record says it was shown, answers as it did.
+void Model::checkDecision(const Record& record) {
+  if (record.candidates.empty()) return;
+  if (!record.decision) return problem("a " + record.kind + " record has candidates, and not what was known");
+  const Placement again = rederive(*record.decision, record.at, policy_);
+  const auto same = [](const Record::Candidate& a, const Record::Candidate& b) {
+    return a.pool == b.pool && a.type == b.type && a.market == b.market && a.price == b.price &&
+           a.rejected == b.rejected;
+  };
+  if (!std::equal(again.candidates.begin(), again.candidates.end(), record.candidates.begin(),
+                  record.candidates.end(), same)) {
+    problem("a " + record.kind + " decision comes out otherwise from its record");
+  }
+  if ((again.pool != nullptr) == record.decision->machines.empty())
+    problem("a " + record.kind + " decision names its machines wrongly");
 }
 
 // Whatever is not committed never was. What agents were not answered they say again; what the provider said

@@ -65,6 +65,7 @@ class Model {
   void problem(std::string text) { problems_.push_back(std::move(text)); }
   void feed(const Event& event);
   void commit();
+  void checkDecision(const Record& record);
   void crash();
   void carryOut(const Action& action);
   void deliverOne();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -141,6 +142,20 @@ struct Record {
   };
   std::vector<Candidate>
       candidates;  // of a placement decision: rejected empty = possible; the first possible was chosen
+  // What the policy was shown when it decided: its answer follows from this and `at` alone (rederive).
+  struct Decision {
+    struct Seen {
+      std::shared_ptr<const Pool> pool;  // as it was, without provider_config; shared by decisions
+      std::int32_t free = 0, idle_spot = 0, idle_on_demand = 0;
+      bool trial_spot = false, trial_on_demand = false;
+    };
+    Resources resources;
+    SpotPreference spot = SpotPreference::prefer;
+    std::int32_t count = 1;
+    std::vector<Seen> pools;
+    std::vector<MachineId> machines;  // that were taken or asked for; none: nothing was possible
+  };
+  std::shared_ptr<const Decision> decision;  // null: this record is of no placement
 };
 // A closed piece of a machine's billed life. Spans of one machine touch and never overlap.
 struct Span {

@@ -200,6 +200,7 @@ void Stepper::on(const OpenMachine& event) {
       .spot = event.market == Market::spot ? SpotPreference::only : SpotPreference::never};
   Placement placement = policy_.place(request, {&view, 1}, now_);
   if (!placement.pool) return refuse(ErrorCode::resource_exhausted, whyWaiting(placement));
+  auto decision = decisionOn(request, {&view, 1});
   MachineSlot* slot = takeIdle(pool, event.resources, placement.market);
   const bool reused = slot != nullptr;
   if (!slot) slot = &launch(pool, *placement.type, placement.market);
@@ -208,8 +209,11 @@ void Stepper::on(const OpenMachine& event) {
   machine.holder = event.holder;
   if (reused) pool.idle.erase(machine.id);
   touch(*slot);
-  record("opened", strCat({machine.id.toString(), " is held open by ", event.holder}), machine).candidates =
-      std::move(placement.candidates);
+  decision->machines = {machine.id};
+  Record& made =
+      record("opened", strCat({machine.id.toString(), " is held open by ", event.holder}), machine);
+  made.candidates = std::move(placement.candidates);
+  made.decision = std::move(decision);
   out_.reply.machine = machine.id;
 }
 

@@ -33,6 +33,7 @@ void Stepper::touch(MachineSlot& slot) {
 }
 
 void Stepper::touch(PoolSlot& slot) {
+  slot.snapshot.reset();
   list(out_.changes.pools, slot.pool.name, slot.dirty_index);
 }
 void Stepper::touch(QueueSlot& slot) {
@@ -43,6 +44,25 @@ void Stepper::redirect(MachineSlot& slot) {
   if (slot.redirected) return;
   slot.redirected = true;
   s_.redirected.push_back(slot.machine.id);
+}
+
+std::shared_ptr<Record::Decision> Stepper::decisionOn(const PlacementRequest& request,
+                                                      std::span<const PoolView> views) {
+  auto decision = std::make_shared<Record::Decision>();
+  decision->resources = request.resources;
+  decision->spot = request.spot;
+  decision->count = request.count;
+  for (const PoolView& view : views) {
+    PoolSlot& slot = s_.poolSlot(view.pool->name);
+    if (!slot.snapshot) {
+      Pool copy = slot.pool;
+      copy.provider_config.clear();  // opaque here and to policies, and perhaps long
+      slot.snapshot = std::make_shared<const Pool>(std::move(copy));
+    }
+    decision->pools.push_back({slot.snapshot, view.free, view.idle_spot, view.idle_on_demand, view.trial_spot,
+                               view.trial_on_demand});
+  }
+  return decision;
 }
 
 Record& Stepper::record(std::string_view kind, std::string detail) {

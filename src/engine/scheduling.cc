@@ -78,7 +78,8 @@ MachineSlot* Stepper::takeIdle(PoolSlot& pool, const Resources& resources, Marke
 }
 
 // Machines for every vacant rank: idle ones first, the rest launched.
-void Stepper::fill(JobSlot& slot, Attempt& attempt, Placement placement) {
+void Stepper::fill(JobSlot& slot, Attempt& attempt, Placement placement,
+                   std::shared_ptr<Record::Decision> decision) {
   const Job& job = slot.job;
   PoolSlot& pool = s_.poolSlot(placement.pool->name);
   std::string names;
@@ -91,6 +92,7 @@ void Stepper::fill(JobSlot& slot, Attempt& attempt, Placement placement) {
     member.phase_since = now_;
     assign(*machine, job, attempt.epoch, static_cast<std::int32_t>(rank));
     names += (names.empty() ? "" : ", ") + member.machine.toString();
+    decision->machines.push_back(member.machine);
   }
   attempt.vacant_since = Time{};
   touch(slot);
@@ -100,10 +102,12 @@ void Stepper::fill(JobSlot& slot, Attempt& attempt, Placement placement) {
                         job);
   made.attempt = attempt.number;
   made.candidates = std::move(placement.candidates);
+  made.decision = std::move(decision);
   advance(slot);
 }
 
-void Stepper::startAttempt(JobSlot& slot, const Placement& placement) {
+void Stepper::startAttempt(JobSlot& slot, const Placement& placement,
+                           std::shared_ptr<Record::Decision> decision) {
   Job& job = slot.job;
   s_.dequeue(slot);
   auto attempt = std::make_unique<Attempt>();
@@ -122,7 +126,7 @@ void Stepper::startAttempt(JobSlot& slot, const Placement& placement) {
     enterPhase(slot, made.number == 1 ? JobPhase::starting : JobPhase::recovering, now_,
                "waiting for its machines");
   }
-  fill(slot, made, placement);
+  fill(slot, made, placement, std::move(decision));
 }
 
 // A full pool must not keep out a job for the sake of idle machines that the job cannot use.
@@ -151,14 +155,17 @@ bool Stepper::examine(Bucket& bucket) {
                                  .count = job.request.machines};
   Placement placement = policy_.place(request, s_.views, now_);
   if (placement.pool) {
-    startAttempt(slot, placement);
+    startAttempt(slot, placement, decisionOn(request, s_.views));
     return true;
   }
+  std::string reason = whyWaiting(placement);
+  auto decision = reason == job.reason ? nullptr : decisionOn(request, s_.views);
   s_.block(bucket, pools);
   for (PoolSlot* const pool : pools) makeRoom(*pool, job.request);
-  std::string reason = whyWaiting(placement);
-  if (reason != job.reason) {
-    record("waiting", reason, job).candidates = std::move(placement.candidates);
+  if (decision) {
+    Record& made = record("waiting", reason, job);
+    made.candidates = std::move(placement.candidates);
+    made.decision = std::move(decision);
     slot.job.reason = std::move(reason);
     touch(slot);
   }
@@ -201,6 +208,16 @@ void Stepper::schedule() {
   }
   for (PoolSlot* const pool : s_.woken) pool->woken = false;
   s_.woken.clear();
+}
+
+Placement rederive(const Record::Decision& decision, Time at, const PlacementPolicy& policy) {
+  std::vector<PoolView> views;
+  for (const Record::Decision::Seen& seen : decision.pools) {
+    views.push_back({seen.pool.get(), seen.free, seen.idle_spot, seen.idle_on_demand, seen.trial_spot,
+                     seen.trial_on_demand});
+  }
+  return policy.place({.resources = decision.resources, .spot = decision.spot, .count = decision.count},
+                      views, at);
 }
 
 std::optional<Placement> explain(const State& state, JobId id, Time now, const PlacementPolicy& policy) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -31,7 +32,8 @@ struct Rank {
 
 struct PoolSlot {
   Pool pool;
-  bool known = false;  // false: only named by a machine or job that was restored before it
+  std::shared_ptr<const Pool> snapshot;  // of `pool`, for records; null: not taken since it changed
+  bool known = false;                    // false: only named by a machine or job that was restored before it
   Timer timer;
   std::uint32_t dirty_index = 0;
   std::set<MachineId> machines;                              // not gone

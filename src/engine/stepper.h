@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -59,6 +61,9 @@ class Stepper {
   void touch(PoolSlot& slot);
   void touch(QueueSlot& slot);
   void redirect(MachineSlot& slot);  // its directive may have changed: sent once, at the end of the step
+  // What is shown to the policy, to be kept with its answer; taken before the answer is carried out.
+  std::shared_ptr<Record::Decision> decisionOn(const PlacementRequest& request,
+                                               std::span<const PoolView> views);
   Record& record(std::string_view kind, std::string detail);
   Record& record(std::string_view kind, std::string detail, const Job& job, MachineId machine = {});
   Record& record(std::string_view kind, std::string detail, const Machine& machine);
@@ -128,8 +133,8 @@ class Stepper {
   Bucket* nextBucket();
   void makeRoom(PoolSlot& pool, const JobRequest& request);
   bool examine(Bucket& bucket);
-  void startAttempt(JobSlot& slot, const Placement& placement);
-  void fill(JobSlot& slot, Attempt& attempt, Placement placement);
+  void startAttempt(JobSlot& slot, const Placement& placement, std::shared_ptr<Record::Decision> decision);
+  void fill(JobSlot& slot, Attempt& attempt, Placement placement, std::shared_ptr<Record::Decision> decision);
   MachineSlot* takeIdle(PoolSlot& pool, const Resources& resources, Market market);  // null: none fits
 
   // Ledger (ledger.cc).

@@ -171,6 +171,10 @@ class Encoder {
     object(*value);
   }
   template <class T>
+  void put(const std::shared_ptr<const T>& value) {
+    object(*value);
+  }
+  template <class T>
   void put(const std::vector<T>& value) {
     array(value);
   }
@@ -296,6 +300,12 @@ class Decoder {
     get(from, *value);
   }
   template <class T>
+  static void get(const json& from, std::shared_ptr<const T>& value) {
+    auto made = std::make_shared<T>();
+    get(from, *made);
+    value = std::move(made);
+  }
+  template <class T>
   static void get(const json& from, std::vector<T>& value) {
     list(from, value);
   }
@@ -358,6 +368,17 @@ std::string encodeQueue(const engine::Queue& queue) {
 }
 Result<engine::Queue> decodeQueue(std::string_view text) {
   return decode<engine::Queue>(text, "queue");
+}
+
+std::string encodeDecision(const engine::Record::Decision& decision) {
+  return encode(decision);
+}
+Result<engine::Record::Decision> decodeDecision(std::string_view text) {
+  BUOY_TRY(engine::Record::Decision decision, decode<engine::Record::Decision>(text, "decision"));
+  for (const auto& seen : decision.pools) {
+    if (!seen.pool) return fail(ErrorCode::data_loss, "stored decision is damaged: a pool is missing");
+  }
+  return decision;
 }
 
 std::string encodeCandidates(const std::vector<engine::Record::Candidate>& candidates) {

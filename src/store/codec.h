@@ -24,6 +24,8 @@ std::string encodePool(const engine::Pool& pool);
 Result<engine::Pool> decodePool(std::string_view text);
 std::string encodeQueue(const engine::Queue& queue);
 Result<engine::Queue> decodeQueue(std::string_view text);
+std::string encodeDecision(const engine::Record::Decision& decision);
+Result<engine::Record::Decision> decodeDecision(std::string_view text);
 std::string encodeCandidates(const std::vector<engine::Record::Candidate>& candidates);
 Result<std::vector<engine::Record::Candidate>> decodeCandidates(std::string_view text);
 

@@ -193,6 +193,27 @@ void describe(V& v, Is<engine::Pool> auto& x) {
 }
 
 template <class V>
+void describe(V& v, Is<engine::Record::Decision::Seen> auto& x) {
+  auto& [pool, free, idle_spot, idle_on_demand, trial_spot, trial_on_demand] = x;
+  v.field("pool", pool);
+  v.field("free", free);
+  v.sparse("idle_spot", idle_spot);
+  v.sparse("idle_on_demand", idle_on_demand);
+  v.sparse("trial_spot", trial_spot);
+  v.sparse("trial_on_demand", trial_on_demand);
+}
+
+template <class V>
+void describe(V& v, Is<engine::Record::Decision> auto& x) {
+  auto& [resources, spot, count, pools, machines] = x;
+  v.field("resources", resources);
+  v.field("spot", spot);
+  v.field("count", count);
+  v.field("pools", pools);
+  v.sparse("machines", machines);
+}
+
+template <class V>
 void describe(V& v, Is<engine::Queue> auto& x) {
   auto& [name, priority, pools, paused] = x;
   v.field("name", name);

@@ -72,7 +72,10 @@ CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT RO
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 )sql";
 
-constexpr std::array kMigrations{kFirst};
+// What a placement policy was shown (docs/adr/0007).
+constexpr const char* kDecisions = "ALTER TABLE records ADD COLUMN decision TEXT";
+
+constexpr std::array kMigrations{kFirst, kDecisions};
 
 }  // namespace
 

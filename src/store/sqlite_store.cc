@@ -244,9 +244,10 @@ Status SqliteStore::writeRecord(const engine::Record& record, const std::string&
   latest = std::max(latest, microseconds(record.at));
   const std::string candidates =
       record.candidates.empty() ? std::string() : encodeCandidates(record.candidates);
+  const std::string decision = record.decision ? encodeDecision(*record.decision) : std::string();
   Query insert = writer_.query(
-      "INSERT OR IGNORE INTO records (at, job, machine, attempt, kind, detail, candidates, source) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+      "INSERT OR IGNORE INTO records (at, job, machine, attempt, kind, detail, candidates, source, decision) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
   insert.bind(microseconds(record.at)).bind(record.job.value).bind(record.machine.value).bind(record.attempt);
   insert.bind(record.kind).bind(record.detail);
   if (candidates.empty())
@@ -257,6 +258,10 @@ Status SqliteStore::writeRecord(const engine::Record& record, const std::string&
     insert.bindNull();
   else
     insert.bind(source);
+  if (decision.empty())
+    insert.bindNull();
+  else
+    insert.bind(decision);
   return insert.run();
 }
 
@@ -452,7 +457,7 @@ Result<std::vector<engine::Queue>> SqliteStore::queues() {
 Result<std::vector<RecordRow>> SqliteStore::records(JobId job, MachineId machine, std::int64_t after_seq,
                                                     int limit) {
 #define BUOY_RECORD_COLUMNS \
-  "SELECT seq, at, job, machine, attempt, kind, detail, candidates FROM records WHERE seq > ?1 "
+  "SELECT seq, at, job, machine, attempt, kind, detail, candidates, decision FROM records WHERE seq > ?1 "
   return readers_.with([&](Database& db) -> Result<std::vector<RecordRow>> {
     const char* sql = job ? BUOY_RECORD_COLUMNS
                           "AND job = ?3 AND job != 0 AND (?4 = 0 OR machine = ?4) ORDER BY seq LIMIT ?2"
@@ -473,8 +478,12 @@ Result<std::vector<RecordRow>> SqliteStore::records(JobId job, MachineId machine
       found.record.attempt = static_cast<std::uint32_t>(select.integer(4));
       found.record.kind = select.text(5);
       found.record.detail = select.text(6);
-      if (select.isNull(7)) continue;
-      BUOY_TRY(found.record.candidates, decodeCandidates(select.text(7)));
+      if (!select.isNull(7)) {
+        BUOY_TRY(found.record.candidates, decodeCandidates(select.text(7)));
+      }
+      if (select.isNull(8)) continue;
+      BUOY_TRY(engine::Record::Decision decision, decodeDecision(select.text(8)));
+      found.record.decision = std::make_shared<const engine::Record::Decision>(std::move(decision));
     }
   });
 #undef BUOY_RECORD_COLUMNS

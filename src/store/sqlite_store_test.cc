@@ -166,6 +166,15 @@ TEST_F(SqliteStoreTest, RecordsAreFoundByJobAndByMachine) {
                              "placed",
                              "on m2",
                              {{"local", "small", engine::Market::spot, {30}, 1.5, ""}}});
+  engine::Pool pool;
+  pool.name = "local";
+  pool.types = {{"small", {1000, 0, ByteCount{1}}, {1'000}, {300}}};
+  pool.spot_retry_at = Time{Duration{9}};
+  engine::Record::Decision decision{
+      .resources = {500, 1, ByteCount{2}}, .spot = engine::SpotPreference::only, .count = 3};
+  decision.pools = {{std::make_shared<const engine::Pool>(pool), 4, 1, 2, true, false}};
+  decision.machines = {MachineId{2}};
+  changes.records.back().decision = std::make_shared<const engine::Record::Decision>(decision);
   changes.records.push_back({Time{Duration{7}}, JobId{2}, MachineId{2}, 1, "lost", "", {}});
   ASSERT_TRUE(commitChanges(changes));
   const auto of_job = store_->records(JobId{1}, {}, 0, 100);
@@ -174,6 +183,10 @@ TEST_F(SqliteStoreTest, RecordsAreFoundByJobAndByMachine) {
   EXPECT_EQ((*of_job)[0].record.kind, "submitted");
   EXPECT_EQ((*of_job)[1].record.at, Time{Duration{6}});
   EXPECT_EQ((*of_job)[1].record.candidates.at(0).score, 1.5);
+  EXPECT_EQ((*of_job)[0].record.decision, nullptr);
+  ASSERT_NE((*of_job)[1].record.decision, nullptr);
+  EXPECT_EQ(encodeDecision(*(*of_job)[1].record.decision), encodeDecision(decision));
+  EXPECT_EQ((*of_job)[1].record.decision->pools.at(0).pool->spot_retry_at, Time{Duration{9}});
   EXPECT_EQ(store_->records(JobId{1}, {}, (*of_job)[0].seq, 100)->size(), 1u);
   EXPECT_EQ(store_->records({}, MachineId{2}, 0, 100)->size(), 2u);
   EXPECT_EQ(store_->records(JobId{2}, MachineId{2}, 0, 100)->size(), 1u);

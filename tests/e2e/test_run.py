@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from conftest import wait_for
-from jobs import COUNTER, PATIENT
+from jobs import COUNTER, PATIENT, market
 
 
 def test_run_follows_and_ends_with_the_jobs_own_exit_code(buoy):
@@ -113,3 +113,26 @@ def test_two_first_commands_at_once_start_one_server(buoy):
         assert command.returncode == 0, err
         json.loads(out)
     assert buoy.server_pid() > 0
+
+
+def test_why_finds_each_decision_again_from_what_was_known(make_buoy):
+    buoy = make_buoy(market("[]", max_machines=2))
+    buoy.write("job.sh", PATIENT)
+    job = buoy.submit("--checkpoint", "checkpoints", "--", "sh", "job.sh", str(buoy.project / "go"))
+    buoy.wait_log(job, "started at")
+    buoy.run("reclaim", job, check=0)
+    wait_for(lambda: buoy.job(job)["attempts"] == 2 and buoy.job(job)["phase"] == "running", "the second attempt")
+    (buoy.project / "go").touch()
+    buoy.wait_phase(job, "succeeded")
+    text = buoy.run("why", job, check=0).stdout
+    assert "known: local: 2 of 2 places free" in text and "known: local: 1 of 2 places free" not in text.split("was reclaimed")[0]
+    assert "2 decisions, found again from what was known then by the policy's own code: the same" in text
+    lines = [json.loads(line) for line in buoy.run("why", job, "--json", check=0).stdout.splitlines()]
+    decisions = [line for line in lines if "rederived" in line]
+    assert [line["took"] for line in decisions] == [["m1"], ["m2"]] and all(line["rederived"] for line in decisions)
+    assert decisions[0]["known"]["pools"][0]["name"] == "local" and decisions[0]["candidates"][0]["rejected"] == ""
+    # A machine has what happened to it, and the decision that took it; no other machine's.
+    first = buoy.run("why", "m1", check=0).stdout
+    assert "placed on m1" in first and "was reclaimed" in first and "placed on m2" not in first
+    assert "1 decision, found again" in first
+    assert buoy.run("why", "m99").returncode == 3

@@ -1,12 +1,11 @@
 // buoy why: the decisions about a job or a machine, in order, with what they were based on.
-#include <algorithm>
 #include <memory>
 
+#include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/follow.h"
 #include "cli/job_feed.h"
 #include "cli/render/history.h"
-#include "cli/story.h"
 #include "cli/submission.h"
 
 namespace buoy::cli {
@@ -17,53 +16,62 @@ struct WhyFlags {
   bool json = false;
 };
 
-std::string render(const Look& look, const std::vector<api::RecordView>& records) {
-  std::string text;
-  const api::RecordView* last_decision = nullptr;
-  for (const api::RecordView& record : records) {
-    text += renderRecord(look, record, Telling::full, clockTime(record.record.at));
-    const std::string candidates = renderCandidates(look, record);
-    // The same table again says nothing new.
-    if (!candidates.empty() &&
-        (last_decision == nullptr || renderCandidates(look, *last_decision) != candidates))
-      text += candidates;
-    if (!candidates.empty()) last_decision = &record;
-  }
-  return text;
+struct Told {
+  std::uint64_t decisions = 0, otherwise = 0;
+};
+
+std::string renderDecision(const Look& look, const api::RecordView& record, const api::RecordView* last) {
+  const std::string known = renderKnown(look, record), candidates = renderCandidates(look, record);
+  // The same again says nothing new.
+  if (last != nullptr && renderKnown(look, *last) == known && renderCandidates(look, *last) == candidates)
+    return {};
+  return known + candidates;
 }
 
-// The job whose history tells of the subject: itself, or the machine's job.
-Result<JobId> jobOf(Connection& connection, const std::string& subject) {
-  if (!MachineId::parse(subject)) {
-    BUOY_TRY(const api::JobView job, fetchJob(connection, subject));
-    return job.id;
+std::string render(const Look& look, const std::vector<api::RecordView>& records) {
+  std::string text;
+  Told told;
+  const api::RecordView* last = nullptr;
+  for (const api::RecordView& record : records) {
+    text += renderRecord(look, record, Telling::full, clockTime(record.record.at));
+    if (record.record.candidates.empty()) continue;
+    text += renderDecision(look, record, last);
+    last = &record;
+    if (!record.rederived) continue;
+    ++told.decisions;
+    if (*record.rederived) continue;
+    ++told.otherwise;
+    text += "           " +
+            paint(look, Color::yellow, "the policy of this server decides otherwise when it is shown that") +
+            "\n";
   }
-  BUOY_TRY(const std::string body, connection.get("/v1/machines/" + pathPart(subject)));
-  BUOY_TRY(const api::MachineView machine, api::parseMachine(body));
-  if (!machine.job) return fail(ErrorCode::not_found, subject + " has worked for no job");
-  return machine.job;
+  if (told.decisions == 0) return text;
+  std::string end = counted(told.decisions, "decision") +
+                    ", found again from what was known then by the policy's own code: ";
+  end += told.otherwise == 0 ? "the same" : std::to_string(told.otherwise) + " not the same";
+  return text + "\n" + paint(look, Color::dim, end) + "\n";
 }
 
 int run(const Context& context, const WhyFlags& flags) {
   auto connection = connect(context);
   if (!connection) return connection.error();
-  auto job = jobOf(**connection, flags.subject);
-  if (!job) return context.fail(job.error());
+  const bool machine = MachineId::parse(flags.subject).has_value();
+  const std::string target =
+      strCat({machine ? "/v1/machines/" : "/v1/jobs/", pathPart(flags.subject), "/why"});
+  auto body = (*connection)->get(target);
+  if (!body) return context.fail(body.error());
   if (flags.json) {
-    auto body = (*connection)->get("/v1/jobs/" + job->toString() + "/events?after=0");
-    if (!body) return context.fail(body.error());
     context.print(*body);
     return 0;
   }
-  auto records = fetchRecords(**connection, *job);
-  if (!records) return context.fail(records.error());
-  if (const auto machine = MachineId::parse(flags.subject)) {
-    const auto elsewhere = [&](const api::RecordView& view) {
-      return view.record.machine && view.record.machine != *machine;
-    };
-    records->erase(std::remove_if(records->begin(), records->end(), elsewhere), records->end());
+  std::vector<api::RecordView> records;
+  for (const std::string_view line : split(*body, '\n')) {
+    if (line.empty()) continue;
+    auto record = api::parseRecord(line);
+    if (!record) return context.fail(record.error().wrap("the server's answer"));
+    records.push_back(std::move(*record));
   }
-  context.print(render(context.out, *records));
+  context.print(render(context.out, records));
   return 0;
 }
 
@@ -74,6 +82,11 @@ void addWhy(Command& root) {
   Command& command = root.add("why", "Explain every decision about a job or machine");
   command.argument("JOB|MACHINE", flags->subject, "a job's id or name, or a machine's id", Hint::job);
   command.flag("--json", flags->json, "one JSON object a line, as the server sends them");
+  command.details =
+      "Of each decision: what was known of the pools, every candidate with its price and score, and why it\n"
+      "was rejected. What was known is kept with the decision, and shown to the policy again: its answer "
+      "must\n"
+      "be the one that was given.";
   command.action = [flags](Context& context) { return run(context, *flags); };
 }
 

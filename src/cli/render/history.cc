@@ -19,7 +19,7 @@ Weight weightOf(std::string_view kind) {
     std::string_view kind;
     Weight weight;
   };
-  static constexpr std::array<Entry, 23> kWeights{{{"submitted", Weight::detail},
+  static constexpr std::array<Entry, 25> kWeights{{{"submitted", Weight::detail},
                                                    {"attempt_started", Weight::detail},
                                                    {"machine_up", Weight::detail},
                                                    {"committed", Weight::detail},
@@ -28,6 +28,8 @@ Weight weightOf(std::string_view kind) {
                                                    {"running", Weight::detail},
                                                    {"finished", Weight::detail},
                                                    {"reclaim_requested", Weight::detail},
+                                                   {"save_requested", Weight::detail},
+                                                   {"saved", Weight::detail},
                                                    {"agent", Weight::detail},
                                                    {"restored", Weight::good},
                                                    {"reachable", Weight::good},
@@ -90,6 +92,40 @@ std::string renderRecord(const Look& look, const api::RecordView& view, Telling 
   if (telling == Telling::brief && weight == Weight::detail) return {};
   const std::string text = strCat({signOf(look, weight), " ", time, "  ", cleaned(view.record.detail)});
   return paint(look, colorOf(weight), text) + "\n";
+}
+
+std::string renderKnown(const Look& look, const api::RecordView& view) {
+  if (!view.record.decision) return {};
+  const engine::Record::Decision& decision = *view.record.decision;
+  std::string text;
+  const auto line = [&](const std::string& content) {
+    text += "           " + paint(look, Color::dim, content) + "\n";
+  };
+  std::string wanted =
+      strCat({"wanted: ", std::to_string(decision.count), decision.count == 1 ? " machine" : " machines",
+              ", spot: ", engine::toString(decision.spot)});
+  line(wanted);
+  for (const auto& seen : decision.pools) {
+    const engine::Pool& pool = *seen.pool;
+    std::string known = "known: " + cleaned(pool.name) + ": ";
+    known +=
+        pool.max_machines > 0
+            ? strCat({std::to_string(seen.free), " of ", std::to_string(pool.max_machines), " places free"})
+            : "no limit of machines";
+    const auto add = [&](bool holds, const std::string& what) {
+      if (holds) known += ", " + what;
+    };
+    add(seen.idle_spot > 0, std::to_string(seen.idle_spot) + " idle on spot");
+    add(seen.idle_on_demand > 0, std::to_string(seen.idle_on_demand) + " idle on demand");
+    add(pool.paused, "paused");
+    add(pool.consecutive_failures > 0, std::to_string(pool.consecutive_failures) +
+                                           " launches failed, again at " + formatTime(pool.retry_at));
+    add(pool.spot_failures > 0, std::to_string(pool.spot_failures) + " spot launches failed, again at " +
+                                    formatTime(pool.spot_retry_at));
+    add(seen.trial_spot || seen.trial_on_demand, "a launch is being tried");
+    line(known);
+  }
+  return text;
 }
 
 std::string renderCandidates(const Look& look, const api::RecordView& view) {

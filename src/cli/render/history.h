@@ -13,6 +13,8 @@ enum class Telling : std::uint8_t { brief, full };
 // One line for a record: sign, time of day, sentence. Empty if this telling leaves it out.
 std::string renderRecord(const Look& look, const api::RecordView& record, Telling telling,
                          std::string_view time);
+// What was known when a decision was made, a line a pool, indented; empty if it is not recorded.
+std::string renderKnown(const Look& look, const api::RecordView& record);
 // The candidates of a decision as a table, indented; empty if there are none.
 std::string renderCandidates(const Look& look, const api::RecordView& record);
 
