@@ -7,7 +7,6 @@
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/exit_codes.h"
-#include "cli/job_feed.h"
 #include "cli/rehearse/report.h"
 #include "cli/server_process.h"
 #include "cli/submission.h"

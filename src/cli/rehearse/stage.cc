@@ -5,9 +5,9 @@
 #include "api/config.h"
 #include "api/json_writer.h"
 #include "api/views.h"
+#include "base/pause.h"
 #include "base/strings.h"
 #include "cli/context.h"
-#include "cli/job_feed.h"
 #include "cli/server_process.h"
 
 namespace buoy::cli {
@@ -38,7 +38,7 @@ std::string configuration(const api::JobSpec& spec) {
 template <class Condition>
 void waitFor(Condition condition) {
   for (const Time until = wallClock() + kEndPatience; !condition() && wallClock() < until;)
-    rest(kLookEvery, {});
+    (void)pauseFor(kLookEvery, {});
 }
 
 }  // namespace
