@@ -9,7 +9,7 @@ PYTHON ?= /usr/bin/python3
 export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 
-.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test check bench bench-transfer bench-checkpoints install uninstall format tidy clean packages help
+.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test check bench bench-transfer bench-checkpoints bench-policies install uninstall format tidy clean packages help
 
 all: build
 
@@ -21,6 +21,7 @@ help:
 	@echo 'make bench      measure; figures are kept in docs/benchmarks.md'
 	@echo 'make bench-transfer   S3: buoy, other clients and the floor, in one run'
 	@echo 'make bench-checkpoints   what a save to S3 costs, and takes from training'
+	@echo 'make bench-policies   what spot policies cost over the optimum, on recorded markets (TRACES=DIRECTORY)'
 	@echo 'make install    PREFIX=/usr/local'
 	@echo 'make format     clang-format; make tidy: clang-tidy; make clean'
 
@@ -75,6 +76,11 @@ bench-transfer: build
 bench-checkpoints: build
 	@scripts/install_packages.sh s3 bench
 	@$(PYTHON) bench/transfer/checkpoints.py $(BENCH)
+
+# On the recorded markets of TRACES, where there are any; on generated ones otherwise. Takes minutes.
+TRACES ?= ../shared/traces
+bench-policies: build
+	@build/release/bin/policies $(filter-out %/pinned.json,$(wildcard $(TRACES)/*.json))
 
 install: build
 	install -D -m 755 build/release/bin/buoy $(DESTDIR)$(PREFIX)/bin/buoy

@@ -9,6 +9,7 @@
 #include "cli/render/table.h"
 #include "cli/traces.h"
 #include "schedule/spot/policies.h"
+#include "schedule/spot/trace_history.h"
 #include "sim/optimum.h"
 #include "sim/window.h"
 
@@ -18,7 +19,7 @@ namespace {
 constexpr std::string_view kOmniscient = "omniscient";
 
 struct SimulateFlags {
-  std::vector<std::string> traces;
+  std::vector<std::string> traces, learn;
   std::string start_tick = "0", work, deadline, changeover = "0s", od_price, spot_price = "trace";
   std::string machines = "1", policy = "all";
   bool json = false;
@@ -74,6 +75,14 @@ struct Row {
   sim::WindowResult result;
 };
 
+Result<std::shared_ptr<schedule::spot::Planner>> plannerFor(const SimulateFlags& flags,
+                                                            std::int32_t machines) {
+  BUOY_TRY(const auto past, readTraces(flags.learn));
+  std::vector<schedule::spot::History> learned;
+  for (const sim::Trace& trace : past) learned.push_back(schedule::spot::historyOf(trace, machines));
+  return std::make_shared<schedule::spot::Planner>(std::move(learned));
+}
+
 Result<std::vector<Row>> rowsOf(const SimulateFlags& flags) {
   if (flags.traces.empty()) return wrong("--trace", "name the file of a recorded market");
   BUOY_TRY(const auto traces, readTraces(flags.traces));
@@ -81,10 +90,11 @@ Result<std::vector<Row>> rowsOf(const SimulateFlags& flags) {
   std::vector<const sim::Trace*> zones;
   for (const sim::Trace& trace : traces) zones.push_back(&trace);
   BUOY_TRY_VOID(sim::validate(window, zones));
+  BUOY_TRY(const auto planner, plannerFor(flags, window.machines));
   std::vector<Row> rows;
   for (const std::string_view name : schedule::spot::policyNames()) {
     if (flags.policy != "all" && flags.policy != name) continue;
-    BUOY_TRY(const auto policy, schedule::spot::makePolicy(name));
+    BUOY_TRY(const auto policy, schedule::spot::makePolicy(name, planner));
     rows.push_back({std::string(name), sim::replay(window, zones, *policy)});
   }
   if (flags.policy == "all" || flags.policy == kOmniscient) {
@@ -166,6 +176,8 @@ void addSimulate(Command& root) {
                  "spot price an hour (trace: the recorded ones)");
   command.option("--machines", "N", flags->machines, "size of the gang (1)");
   command.choice("--policy", policyChoices(), flags->policy, "whose decisions (all)");
+  command.listOption("--learn", "FILE", flags->learn, "the only past that the policy buoy may learn from",
+                     Hint::file);
   command.flag("--json", flags->json, "one JSON object for each policy");
   command.action = [flags](Context& context) { return run(context, *flags); };
 }

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/strings.h"
+#include "schedule/spot/buoy.h"
 #include "schedule/spot/on_demand.h"
 #include "schedule/spot/safety_net.h"
 #include "schedule/spot/spot_first.h"
@@ -11,12 +12,13 @@
 namespace buoy::schedule::spot {
 namespace {
 
-constexpr std::array<std::string_view, 3> kNames{"on-demand", "spot-first", "uniform-progress"};
+constexpr std::array<std::string_view, 4> kNames{"on-demand", "spot-first", "uniform-progress", "buoy"};
 
-std::unique_ptr<engine::SpotPolicy> bare(std::string_view name) {
+std::unique_ptr<engine::SpotPolicy> bare(std::string_view name, const std::shared_ptr<Planner>& planner) {
   if (name == kNames[0]) return std::make_unique<OnDemand>();
   if (name == kNames[1]) return std::make_unique<SpotFirst>();
   if (name == kNames[2]) return std::make_unique<UniformProgress>();
+  if (name == kNames[3]) return std::make_unique<Buoy>(planner);
   return nullptr;
 }
 
@@ -26,8 +28,9 @@ std::span<const std::string_view> policyNames() {
   return kNames;
 }
 
-Result<std::unique_ptr<engine::SpotPolicy>> makePolicy(std::string_view name) {
-  auto policy = bare(name);
+Result<std::unique_ptr<engine::SpotPolicy>> makePolicy(std::string_view name,
+                                                       const std::shared_ptr<Planner>& planner) {
+  auto policy = bare(name, planner);
   if (!policy) return fail(ErrorCode::not_found, strCat({"no policy is called ", inQuotes(name)}));
   return std::make_unique<SafetyNet>(std::move(policy));
 }

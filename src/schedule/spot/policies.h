@@ -7,13 +7,16 @@
 
 #include "base/result.h"
 #include "engine/spot_policy.h"
+#include "schedule/spot/planner.h"
 
 namespace buoy::schedule::spot {
 
 // The names of all policies, as people choose them.
 std::span<const std::string_view> policyNames();
 
-// A policy within the safety net. not_found: no policy has this name.
-Result<std::unique_ptr<engine::SpotPolicy>> makePolicy(std::string_view name);
+// A policy within the safety net. `planner`: what the policy "buoy" has learned; the others need none.
+// not_found: no policy has this name.
+Result<std::unique_ptr<engine::SpotPolicy>> makePolicy(std::string_view name,
+                                                       const std::shared_ptr<Planner>& planner);
 
 }  // namespace buoy::schedule::spot

@@ -24,6 +24,7 @@ const Case kCases[] = {
 };
 
 TEST(SpotPolicies, NeverMissADeadlineAndNeverBeatTheOptimum) {
+  const auto planner = std::make_shared<Planner>(std::vector<History>{});
   for (const Case& each : kCases) {
     const auto market = sim::generateMarket(each.market);
     std::vector<const sim::Trace*> traces;
@@ -32,11 +33,11 @@ TEST(SpotPolicies, NeverMissADeadlineAndNeverBeatTheOptimum) {
                        .deadline = each.deadline,
                        .changeover = each.changeover,
                        .on_demand_price = each.market.on_demand_price};
-    for (window.start_tick = 0; sim::validate(window, traces); window.start_tick += each.market.ticks / 5) {
+    for (window.start_tick = 0; sim::validate(window, traces); window.start_tick += each.market.ticks / 3) {
       const auto optimum = sim::optimalCost(window, traces);
       ASSERT_TRUE(optimum);
       for (const std::string_view name : policyNames()) {
-        const auto policy = makePolicy(name);
+        const auto policy = makePolicy(name, planner);
         ASSERT_TRUE(policy);
         EXPECT_EQ((*policy)->name(), name);
         const sim::WindowResult result = sim::replay(window, traces, **policy);
@@ -59,7 +60,9 @@ TEST(SpotPolicies, DoWhatTheirRulesSay) {
                            .changeover = 30min,
                            .on_demand_price = {4'000'000'000},
                            .spot_price = PricePerHour{1'000'000'000}};
-  const auto run = [&](std::string_view name) { return sim::replay(window, traces, **makePolicy(name)); };
+  const auto run = [&](std::string_view name) {
+    return sim::replay(window, traces, **makePolicy(name, nullptr));
+  };
   EXPECT_EQ(run("on-demand").cost.nano_usd, 22'000'000'000);
   // 1.5 h of work by 2 h, idle until 5 h, 3.5 h of work from 5.5 h on.
   const auto spot = run("spot-first");
@@ -75,7 +78,7 @@ TEST(SpotPolicies, DoWhatTheirRulesSay) {
 }
 
 TEST(SpotPolicies, AnUnknownNameIsRefused) {
-  EXPECT_FALSE(makePolicy("spot-last"));
+  EXPECT_FALSE(makePolicy("spot-last", nullptr));
 }
 
 }  // namespace

@@ -1,0 +1,105 @@
+#include "schedule/spot/buoy.h"
+
+#include <gtest/gtest.h>
+
+#include "schedule/spot/policies.h"
+#include "schedule/spot/trace_history.h"
+#include "sim/generated_market.h"
+#include "sim/optimum.h"
+
+namespace buoy::schedule::spot {
+namespace {
+
+using namespace std::chrono_literals;
+using engine::AvailabilitySpan;
+using engine::Holding;
+using engine::SpotCandidate;
+using engine::SpotView;
+
+class BuoyTest : public ::testing::Test {
+ protected:
+  SpotView view(Duration work_left, Duration time_left) const {
+    return {.work_total = 12h,
+            .work_left = work_left,
+            .time_total = 20h,
+            .time_left = time_left,
+            .changeover = 12min,
+            .step = 5min,
+            .on_demand_price = {3'000'000'000},
+            .candidates = candidates_};
+  }
+  void place(std::vector<AvailabilitySpan> past, std::int64_t nano_usd = 1'000'000'000) {
+    pasts_.push_back(std::make_unique<std::vector<AvailabilitySpan>>(std::move(past)));
+    candidates_.push_back({.price = {nano_usd}, .changeover = 12min, .past = *pasts_.back()});
+  }
+  Holding taken(const SpotView& seen) { return buoy_.decide(seen).take; }
+
+  std::vector<std::unique_ptr<std::vector<AvailabilitySpan>>> pasts_;
+  std::vector<SpotCandidate> candidates_;
+  Buoy buoy_{std::make_shared<Planner>(std::vector<History>{})};
+};
+
+TEST_F(BuoyTest, WaitsWithMuchSlackAndGoesOnDemandWithLittle) {
+  place({{10h, true}, {5min, false}});
+  EXPECT_EQ(taken(view(12h, 20h)), Holding::nothing);
+  EXPECT_EQ(taken(view(12h, 12h + 40min)), Holding::on_demand);
+}
+
+TEST_F(BuoyTest, TakesSpotThatIsUpAndKeepsIt) {
+  place({{10h, true}});
+  SpotView seen = view(12h, 20h);
+  EXPECT_EQ(taken(seen), Holding::spot);
+  seen.holding = Holding::spot;
+  EXPECT_EQ(taken(seen), Holding::spot);
+}
+
+TEST_F(BuoyTest, ChoosesThePlaceThatWillLast) {
+  place({{10h, false}, {5min, true}});
+  place({{1h, false}, {9h, true}});
+  EXPECT_EQ(buoy_.decide(view(12h, 20h)).candidate, 1u);
+}
+
+TEST_F(BuoyTest, MovesOnlyForALargeGain) {
+  place({{9h, true}}, 1'000'000'000);
+  place({{9h, true}}, 980'000'000);
+  SpotView seen = view(12h, 20h);
+  seen.holding = Holding::spot;
+  EXPECT_EQ(buoy_.decide(seen).candidate, 0u);
+  candidates_[1].price = {500'000'000};
+  seen.candidates = candidates_;
+  EXPECT_EQ(buoy_.decide(seen).candidate, 1u);
+}
+
+TEST_F(BuoyTest, WhereThereIsNoSpotItGoesOnDemand) {
+  EXPECT_EQ(taken(view(12h, 20h)), Holding::on_demand);
+}
+
+TEST(BuoyPolicy, CostsLessThanUniformProgressOnMarketsItHasNotSeen) {
+  const auto past = sim::generateMarket({.seed = 21, .zones = 3, .ticks = 8000});
+  std::vector<History> learned;
+  for (const sim::Trace& trace : past) learned.push_back(historyOf(trace, 1));
+  const auto planner = std::make_shared<Planner>(std::move(learned));
+  const auto market = sim::generateMarket({.seed = 22, .zones = 2, .ticks = 4000});
+  std::int64_t buoy = 0, uniform = 0, optimum = 0;
+  for (const sim::Trace& trace : market) {
+    const sim::Trace* traces[] = {&trace};
+    sim::Window window{.work = 24h,
+                       .deadline = 30h,
+                       .changeover = 12min,
+                       .on_demand_price = {3'060'000'000},
+                       .spot_price = PricePerHour{973'100'000}};
+    for (; sim::validate(window, traces); window.start_tick += 150) {
+      const auto cost = [&](std::string_view name) {
+        return sim::replay(window, traces, **makePolicy(name, planner)).cost.nano_usd;
+      };
+      buoy += cost("buoy");
+      uniform += cost("uniform-progress");
+      optimum += sim::optimalCost(window, traces)->nano_usd;
+    }
+  }
+  EXPECT_GE(buoy, optimum);
+  EXPECT_LT(buoy, uniform);
+}
+
+}  // namespace
+}  // namespace buoy::schedule::spot

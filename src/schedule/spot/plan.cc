@@ -1,0 +1,229 @@
+#include "schedule/spot/plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace buoy::schedule::spot {
+namespace {
+
+constexpr double kMostLayers = 2000;
+constexpr std::size_t kMostStored = 200;
+
+double hoursOf(Duration duration) {
+  return static_cast<double>(duration.count()) / 3.6e9;
+}
+
+Duration wholeSteps(const PlanProblem& problem) {
+  const auto times = std::ceil(hoursOf(problem.time) / (kMostLayers * hoursOf(problem.step)));
+  return problem.step * std::max<std::int64_t>(1, static_cast<std::int64_t>(times));
+}
+
+}  // namespace
+
+Plan::Plan(const AvailabilityModel& model, const PlanProblem& problem)
+    : problem_(problem),
+      step_(hoursOf(wholeSteps(problem))),
+      changeover_(hoursOf(problem.changeover)),
+      forced_(2 * changeover_ + hoursOf(problem.step)),
+      next_(model.after(wholeSteps(problem), problem.pace, false, 2e-4)),
+      during_(model.after(std::max(problem.changeover, Duration{1}), problem.pace, false, 5e-3)),
+      kept_(model.after(std::max(problem.changeover, Duration{1}), problem.pace, true, 5e-3)),
+      survival_(model.survival(std::max(problem.changeover, Duration{1}), problem.pace)) {
+  for (double& chance : survival_) chance *= std::exp(-problem.handovers * changeover_);
+  // Fine where slack is scarce.
+  const double most = std::max(hoursOf(problem.slack), forced_) + step_;
+  for (std::size_t i = 0; i < kSlacks; ++i)
+    slacks_[i] = most * std::pow(static_cast<double>(i) / (kSlacks - 1), 1.7);
+  by_step_ = shiftBy(step_);
+  by_changeover_ = shiftBy(changeover_);
+  by_half_ = shiftBy(changeover_ / 2);
+  solve();
+}
+
+Plan::Shift Plan::shiftBy(double hours) const {
+  Shift shift;
+  for (std::size_t i = 0; i < kSlacks; ++i) {
+    const double slack = std::max(0.0, slacks_[i] - hours);
+    std::size_t at = 0;
+    while (at + 2 < kSlacks && slacks_[at + 1] <= slack) ++at;
+    shift.at[i] = static_cast<std::uint16_t>(at);
+    shift.share[i] = static_cast<float>((slack - slacks_[at]) / (slacks_[at + 1] - slacks_[at]));
+  }
+  return shift;
+}
+
+void Plan::solve() {
+  layers_ = static_cast<std::size_t>(std::ceil(hoursOf(problem_.time) / step_)) + 1;
+  every_ = layers_ / kMostStored + 1;
+  const std::size_t depth = static_cast<std::size_t>(changeover_ / step_) + 3;
+  const Values zero(kMarketStates * kSlacks, 0.0F);
+  ring_.assign(depth, Layer{{zero, zero, zero}});
+  blend_od_ = blend_spot_ = blend_none_ = zero;
+  stored_.clear();
+  stored_.reserve(layers_ / every_ + 2);
+  stored_.push_back(ring_[0]);
+  for (std::size_t n = 1; n < layers_ + every_; ++n) {
+    solveLayer(n);
+    if (n % every_ == 0) stored_.push_back(ring_[n % ring_.size()]);
+  }
+  ring_.clear();
+  ring_.shrink_to_fit();
+}
+
+// The layer so many steps before the n-th (fractions are blended), for every state and slack.
+void Plan::blend(double steps_back, Held held, std::size_t n, Values& out) const {
+  const auto whole = static_cast<std::size_t>(steps_back);
+  const auto share = static_cast<float>(steps_back - static_cast<double>(whole));
+  const auto layer = [&](std::size_t back) -> const Values& {
+    const std::size_t at = n > back ? n - back : 0;
+    return ring_[at % ring_.size()].of[held];
+  };
+  if (n <= whole) {
+    std::fill(out.begin(), out.end(), 0.0F);
+    return;
+  }
+  const float* const near = layer(whole).data();
+  const float* const far = layer(whole + 1).data();
+  float* const to = out.data();
+  for (std::size_t i = 0; i < kMarketStates * kSlacks; ++i) to[i] = near[i] + share * (far[i] - near[i]);
+}
+
+namespace {
+
+using Grid = std::array<float, 48>;
+
+}  // namespace
+
+void Plan::solveLayer(std::size_t n) {
+  static_assert(std::tuple_size_v<Grid> == kSlacks);
+  Layer& now = ring_[n % ring_.size()];
+  const Layer& before = ring_[(n - 1) % ring_.size()];
+  const double time = static_cast<double>(n) * step_;
+  const double po = problem_.on_demand_price, ps = problem_.spot_price;
+  if (n == 1) {
+    // No time at all is left: nothing is to be done.
+    for (Values& values : ring_[0].of) std::fill(values.begin(), values.end(), 0.0F);
+  }
+  blend(changeover_ / step_, on_demand, n, blend_od_);
+  blend(changeover_ / step_, spot, n, blend_spot_);
+  blend(changeover_ / 2 / step_, nothing, n, blend_none_);
+
+  Grid works{}, work{};  // running within this step, and to the end; hours
+  for (std::size_t k = 0; k < kSlacks; ++k) {
+    work[k] = static_cast<float>(std::max(0.0, time - slacks_[k]));
+    works[k] = std::min(static_cast<float>(step_), work[k]);
+  }
+  const auto expect = [](std::span<const Chain::Entry> row, const Values& values, Grid& sum) {
+    sum.fill(0.0F);
+    for (const Chain::Entry& entry : row) {
+      const float* const from = &values[entry.state * kSlacks];
+      for (std::size_t k = 0; k < kSlacks; ++k) sum[k] += entry.weight * from[k];
+    }
+  };
+  const auto shifted = [](const Shift& shift, const Grid& grid, std::size_t k) {
+    const float low = grid[shift.at[k]], high = grid[shift.at[k] + 1u];
+    return low + shift.share[k] * (high - low);
+  };
+  const auto fpo = static_cast<float>(po), fps = static_cast<float>(ps);
+  const auto cd = static_cast<float>(changeover_);
+  const auto handed = static_cast<float>(1 - std::exp(-problem_.handovers * step_));
+  Grid wait, od_stays, od_starts, spot_starts, spot_goes;
+  for (std::size_t state = 0; state < kMarketStates; ++state) {
+    const bool up = MarketState::at(state).up != 0;
+    expect(next_.row(state), before.of[nothing], wait);
+    expect(next_.row(state), before.of[on_demand], od_stays);
+    expect(during_.row(state), blend_od_, od_starts);
+    float* const none = row(now.of[nothing], state);
+    float* const od = row(now.of[on_demand], state);
+    float* const sp = row(now.of[spot], state);
+    if (up) {
+      expect(kept_.row(state), blend_spot_, spot_starts);
+      spot_goes.fill(0.0F);
+      for (const Chain::Entry& entry : next_.row(state)) {
+        const bool lost = MarketState::at(entry.state).up == 0;
+        const float* const from = row(before.of[lost ? nothing : spot], entry.state);
+        for (std::size_t k = 0; k < kSlacks; ++k) spot_goes[k] += entry.weight * from[k];
+        if (lost || handed == 0) continue;
+        const float* const again = row(before.of[nothing], entry.state);
+        for (std::size_t k = 0; k < kSlacks; ++k)
+          spot_goes[k] += entry.weight * handed * (again[k] - from[k]);
+      }
+    }
+    const auto survives = static_cast<float>(survival_[state]);
+    MarketState fell = MarketState::at(state);
+    fell.up = 0;
+    fell.age = 0;
+    Grid lost{};
+    std::copy_n(row(blend_none_, fell.index()), kSlacks, lost.begin());
+    for (std::size_t k = 0; k < kSlacks; ++k) {
+      if (work[k] <= 0) {
+        none[k] = od[k] = sp[k] = 0;
+        continue;
+      }
+      const bool forced = slacks_[k] < forced_;
+      const float fresh_od = fpo * cd + (forced ? fpo * work[k] : shifted(by_changeover_, od_starts, k));
+      float best = fresh_od;
+      if (!forced) {
+        best = std::min(best, shifted(by_step_, wait, k));
+        if (up) {
+          const float lives = fps * cd + shifted(by_changeover_, spot_starts, k);
+          const float dies = fps * cd / 2 + shifted(by_half_, lost, k);
+          best = std::min(best, survives * lives + (1 - survives) * dies);
+        }
+      }
+      none[k] = best;
+      od[k] = forced ? fpo * work[k] : std::min(best, fpo * works[k] + od_stays[k]);
+      sp[k] = up ? fps * works[k] + spot_goes[k] : best;
+    }
+  }
+}
+
+double Plan::cost(Held held, double time, double slack, std::size_t state) const {
+  const double layer = std::clamp(time / step_ / static_cast<double>(every_), 0.0,
+                                  static_cast<double>(stored_.size()) - 1.001);
+  const auto n = static_cast<std::size_t>(layer);
+  const double share = layer - static_cast<double>(n);
+  const double most = slacks_[kSlacks - 1];
+  const double at = std::pow(std::clamp(slack / most, 0.0, 1.0), 1 / 1.7) * (kSlacks - 1);
+  auto k = std::min(static_cast<std::size_t>(at), kSlacks - 2);
+  while (k > 0 && slacks_[k] > slack) --k;
+  const double part = std::clamp((slack - slacks_[k]) / (slacks_[k + 1] - slacks_[k]), 0.0, 1.0);
+  const auto in = [&](std::size_t which) {
+    const float* const values = row(stored_[which].of[held], state);
+    return values[k] + part * (values[k + 1] - values[k]);
+  };
+  return in(n) + share * (in(n + 1) - in(n));
+}
+
+double Plan::spotLaunch(double time, double slack, std::size_t state, double price, double loss,
+                        std::size_t after_loss) const {
+  double lives = price * changeover_;
+  for (const Chain::Entry& entry : kept_.row(state))
+    lives += entry.weight * cost(spot, time - changeover_, slack - changeover_, entry.state);
+  const double half = changeover_ / 2;
+  const double dies = price * half + cost(nothing, time - half, slack - half, after_loss);
+  return (1 - loss) * lives + loss * dies;
+}
+
+double Plan::onDemandLaunch(double time, double slack, std::size_t state) const {
+  double sum = problem_.on_demand_price * changeover_;
+  for (const Chain::Entry& entry : during_.row(state))
+    sum += entry.weight * cost(on_demand, time - changeover_, slack - changeover_, entry.state);
+  return sum;
+}
+
+double Plan::waiting(double time, double slack, std::size_t state) const {
+  double sum = 0;
+  for (const Chain::Entry& entry : next_.row(state))
+    sum += entry.weight * cost(nothing, time - step_, slack - step_, entry.state);
+  return sum;
+}
+
+double Plan::stayingOnDemand(double time, double slack, std::size_t state) const {
+  double sum = problem_.on_demand_price * std::min(step_, std::max(0.0, time - slack));
+  for (const Chain::Entry& entry : next_.row(state))
+    sum += entry.weight * cost(on_demand, time - step_, slack, entry.state);
+  return sum;
+}
+
+}  // namespace buoy::schedule::spot

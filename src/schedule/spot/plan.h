@@ -1,0 +1,73 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "schedule/spot/availability_model.h"
+
+namespace buoy::schedule::spot {
+
+// What a plan is made for.
+struct PlanProblem {
+  Duration time{}, slack{};  // the most that may be left: time, and time beyond what the work needs
+  Duration step{};           // between decisions
+  Duration changeover{};
+  double on_demand_price = 0, spot_price = 0;  // USD an hour of the whole gang
+  AvailabilityModel::Pace pace;
+  double handovers = 0;  // an hour: what is held is lost while another place is up
+
+  bool operator==(const PlanProblem&) const = default;
+};
+
+// The least expected cost to go from every time left, slack left, holding and market state: the deadline
+// problem of one place, or of several seen as one, solved backwards in time. Slack is what is left of time
+// beyond the work: it passes while nothing works. Where less than two changeovers of slack are left,
+// on-demand is taken to the end.
+class Plan {
+ public:
+  enum Held : std::uint8_t { nothing, on_demand, spot };  // the latter two with their changeover behind them
+
+  Plan(const AvailabilityModel& model, const PlanProblem& problem);
+
+  // Expected USD; time and slack in hours.
+  double cost(Held held, double time, double slack, std::size_t state) const;
+  // Of beginning a changeover to spot in this state at this price, if it is lost before the changeover's end
+  // with this chance, and what then is the state.
+  double spotLaunch(double time, double slack, std::size_t state, double price, double loss,
+                    std::size_t after_loss) const;
+  double onDemandLaunch(double time, double slack, std::size_t state) const;
+  double waiting(double time, double slack, std::size_t state) const;
+  double stayingOnDemand(double time, double slack, std::size_t state) const;
+
+ private:
+  static constexpr std::size_t kSlacks = 48;
+  using Values = std::vector<float>;  // by state and slack
+  struct Layer {
+    std::array<Values, 3> of;
+  };
+  struct Shift {  // where on the grid a slack lies that is smaller by some time
+    std::array<std::uint16_t, kSlacks> at{};
+    std::array<float, kSlacks> share{};
+  };
+
+  Shift shiftBy(double hours) const;
+  void solve();
+  void solveLayer(std::size_t n);
+  float* row(Values& values, std::size_t state) const { return &values[state * kSlacks]; }
+  const float* row(const Values& values, std::size_t state) const { return &values[state * kSlacks]; }
+  void blend(double steps_back, Held held, std::size_t n, Values& out) const;
+
+  PlanProblem problem_;
+  double step_, changeover_, forced_;  // hours; below `forced_` slack on-demand is taken
+  Chain next_, during_, kept_;
+  std::vector<double> survival_;
+  std::array<double, kSlacks> slacks_{};
+  Shift by_step_, by_changeover_, by_half_;
+  std::size_t layers_ = 0, every_ = 1;
+  std::vector<Layer> ring_;
+  std::vector<Layer> stored_;  // every so many layers
+  Values blend_od_, blend_spot_, blend_none_;
+};
+
+}  // namespace buoy::schedule::spot

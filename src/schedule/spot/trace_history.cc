@@ -1,0 +1,15 @@
+#include "schedule/spot/trace_history.h"
+
+namespace buoy::schedule::spot {
+
+History historyOf(const sim::Trace& trace, std::int32_t machines) {
+  History history{.place = trace.place(), .step = trace.gap, .spans = {}};
+  for (std::size_t tick = 0; tick < trace.available.size(); ++tick) {
+    const bool up = trace.up(tick, machines);
+    if (history.spans.empty() || history.spans.back().up != up) history.spans.push_back({Duration{}, up});
+    history.spans.back().length += trace.gap;
+  }
+  return history;
+}
+
+}  // namespace buoy::schedule::spot
