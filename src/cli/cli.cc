@@ -31,7 +31,7 @@ void addCommands(Command& root) {
         addReclaim, addDownload);
   under("Storage", addCp, addSync, addLs, addRm, addMb);
   under("Machines", addMachines, addPools, addQueues);
-  under("Planning", addSimulate);
+  under("Planning", addSimulate, addMarket);
   under("Server", addServer, addServe, addDoctor);
   under("Other", addInit, addCompletion, addHelp);
 }

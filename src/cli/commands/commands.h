@@ -25,6 +25,7 @@ void addMachines(Command& root);
 void addPools(Command& root);
 void addQueues(Command& root);
 void addSimulate(Command& root);
+void addMarket(Command& root);
 void addServer(Command& root);
 void addServe(Command& root);
 void addDoctor(Command& root);

@@ -6,7 +6,7 @@
 namespace buoy::schedule::spot {
 namespace {
 
-constexpr double kMostLayers = 2000;
+constexpr double kMostLayers = 1200;
 constexpr std::size_t kMostStored = 200;
 
 double hoursOf(Duration duration) {
