@@ -83,8 +83,8 @@ TEST(BuoyPolicy, CostsLessThanUniformProgressOnMarketsItHasNotSeen) {
   std::int64_t buoy = 0, uniform = 0, optimum = 0;
   for (const sim::Trace& trace : market) {
     const sim::Trace* traces[] = {&trace};
-    sim::Window window{.work = 24h,
-                       .deadline = 30h,
+    sim::Window window{.work = 12h,
+                       .deadline = 15h,
                        .changeover = 12min,
                        .on_demand_price = {3'060'000'000},
                        .spot_price = PricePerHour{973'100'000}};
