@@ -41,11 +41,13 @@ struct PutPool {
 struct PutQueue {
   Queue queue;
 };
-// ---- from providers
+// ---- from providers. `since` and `until`: the beginning and the end of what is billed, by the provider's own
+// account; zero: it does not say, and the instant at which the event arrives counts.
 struct LaunchSucceeded {
   MachineId machine;
   std::string provider_ref;
   std::string address;
+  Time since{};
 };
 enum class LaunchError : std::uint8_t { capacity, quota, throttled, price, invalid, other };
 struct LaunchFailed {
@@ -58,6 +60,7 @@ struct MachineGone {
   MachineId machine;
   GoneReason reason = GoneReason::vanished;
   std::string detail;
+  Time since{}, until{};
 };
 struct MachineAlive {
   MachineId machine;
@@ -66,6 +69,7 @@ struct PriceChanged {
   std::string pool;
   std::string type;
   PricePerHour spot_price;
+  Time since{};
 };
 // ---- from agents
 struct AgentConnected {

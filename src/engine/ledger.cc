@@ -46,9 +46,27 @@ void Stepper::emitSpan(MachineId machine, JobSlot* job, std::uint32_t attempt, U
   touch(*job);
 }
 
+// The provider may tell of a machine late, after its agent has spoken: what was billed before is added.
+void Stepper::startBilling(MachineSlot& slot, Time since) {
+  Machine& machine = slot.machine;
+  since = since == Time{} ? now_ : std::clamp(since, std::min(machine.requested, now_), now_);
+  if (machine.billed_from == Time{}) {
+    machine.billed_from = machine.span_begin = since;
+    machine.use = machine.phase == MachinePhase::releasing ? Use::waiting : Use::starting;
+    touch(slot);
+  } else if (since < machine.billed_from) {
+    JobSlot* const job = machine.job ? s_.findJob(machine.job) : nullptr;
+    emitSpan(machine.id, job, job ? attemptOf(job->job, machine) : 0, Use::starting,
+             {since, machine.billed_from, machine.price, machine.on_demand_price});
+    machine.billed_from = since;
+    touch(slot);
+  }
+}
+
+// What happens to a machine that is gone is on nobody's account.
 void Stepper::closeSpan(MachineSlot& slot, Time at) {
   Machine& machine = slot.machine;
-  if (machine.billed_from == Time{}) return;
+  if (machine.billed_from == Time{} || machine.phase == MachinePhase::gone) return;
   at = std::clamp(at, machine.span_begin, now_);
   if (at == machine.span_begin) return;
   const HeldTime piece{machine.span_begin, at, machine.price, machine.on_demand_price};

@@ -26,10 +26,12 @@ void Stepper::on(const LaunchSucceeded& event) {
   if (machine.address.empty()) setAddress(*slot, event.address);
   if (machine.phase == MachinePhase::requested) {
     noteLaunchSuccess(*slot->pool, machine.market);
-    startBilling(*slot);
+    startBilling(*slot, event.since);
     enterPhase(*slot, MachinePhase::booting);
-  } else if (machine.phase == MachinePhase::releasing) {
-    startBilling(*slot);
+    return;
+  }
+  if (event.since != Time{} || machine.phase == MachinePhase::releasing) startBilling(*slot, event.since);
+  if (machine.phase == MachinePhase::releasing) {
     out_.actions.push_back(TerminateMachine{machine.id});  // an earlier one may have come before the launch
   }
 }
@@ -61,7 +63,10 @@ void Stepper::on(const MachineGone& event) {
   MachineSlot* const slot = s_.findMachine(event.machine);
   if (!slot || slot->machine.phase == MachinePhase::gone) return;
   Machine& machine = slot->machine;
+  if (event.since != Time{}) startBilling(*slot, event.since);
+  const Time until = event.until == Time{} ? now_ : event.until;
   if (machine.phase == MachinePhase::requested) {
+    closeSpan(*slot, until);
     return launchFailed(*slot, LaunchError::other, event.detail.empty() ? "it is gone" : event.detail);
   }
   const bool wanted = machine.phase == MachinePhase::releasing;
@@ -81,7 +86,7 @@ void Stepper::on(const MachineGone& event) {
                       "it was lost before its agent connected");
   }
   machine.taken = !wanted && event.reason != GoneReason::terminated;
-  closeSpan(*slot, now_);
+  closeSpan(*slot, until);
   enterPhase(*slot, MachinePhase::gone);
   loseMachine(*slot, detail);
 }
@@ -111,7 +116,7 @@ void Stepper::on(const PriceChanged& event) {
     if (type.name != event.type || type.spot_price == event.spot_price) continue;
     type.spot_price = event.spot_price;
     touch(pool);
-    setPrices(pool, type);
+    setPrices(pool, type, event.since);
     s_.wake(pool);
   }
 }

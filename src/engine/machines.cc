@@ -83,13 +83,6 @@ void Stepper::enterPhase(MachineSlot& slot, MachinePhase phase) {
   touch(slot);
 }
 
-void Stepper::startBilling(MachineSlot& slot) {
-  Machine& machine = slot.machine;
-  if (machine.billed_from != Time{}) return;
-  machine.billed_from = machine.span_begin = now_;
-  machine.use = machine.phase == MachinePhase::releasing ? Use::waiting : Use::starting;
-  touch(slot);
-}
 
 void Stepper::connected(MachineSlot& slot) {
   Machine& machine = slot.machine;
@@ -250,7 +243,7 @@ void Stepper::bootFailed(MachineSlot& slot) {
   advance(*job);
 }
 
-void Stepper::setPrices(PoolSlot& pool, const MachineType& type) {
+void Stepper::setPrices(PoolSlot& pool, const MachineType& type, Time since) {
   for (const MachineId id : pool.machines) {
     MachineSlot& slot = *s_.findMachine(id);
     Machine& machine = slot.machine;
@@ -258,7 +251,7 @@ void Stepper::setPrices(PoolSlot& pool, const MachineType& type) {
     if (machine.type != type.name ||
         (machine.price == price && machine.on_demand_price == type.on_demand_price))
       continue;
-    closeSpan(slot, now_);
+    closeSpan(slot, since == Time{} ? now_ : since);
     machine.price = price;
     machine.on_demand_price = type.on_demand_price;
     touch(slot);

@@ -109,7 +109,7 @@ class Stepper {
   // Machines (machines.cc).
   MachineSlot& launch(PoolSlot& pool, const MachineType& type, Market market);
   void enterPhase(MachineSlot& slot, MachinePhase phase);
-  void startBilling(MachineSlot& slot);
+  void startBilling(MachineSlot& slot, Time since = {});
   void connected(MachineSlot& slot);
   void assign(MachineSlot& slot, const Job& job, Epoch epoch, std::int32_t rank);
   void makeIdle(MachineSlot& slot);
@@ -125,7 +125,7 @@ class Stepper {
   void launchFailed(MachineSlot& slot, LaunchError error, const std::string& message);
   void setAddress(MachineSlot& slot, const std::string& address);
   void bootFailed(MachineSlot& slot);
-  void setPrices(PoolSlot& pool, const MachineType& type);
+  void setPrices(PoolSlot& pool, const MachineType& type, Time since = {});
 
   // Placement (scheduling.cc).
   void schedule();
