@@ -1,0 +1,269 @@
+#include "sim/auditor.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/strings.h"
+
+namespace buoy::sim {
+
+using engine::Job;
+using engine::Machine;
+using engine::MachinePhase;
+using engine::MemberPhase;
+
+// ---- what the engine makes durable
+
+void Auditor::committed(const engine::State& state, const engine::Changes& changes) {
+  for (const engine::Span& span : changes.spans) addSpan(span);
+  for (const JobId id : changes.jobs) checkJob(state, *state.job(id));
+  for (const MachineId id : changes.machines) checkMachine(state, *state.machine(id));
+}
+
+void Auditor::addSpan(const engine::Span& span) {
+  MachineAccount& account = machines_[span.machine.value];
+  if (span.end <= span.begin) core_.problem(span.machine.toString() + " has an empty span");
+  account.spans += ExactCost{span.price.nano_usd} * (span.end - span.begin).count();
+  ledger_total_ += ExactCost{span.price.nano_usd} * (span.end - span.begin).count();
+  const auto after = std::find_if(account.covered.begin(), account.covered.end(),
+                                  [&](const Interval& each) { return each.until > span.begin; });
+  if (after != account.covered.end() && after->from < span.end)
+    core_.problem(strCat({"a second of ", span.machine.toString(), " is counted twice"}));
+  auto at = account.covered.insert(after, {span.begin, span.end});
+  if (at + 1 != account.covered.end() && (at + 1)->from == at->until) {
+    at->until = (at + 1)->until;
+    at = account.covered.erase(at + 1) - 1;
+  }
+  if (at != account.covered.begin() && (at - 1)->until == at->from) {
+    (at - 1)->until = at->until;
+    account.covered.erase(at);
+  }
+  trySettle(span.machine.value);
+  if (!span.job) return;
+  if (finished_.count(span.job.value) > 0)
+    core_.problem(span.job.toString() + " is charged after it has finished");
+  engine::Ledger& ledger = jobs_[span.job.value].ledger;
+  ledger.time[static_cast<std::size_t>(span.use)] += span.end - span.begin;
+  ledger.cost[static_cast<std::size_t>(span.use)] += cost(span.price, span.end - span.begin);
+}
+
+void Auditor::checkJob(const engine::State& state, const Job& job) {
+  const std::string name = job.id.toString();
+  if (finished_.count(job.id.value) > 0) core_.problem(name + " changes after it has finished");
+  if (job.next && !job.current) core_.problem(name + " has a next attempt and no current one");
+  for (const engine::Attempt* const attempt : {job.current.get(), job.next.get()}) {
+    if (!attempt) continue;
+    if (engine::isTerminal(job.phase)) core_.problem(name + " has finished and has an attempt");
+    if (attempt->epoch > job.epoch) core_.problem(name + " has an attempt of the future");
+    for (const engine::Member& member : attempt->members) {
+      if (member.phase == MemberPhase::done || !member.machine) continue;
+      const Machine* const machine = state.machine(member.machine);
+      if (!machine || machine->job != job.id)
+        core_.problem(strCat({name, " counts on ", member.machine.toString(), ", which is not its own"}));
+    }
+  }
+  if (!engine::isTerminal(job.phase)) return;
+  const bool limited = job.request.max_run > Duration{0} || job.request.max_wait > Duration{0};
+  finished_.emplace(job.id.value, Finished{job.phase, limited});
+  const engine::Ledger ledger = job.ledger ? *job.ledger : engine::Ledger{};
+  JobAccount& account = jobs_[job.id.value];
+  if (ledger.time != account.ledger.time || ledger.cost != account.ledger.cost)
+    core_.problem(strCat({"the ledger of ", name, " is not the sum of its spans"}));
+}
+
+void Auditor::checkMachine(const engine::State& state, const Machine& machine) {
+  MachineAccount& account = machines_[machine.id.value];
+  const bool let_go = machine.phase == MachinePhase::releasing || machine.phase == MachinePhase::gone;
+  if (let_go && account.let_go == Time{}) account.let_go = core_.now;
+  if (!machine.holder.empty() && machine.job)
+    core_.problem(machine.id.toString() + " is held and given to a job");
+  if (machine.phase == MachinePhase::gone) {
+    account.gone = true;
+    trySettle(machine.id.value);
+    return;
+  }
+  if (!machine.job) return;
+  const Job* const job = state.job(machine.job);
+  bool member = false;
+  for (const engine::Attempt* const attempt :
+       {job ? job->current.get() : nullptr, job ? job->next.get() : nullptr}) {
+    if (!attempt) continue;
+    for (const engine::Member& each : attempt->members) member = member || each.machine == machine.id;
+  }
+  if (!member) core_.problem(machine.id.toString() + " belongs to a job that does not know it");
+}
+
+// ---- what is ordered, and what really runs
+
+void Auditor::directed(MachineId machine, const engine::Directive& directive) {
+  if (directive.kind != engine::Directive::Kind::run) return;
+  JobAccount& account = jobs_[directive.job.value];
+  if (directive.epoch < account.directed)
+    core_.problem(machine.toString() + " is directed to run an old epoch");
+  account.directed = std::max(account.directed, directive.epoch);
+  for (const JobAccount::Worker& other : account.workers) {
+    if (other.epoch >= directive.epoch || denied_.count(other.machine.value) > 0) continue;
+    core_.problem(strCat({directive.job.toString(), " is started again while ", other.machine.toString(),
+                          " still works on it"}));
+  }
+}
+
+void Auditor::workBegins(JobId job, std::int32_t rank, Epoch epoch, MachineId machine) {
+  JobAccount& account = jobs_[job.value];
+  for (const JobAccount::Worker& other : account.workers) {
+    if (other.rank != rank || denied_.count(other.machine.value) > 0 || denied_.count(machine.value) > 0)
+      continue;
+    core_.problem(strCat(
+        {job.toString(), " is twice at once, on ", other.machine.toString(), " and ", machine.toString()}));
+  }
+  account.workers.push_back({machine, rank, epoch, false});
+}
+
+void Auditor::workEnds(JobId job, MachineId machine) {
+  std::erase_if(jobs_[job.value].workers,
+                [&](const JobAccount::Worker& worker) { return worker.machine == machine; });
+}
+
+void Auditor::processBegins(JobId job, std::int32_t rank, Epoch epoch, MachineId machine) {
+  for (JobAccount::Worker& worker : jobs_[job.value].workers) {
+    const bool own = worker.machine == machine && worker.rank == rank && worker.epoch == epoch;
+    if (own && worker.runs) core_.problem(machine.toString() + " runs a process twice");
+    if (own) worker.runs = true;
+  }
+}
+
+void Auditor::processEnds(JobId job, std::int32_t, MachineId machine) {
+  for (JobAccount::Worker& worker : jobs_[job.value].workers) {
+    if (worker.machine == machine) worker.runs = false;
+  }
+}
+
+void Auditor::fenced(JobId job, Epoch epoch) {
+  JobAccount& account = jobs_[job.value];
+  if (epoch < account.fence) core_.problem(job.toString() + " has a fence of an old epoch");
+  account.fence = std::max(account.fence, epoch);
+}
+
+void Auditor::versionCommitted(JobId job, Epoch epoch, std::uint64_t version, Duration done) {
+  JobAccount& account = jobs_[job.value];
+  if (epoch < account.fence) {
+    core_.problem(strCat({job.toString(), ": epoch ", std::to_string(epoch), " commits behind the fence of ",
+                          std::to_string(account.fence)}));
+  }
+  if (!account.versions.empty() && version <= account.versions.rbegin()->first)
+    core_.problem(job.toString() + " commits a version twice");
+  account.versions[version] = {epoch, done};
+  if (account.versions.size() > 64) account.versions.erase(account.versions.begin());
+}
+
+// Only what was committed before the fence, and the newest of that.
+void Auditor::restored(JobId job, Epoch epoch, const std::optional<CheckpointWriter::Committed>& base) {
+  const JobAccount& account = jobs_[job.value];
+  const std::pair<const std::uint64_t, std::pair<Epoch, Duration>>* newest = nullptr;
+  for (const auto& version : account.versions) {
+    if (version.second.first < epoch) newest = &version;
+  }
+  const std::uint64_t expected = newest ? newest->first : 0;
+  const std::uint64_t got = base ? base->version : 0;
+  if (expected != got || (newest && newest->second.second != base->done)) {
+    core_.problem(strCat({job.toString(), " restores version ", std::to_string(got), " instead of ",
+                          std::to_string(expected)}));
+  }
+}
+
+// ---- money
+
+void Auditor::billed(MachineId machine, const Bill& bill) {
+  MachineAccount& account = machines_[machine.value];
+  if (account.has_bill) core_.problem(machine.toString() + " is billed twice");
+  account.has_bill = true;
+  account.bill = bill;
+  billed_total_ += bill.cost;
+  if (account.let_go != Time{}) {
+    const Duration after = bill.until - std::max(account.let_go, bill.since);
+    const Duration excuse = excused(account.let_go, bill.until);
+    if (after - excuse > leak_bound) {
+      core_.problem(
+          strCat({machine.toString(), " went on for ", formatDuration(after), " after it was let go"}));
+    }
+  }
+  trySettle(machine.value);
+}
+
+Duration Auditor::excused(Time from, Time until) const {
+  Duration sum{};
+  for (const Interval& each : excuses_) {
+    const Time begin = std::max(from, each.from), end = std::min(until, each.until);
+    if (end > begin) sum += end - begin;
+  }
+  return sum;
+}
+
+ExactCost Auditor::tolerance(const Bill& bill) const {
+  ExactCost sum = 0;
+  for (const Unknown& each : unknown_prices_) {
+    const Time begin = std::max(bill.since, each.from), end = std::min(bill.until, each.until);
+    if (end > begin) sum += ExactCost{each.by.nano_usd} * (end - begin).count();
+  }
+  return sum;
+}
+
+// Whether the account agrees with the cloud's bill.
+bool Auditor::settle(std::uint64_t id, const MachineAccount& account) {
+  if (!account.has_bill) return account.covered.empty() && account.spans == 0;
+  const Bill& bill = account.bill;
+  if (account.covered.empty()) return bill.since == bill.until;
+  // What the provider had denied, the ledger cannot have.
+  if (denied_.count(id) > 0) return account.covered.size() == 1 && account.covered[0].from == bill.since;
+  if (account.covered.size() != 1 || account.covered[0].from != bill.since ||
+      account.covered[0].until != bill.until) {
+    return false;
+  }
+  const ExactCost difference =
+      account.spans > bill.cost ? account.spans - bill.cost : bill.cost - account.spans;
+  return difference == 0 || difference <= tolerance(bill);
+}
+
+void Auditor::trySettle(std::uint64_t id) {
+  const auto found = machines_.find(id);
+  MachineAccount& account = found->second;
+  if (account.gone && account.has_bill && settle(id, account)) machines_.erase(found);
+}
+
+// ---- the end
+
+void Auditor::checkEnd(const std::vector<std::pair<JobId, const Program*>>& programs) {
+  for (const std::uint64_t id : submitted_) {
+    if (finished_.count(id) == 0) core_.problem(JobId{id}.toString() + " was lost");
+  }
+  for (const auto& [id, program] : programs) {
+    const auto found = finished_.find(id.value);
+    if (found == finished_.end()) continue;
+    const Finished& finished = found->second;
+    const std::string name = id.toString();
+    if (finished.phase == engine::JobPhase::succeeded && !program->completed)
+      core_.problem(name + " has succeeded without having done its work");
+    if (finished.phase == engine::JobPhase::cancelled && cancelled_.count(id.value) == 0)
+      core_.problem(name + " was cancelled by nobody");
+    if (finished.phase == engine::JobPhase::timed_out && !finished.limited)
+      core_.problem(name + " has timed out without a limit");
+    const bool could_fail = program->plan.failures > 0 || program->plan.breaks_with_peer;
+    if (finished.phase == engine::JobPhase::failed && !could_fail)
+      core_.problem(name + " has failed although its program never does");
+  }
+  for (const auto& [id, account] : machines_) {
+    const std::string name = MachineId{id}.toString();
+    if (!account.gone) core_.problem(name + " was left behind by the engine");
+    // Made after the engine had given it up: in nobody's ledger, but within the bound for leaks.
+    if (account.has_bill && account.let_go != Time{} && account.bill.since >= account.let_go) continue;
+    if (settle(id, account)) continue;
+    std::string spans;
+    for (const Interval& each : account.covered)
+      spans += strCat({" ", formatTime(each.from), " to ", formatTime(each.until)});
+    core_.problem(strCat({"the ledger of ", name, " (", spans.empty() ? "no time" : spans.substr(1),
+                          ") is not the cloud's bill (", formatTime(account.bill.since), " to ",
+                          formatTime(account.bill.until), ")"}));
+  }
+}
+
+}  // namespace buoy::sim

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/engine.h"
+#include "sim/cloud.h"
+#include "sim/core.h"
+#include "sim/program.h"
+
+namespace buoy::sim {
+
+// Watches a run and writes down what is wrong (Core::problem). It trusts neither the engine nor the cloud:
+// what the engine's ledger says is compared with the cloud's own bill, what it orders with what really runs.
+class Auditor {
+ public:
+  explicit Auditor(Core& core) : core_(core) {}
+
+  // ---- as it happens
+  // A batch is durable; ids are looked up in `state`.
+  void committed(const engine::State& state, const engine::Changes& changes);
+  // The engine's latest word to a machine.
+  void directed(MachineId machine, const engine::Directive& directive);
+  void billed(MachineId machine, const Bill& bill);
+  // The provider has said what is not true: this machine may go on while its job runs elsewhere.
+  void denied(MachineId machine) { denied_.insert(machine.value); }
+  void submitted(JobId job) { submitted_.insert(job.value); }
+  void cancelled(JobId job) { cancelled_.insert(job.value); }
+  // A process of the job begins, and ends, on a machine.
+  void processBegins(JobId job, std::int32_t rank, Epoch epoch, MachineId machine);
+  void processEnds(JobId job, std::int32_t rank, MachineId machine);
+  // A machine works for a job from the directive it took to the result.
+  void workBegins(JobId job, std::int32_t rank, Epoch epoch, MachineId machine);
+  void workEnds(JobId job, MachineId machine);
+  // A version was taken by the store.
+  void versionCommitted(JobId job, Epoch epoch, std::uint64_t version, Duration done);
+  void fenced(JobId job, Epoch epoch);
+  void restored(JobId job, Epoch epoch, const std::optional<CheckpointWriter::Committed>& base);
+
+  // ---- at the end, when everything has finished
+  void checkEnd(const std::vector<std::pair<JobId, const Program*>>& programs);
+  // How long a machine may go on after the engine has let it go; longer is a leak. Set before checkEnd.
+  Duration leak_bound{60'000'000};
+  // Faults that excuse more: the control plane was away, the provider deaf.
+  void excuse(Time from, Time until) { excuses_.push_back({from, until}); }
+  // A price had changed by `by`, and the control plane did not know: the money of machines that ran meanwhile
+  // may be wrong by so much, and no more.
+  void priceUnknown(Time from, Time until, PricePerHour by) { unknown_prices_.push_back({from, until, by}); }
+
+  std::size_t jobsFinished() const { return finished_.size(); }
+  ExactCost billedTotal() const { return billed_total_; }
+  ExactCost ledgerTotal() const { return ledger_total_; }
+
+ private:
+  struct Interval {
+    Time from{}, until{};
+  };
+  struct MachineAccount {
+    std::vector<Interval> covered;  // by spans, merged
+    ExactCost spans = 0;
+    bool has_bill = false;
+    Bill bill;
+    Time let_go{};  // releasing or gone in the engine; zero: not
+    bool gone = false;
+  };
+  struct JobAccount {
+    engine::Ledger ledger;  // sum of spans
+    Epoch directed = 0, fence = 0;
+    std::map<std::uint64_t, std::pair<Epoch, Duration>> versions;
+    struct Worker {
+      MachineId machine;
+      std::int32_t rank = 0;
+      Epoch epoch = 0;
+      bool runs = false;
+    };
+    std::vector<Worker> workers;
+  };
+  struct Finished {
+    engine::JobPhase phase;
+    bool limited = false;
+  };
+
+  void addSpan(const engine::Span& span);
+  void checkJob(const engine::State& state, const engine::Job& job);
+  void checkMachine(const engine::State& state, const engine::Machine& machine);
+  Duration excused(Time from, Time until) const;
+  ExactCost tolerance(const Bill& bill) const;
+  bool settle(std::uint64_t id, const MachineAccount& account);
+  void trySettle(std::uint64_t id);
+
+  Core& core_;
+  std::map<std::uint64_t, MachineAccount> machines_;
+  std::map<std::uint64_t, JobAccount> jobs_;
+  std::map<std::uint64_t, Finished> finished_;
+  std::set<std::uint64_t> submitted_, cancelled_, denied_;
+  struct Unknown {
+    Time from{}, until{};
+    PricePerHour by;
+  };
+  std::vector<Interval> excuses_;
+  std::vector<Unknown> unknown_prices_;
+  ExactCost billed_total_ = 0, ledger_total_ = 0;
+};
+
+}  // namespace buoy::sim

@@ -1,0 +1,220 @@
+#include "sim/scenario.h"
+
+#include <algorithm>
+
+#include "base/strings.h"
+#include "sim/random.h"
+
+namespace buoy::sim {
+
+using namespace std::chrono_literals;
+using Kind = Happening::Kind;
+
+namespace {
+
+constexpr std::string_view kKinds[] = {
+    "submit", "cancel",     "reclaim",    "take",      "silence", "crash",  "launches_fail", "slow",
+    "mute",   "dead_boots", "delay",      "lossy",     "doubled", "replay", "store_out",     "agent_restart",
+    "unfit",  "denied",     "pause_pool", "put_queue", "open",    "warned"};
+constexpr std::string_view kCrashPoints[] = {"idle", "before_commit", "after_commit", "amid_actions",
+                                             "before_replies"};
+constexpr std::string_view kWarned[] = {"told in time", "told late", "not told"};
+constexpr std::string_view kErrors[] = {"capacity", "quota", "throttled", "price", "invalid", "other"};
+
+Duration seconds(Random& random, int low, int high) {
+  return random.between(Duration{std::chrono::seconds{low}}, Duration{std::chrono::seconds{high}});
+}
+
+engine::Pool poolOf(const std::string& name, std::int32_t max_machines) {
+  engine::Pool pool;
+  pool.name = name;
+  pool.provider = "sim";
+  pool.types = {{"small", {.milli_cpus = 1000, .gpus = 0, .memory = {}}, {1'000'000'000}, {300'000'000}},
+                {"large", {.milli_cpus = 8000, .gpus = 1, .memory = {}}, {8'000'000'000}, {2'400'000'000}}};
+  pool.max_machines = max_machines;
+  return pool;
+}
+
+std::shared_ptr<const Market> marketOf(Random& random, Time begin, Duration length) {
+  std::vector<SteppedMarket::Step> steps;
+  for (Duration at{}; at < length; at += seconds(random, 60, 600)) {
+    const std::int64_t price = 200'000'000 + random.below(20) * 10'000'000LL;
+    steps.push_back({begin + at, {static_cast<std::int32_t>(random.below(6)), {price}}});
+  }
+  return std::make_shared<SteppedMarket>(std::move(steps));
+}
+
+Happening submitOf(Random& random, std::uint32_t number) {
+  Happening submit;
+  submit.at = random.oneIn(2) ? Duration{0} : seconds(random, 0, 300);
+  engine::JobRequest& request = submit.request;
+  request.name = "job-" + std::to_string(number);
+  request.queue = random.oneIn(3) ? "urgent" : "default";
+  request.machines = random.oneIn(3) ? static_cast<std::int32_t>(2 + random.below(2)) : 1;
+  if (random.oneIn(4)) request.resources.milli_cpus = 4000;
+  request.spot = static_cast<engine::SpotPreference>(random.below(3));
+  request.priority = static_cast<std::int32_t>(random.below(3));
+  if (random.oneIn(8)) request.max_run = seconds(random, 30, 200);
+  if (random.oneIn(8)) request.max_wait = seconds(random, 60, 600);
+  if (random.oneIn(3)) request.pools = {random.oneIn(2) ? "a" : "b"};
+  request.stop_grace = seconds(random, 1, 30);
+  JobPlan& plan = submit.plan;
+  plan.work = seconds(random, 10, 400);
+  plan.prepare = seconds(random, 0, 10);
+  plan.restore = seconds(random, 0, 10);
+  plan.save_every = random.oneIn(6) ? Duration{0} : seconds(random, 10, 60);
+  plan.save = seconds(random, 1, 8);
+  plan.leave = seconds(random, 0, 10);
+  if (random.oneIn(4)) {
+    plan.failures = 1 + random.below(2);
+    plan.fails_at = plan.work / 2;
+  }
+  request.retry_failures = static_cast<std::int32_t>(random.below(3));
+  plan.breaks_with_peer = random.oneIn(2);
+  return submit;
+}
+
+Happening faultOf(Random& random) {
+  // Every kind but submit; what hurts most is drawn more often.
+  static constexpr Kind kOften[] = {Kind::take, Kind::take, Kind::crash, Kind::crash, Kind::silence};
+  Happening fault;
+  fault.kind = random.oneIn(3)
+                   ? kOften[random.below(5)]
+                   : static_cast<Kind>(1 + random.below(static_cast<std::uint32_t>(Kind::warned)));
+  fault.at = seconds(random, 0, 600);
+  fault.pick = random.below(1000);
+  fault.lasting = random.oneIn(3) ? seconds(random, 30, 200) : seconds(random, 1, 30);
+  switch (fault.kind) {
+    case Kind::crash:
+      fault.detail = random.below(5);
+      break;
+    case Kind::take:
+      fault.detail = random.below(3);
+      if (random.oneIn(3)) fault.lasting = Duration{0};
+      break;
+    case Kind::reclaim:
+      if (random.oneIn(3)) fault.lasting = Duration{0};
+      break;
+    case Kind::warned:
+      fault.detail = random.below(3);
+      fault.lasting = Duration{0};
+      break;
+    case Kind::launches_fail:
+      fault.detail = random.below(6);
+      break;
+    case Kind::delay:
+      fault.detail = 100 + random.below(20'000);
+      break;
+    case Kind::lossy:
+      fault.detail = 2 + random.below(4);
+      break;
+    case Kind::cancel:
+    case Kind::replay:
+    case Kind::agent_restart:
+    case Kind::unfit:
+    case Kind::denied:
+      fault.lasting = Duration{0};
+      break;
+    default:
+      break;
+  }
+  return fault;
+}
+
+}  // namespace
+
+Scenario randomScenario(std::uint64_t seed) {
+  Random random(seed);
+  Scenario scenario;
+  scenario.seed = seed;
+  engine::Settings& settings = scenario.settings;
+  settings.lease = 24s;
+  settings.query_every = 15s;
+  settings.boot_timeout = 120s;
+  settings.launch_backoff_max = 8s;
+  settings.gang_hold = 20s;
+  settings.idle_timeout = random.oneIn(2) ? Duration{0} : Duration{30s};
+  scenario.agents.heartbeat = settings.lease / 3;
+  scenario.agents.orphan_after = 180s;
+  scenario.cloud.boot_min = 1s;
+  scenario.cloud.boot_max = 20s;
+  scenario.cloud.notice = random.oneIn(3) ? Duration{0} : seconds(random, 2, 60);
+  scenario.commit = Duration{1'000 + random.below(30'000)};
+  constexpr Time kBegin{std::chrono::hours{24 * 365 * 50}};
+  scenario.zones.push_back({poolOf("a", 4), marketOf(random, kBegin, 20min)});
+  scenario.zones.push_back({poolOf("b", random.oneIn(2) ? 6 : 0), marketOf(random, kBegin, 20min)});
+  scenario.queues = {{.name = "default"}, {.name = "urgent", .priority = 5, .pools = {"b", "a"}}};
+  const std::uint32_t jobs = 1 + random.below(6);
+  for (std::uint32_t i = 0; i < jobs; ++i) scenario.happenings.push_back(submitOf(random, i + 1));
+  const std::uint32_t faults = random.below(16);
+  for (std::uint32_t i = 0; i < faults; ++i) scenario.happenings.push_back(faultOf(random));
+  std::stable_sort(scenario.happenings.begin(), scenario.happenings.end(),
+                   [](const Happening& a, const Happening& b) { return a.at < b.at; });
+  return scenario;
+}
+
+std::string_view toString(Kind kind) {
+  return kKinds[static_cast<std::size_t>(kind)];
+}
+
+std::string describe(const Happening& happening) {
+  std::string text = strCat({"at ", formatDuration(happening.at), ": ", toString(happening.kind)});
+  const auto add = [&](std::string_view what, const std::string& value) {
+    text += strCat({" ", what, value});
+  };
+  switch (happening.kind) {
+    case Kind::submit: {
+      const engine::JobRequest& request = happening.request;
+      const JobPlan& plan = happening.plan;
+      add("", request.name);
+      if (request.machines > 1) add("machines=", std::to_string(request.machines));
+      add("work=", formatDuration(plan.work));
+      add("save_every=", formatDuration(plan.save_every));
+      add("save=", formatDuration(plan.save));
+      add("prepare=", formatDuration(plan.prepare));
+      add("leave=", formatDuration(plan.leave));
+      add("grace=", formatDuration(request.stop_grace));
+      if (plan.failures > 0) add("failures=", std::to_string(plan.failures));
+      if (request.retry_failures > 0) add("retries=", std::to_string(request.retry_failures));
+      if (plan.breaks_with_peer) add("breaks_with_peer", "");
+      if (request.resources.milli_cpus != 1000)
+        add("milli_cpus=", std::to_string(request.resources.milli_cpus));
+      add("spot=", std::string(engine::toString(request.spot)));
+      if (request.queue != "default") add("queue=", request.queue);
+      for (const std::string& pool : request.pools) add("pool=", pool);
+      if (request.max_run > Duration{0}) add("max_run=", formatDuration(request.max_run));
+      if (request.max_wait > Duration{0}) add("max_wait=", formatDuration(request.max_wait));
+      return text;
+    }
+    case Kind::crash:
+      add("", std::string(kCrashPoints[happening.detail % 5]));
+      break;
+    case Kind::take:
+    case Kind::warned:
+      add("", std::string(kWarned[happening.detail % 3]));
+      break;
+    case Kind::launches_fail:
+      add("", std::string(kErrors[happening.detail % 6]));
+      break;
+    case Kind::delay:
+      add("up to ", formatDuration(std::chrono::milliseconds{happening.detail}));
+      break;
+    case Kind::lossy:
+      add("1 in ", std::to_string(std::max<std::uint32_t>(2, happening.detail)));
+      break;
+    default:
+      break;
+  }
+  if (happening.lasting > Duration{0}) add("for ", formatDuration(happening.lasting));
+  add("pick=", std::to_string(happening.pick));
+  return text;
+}
+
+std::string describeWorld(const Scenario& scenario) {
+  return strCat({"notice=", formatDuration(scenario.cloud.notice),
+                 " commit=", formatDuration(scenario.commit),
+                 " idle_timeout=", formatDuration(scenario.settings.idle_timeout),
+                 " max_machines(b)=", std::to_string(scenario.zones.back().pool.max_machines)});
+}
+
+}  // namespace buoy::sim
