@@ -9,7 +9,7 @@ PYTHON ?= /usr/bin/python3
 export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 
-.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test check bench bench-transfer bench-checkpoints bench-policies install uninstall format tidy clean packages help
+.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test check bench bench-transfer bench-checkpoints bench-policies simulate-faults bench-simulate install uninstall format tidy clean packages help
 
 all: build
 
@@ -22,6 +22,8 @@ help:
 	@echo 'make bench-transfer   S3: buoy, other clients and the floor, in one run'
 	@echo 'make bench-checkpoints   what a save to S3 costs, and takes from training'
 	@echo 'make bench-policies   what spot policies cost over the optimum, on recorded markets (TRACES=DIRECTORY)'
+	@echo 'make simulate-faults  run the engine through random faults in virtual time (FAULTS="--seeds N --seconds N")'
+	@echo 'make bench-simulate   how fast that is: 10,000 machines, 30 days, 100,000 jobs'
 	@echo 'make install    PREFIX=/usr/local'
 	@echo 'make format     clang-format; make tidy: clang-tidy; make clean'
 
@@ -81,6 +83,13 @@ bench-checkpoints: build
 TRACES ?= ../shared/traces
 bench-policies: build
 	@build/release/bin/policies $(filter-out %/pinned.json,$(wildcard $(TRACES)/*.json))
+
+# Engine events in virtual time: `--trace SEED` shows one run.
+simulate-faults: build
+	@build/release/bin/simulate_faults $(FAULTS)
+
+bench-simulate: build
+	@build/release/bin/simulate_scale
 
 install: build
 	install -D -m 755 build/release/bin/buoy $(DESTDIR)$(PREFIX)/bin/buoy

@@ -84,6 +84,14 @@ void Stepper::closeSpan(MachineSlot& slot, Time at) {
   emitSpan(machine.id, job, job ? attemptOf(job->job, machine) : 0, machine.use, piece);
 }
 
+// What was closed meanwhile and is not in the ledger yet can still be put right.
+void Stepper::cutHeld(MachineSlot& slot, Time until) {
+  Member* const member = memberOf(slot);
+  if (!member || until >= slot.machine.span_begin) return;
+  for (HeldTime& piece : member->held) piece.end = std::clamp(until, piece.begin, piece.end);
+  std::erase_if(member->held, [](const HeldTime& piece) { return piece.end <= piece.begin; });
+}
+
 void Stepper::turn(MachineSlot& slot, Use use, Time at) {
   if (slot.machine.use == use) return;
   closeSpan(slot, at);

@@ -86,6 +86,7 @@ void Stepper::on(const MachineGone& event) {
                       "it was lost before its agent connected");
   }
   machine.taken = !wanted && event.reason != GoneReason::terminated;
+  cutHeld(*slot, until);
   closeSpan(*slot, until);
   enterPhase(*slot, MachinePhase::gone);
   loseMachine(*slot, detail);

@@ -139,6 +139,7 @@ class Stepper {
 
   // Ledger (ledger.cc).
   void closeSpan(MachineSlot& slot, Time at);
+  void cutHeld(MachineSlot& slot, Time until);  // the machine had ended by then
   void turn(MachineSlot& slot, Use use, Time at);
   void emitSpan(MachineId machine, JobSlot* job, std::uint32_t attempt, Use use, const HeldTime& piece);
   void settleUseful(JobSlot& slot, Time covered);

@@ -267,10 +267,11 @@ void Agents::runs(Agent& agent) {
   Program& program = *agent.program;
   Program::Run& run = *program.find(agent.epoch);
   if (run.whole) agent.was_whole = true;
-  if (program.done(run, core_.now) >= program.plan.work) {
-    program.completed = true;
-    return exitBySelf(agent, 0);
+  if (run.whole && program.done(run, core_.now) >= program.plan.work) {
+    run.finished = program.completed = true;
+    pokeRun(agent);
   }
+  if (run.finished) return exitBySelf(agent, 0);
   if (const auto end = program.endOf(run); end && core_.now >= *end) {
     --program.failures_left;
     return exitBySelf(agent, 1);

@@ -21,7 +21,7 @@ void Auditor::committed(const engine::State& state, const engine::Changes& chang
 }
 
 void Auditor::addSpan(const engine::Span& span) {
-  MachineAccount& account = machines_[span.machine.value];
+  MachineAccount& account = machines_.make(span.machine.value);
   if (span.end <= span.begin) core_.problem(span.machine.toString() + " has an empty span");
   account.spans += ExactCost{span.price.nano_usd} * (span.end - span.begin).count();
   ledger_total_ += ExactCost{span.price.nano_usd} * (span.end - span.begin).count();
@@ -40,41 +40,47 @@ void Auditor::addSpan(const engine::Span& span) {
   }
   trySettle(span.machine.value);
   if (!span.job) return;
-  if (finished_.count(span.job.value) > 0)
-    core_.problem(span.job.toString() + " is charged after it has finished");
-  engine::Ledger& ledger = jobs_[span.job.value].ledger;
+  JobAccount& job = jobs_.make(span.job.value);
+  if (job.finished) core_.problem(span.job.toString() + " is charged after it has finished");
+  engine::Ledger& ledger = job.ledger;
   ledger.time[static_cast<std::size_t>(span.use)] += span.end - span.begin;
   ledger.cost[static_cast<std::size_t>(span.use)] += cost(span.price, span.end - span.begin);
 }
 
 void Auditor::checkJob(const engine::State& state, const Job& job) {
-  const std::string name = job.id.toString();
-  if (finished_.count(job.id.value) > 0) core_.problem(name + " changes after it has finished");
-  if (job.next && !job.current) core_.problem(name + " has a next attempt and no current one");
+  JobAccount& account = jobs_.make(job.id.value);
+  const auto problem = [&](std::string_view what) { core_.problem(strCat({job.id.toString(), what})); };
+  if (account.finished) problem(" changes after it has finished");
+  if (job.next && !job.current) problem(" has a next attempt and no current one");
   for (const engine::Attempt* const attempt : {job.current.get(), job.next.get()}) {
     if (!attempt) continue;
-    if (engine::isTerminal(job.phase)) core_.problem(name + " has finished and has an attempt");
-    if (attempt->epoch > job.epoch) core_.problem(name + " has an attempt of the future");
+    if (engine::isTerminal(job.phase)) problem(" has finished and has an attempt");
+    if (attempt->epoch > job.epoch) problem(" has an attempt of the future");
     for (const engine::Member& member : attempt->members) {
       if (member.phase == MemberPhase::done || !member.machine) continue;
       const Machine* const machine = state.machine(member.machine);
       if (!machine || machine->job != job.id)
-        core_.problem(strCat({name, " counts on ", member.machine.toString(), ", which is not its own"}));
+        problem(strCat({" counts on ", member.machine.toString(), ", which is not its own"}));
     }
   }
   if (!engine::isTerminal(job.phase)) return;
-  const bool limited = job.request.max_run > Duration{0} || job.request.max_wait > Duration{0};
-  finished_.emplace(job.id.value, Finished{job.phase, limited});
+  account.finished = true;
+  account.phase = job.phase;
+  account.limited = job.request.max_run > Duration{0} || job.request.max_wait > Duration{0};
+  ++jobs_finished_;
   const engine::Ledger ledger = job.ledger ? *job.ledger : engine::Ledger{};
-  JobAccount& account = jobs_[job.id.value];
   if (ledger.time != account.ledger.time || ledger.cost != account.ledger.cost)
-    core_.problem(strCat({"the ledger of ", name, " is not the sum of its spans"}));
+    problem(": its ledger is not the sum of its spans");
 }
 
 void Auditor::checkMachine(const engine::State& state, const Machine& machine) {
-  MachineAccount& account = machines_[machine.id.value];
+  MachineAccount& account = machines_.make(machine.id.value);
   const bool let_go = machine.phase == MachinePhase::releasing || machine.phase == MachinePhase::gone;
   if (let_go && account.let_go == Time{}) account.let_go = core_.now;
+  if (account.heard_at == Time{} && machine.billed_from != Time{}) {
+    account.heard_at = core_.now;
+    account.heard_from = machine.billed_from;
+  }
   if (!machine.holder.empty() && machine.job)
     core_.problem(machine.id.toString() + " is held and given to a job");
   if (machine.phase == MachinePhase::gone) {
@@ -97,7 +103,7 @@ void Auditor::checkMachine(const engine::State& state, const Machine& machine) {
 
 void Auditor::directed(MachineId machine, const engine::Directive& directive) {
   if (directive.kind != engine::Directive::Kind::run) return;
-  JobAccount& account = jobs_[directive.job.value];
+  JobAccount& account = jobs_.make(directive.job.value);
   if (directive.epoch < account.directed)
     core_.problem(machine.toString() + " is directed to run an old epoch");
   account.directed = std::max(account.directed, directive.epoch);
@@ -109,7 +115,7 @@ void Auditor::directed(MachineId machine, const engine::Directive& directive) {
 }
 
 void Auditor::workBegins(JobId job, std::int32_t rank, Epoch epoch, MachineId machine) {
-  JobAccount& account = jobs_[job.value];
+  JobAccount& account = jobs_.make(job.value);
   for (const JobAccount::Worker& other : account.workers) {
     if (other.rank != rank || denied_.count(other.machine.value) > 0 || denied_.count(machine.value) > 0)
       continue;
@@ -120,12 +126,12 @@ void Auditor::workBegins(JobId job, std::int32_t rank, Epoch epoch, MachineId ma
 }
 
 void Auditor::workEnds(JobId job, MachineId machine) {
-  std::erase_if(jobs_[job.value].workers,
+  std::erase_if(jobs_.make(job.value).workers,
                 [&](const JobAccount::Worker& worker) { return worker.machine == machine; });
 }
 
 void Auditor::processBegins(JobId job, std::int32_t rank, Epoch epoch, MachineId machine) {
-  for (JobAccount::Worker& worker : jobs_[job.value].workers) {
+  for (JobAccount::Worker& worker : jobs_.make(job.value).workers) {
     const bool own = worker.machine == machine && worker.rank == rank && worker.epoch == epoch;
     if (own && worker.runs) core_.problem(machine.toString() + " runs a process twice");
     if (own) worker.runs = true;
@@ -133,39 +139,39 @@ void Auditor::processBegins(JobId job, std::int32_t rank, Epoch epoch, MachineId
 }
 
 void Auditor::processEnds(JobId job, std::int32_t, MachineId machine) {
-  for (JobAccount::Worker& worker : jobs_[job.value].workers) {
+  for (JobAccount::Worker& worker : jobs_.make(job.value).workers) {
     if (worker.machine == machine) worker.runs = false;
   }
 }
 
 void Auditor::fenced(JobId job, Epoch epoch) {
-  JobAccount& account = jobs_[job.value];
+  JobAccount& account = jobs_.make(job.value);
   if (epoch < account.fence) core_.problem(job.toString() + " has a fence of an old epoch");
   account.fence = std::max(account.fence, epoch);
 }
 
 void Auditor::versionCommitted(JobId job, Epoch epoch, std::uint64_t version, Duration done) {
-  JobAccount& account = jobs_[job.value];
+  JobAccount& account = jobs_.make(job.value);
   if (epoch < account.fence) {
     core_.problem(strCat({job.toString(), ": epoch ", std::to_string(epoch), " commits behind the fence of ",
                           std::to_string(account.fence)}));
   }
-  if (!account.versions.empty() && version <= account.versions.rbegin()->first)
+  if (!account.versions.empty() && version <= account.versions.back().number)
     core_.problem(job.toString() + " commits a version twice");
-  account.versions[version] = {epoch, done};
-  if (account.versions.size() > 64) account.versions.erase(account.versions.begin());
+  if (account.versions.size() >= 32)
+    account.versions.erase(account.versions.begin(), account.versions.begin() + 16);
+  account.versions.push_back({version, epoch, done});
 }
 
 // Only what was committed before the fence, and the newest of that.
 void Auditor::restored(JobId job, Epoch epoch, const std::optional<CheckpointWriter::Committed>& base) {
-  const JobAccount& account = jobs_[job.value];
-  const std::pair<const std::uint64_t, std::pair<Epoch, Duration>>* newest = nullptr;
-  for (const auto& version : account.versions) {
-    if (version.second.first < epoch) newest = &version;
+  const JobAccount::Version* newest = nullptr;
+  for (const JobAccount::Version& version : jobs_.make(job.value).versions) {
+    if (version.epoch < epoch) newest = &version;
   }
-  const std::uint64_t expected = newest ? newest->first : 0;
+  const std::uint64_t expected = newest ? newest->number : 0;
   const std::uint64_t got = base ? base->version : 0;
-  if (expected != got || (newest && newest->second.second != base->done)) {
+  if (expected != got || (newest && newest->done != base->done)) {
     core_.problem(strCat({job.toString(), " restores version ", std::to_string(got), " instead of ",
                           std::to_string(expected)}));
   }
@@ -174,7 +180,7 @@ void Auditor::restored(JobId job, Epoch epoch, const std::optional<CheckpointWri
 // ---- money
 
 void Auditor::billed(MachineId machine, const Bill& bill) {
-  MachineAccount& account = machines_[machine.value];
+  MachineAccount& account = machines_.make(machine.value);
   if (account.has_bill) core_.problem(machine.toString() + " is billed twice");
   account.has_bill = true;
   account.bill = bill;
@@ -199,11 +205,20 @@ Duration Auditor::excused(Time from, Time until) const {
   return sum;
 }
 
-ExactCost Auditor::tolerance(const Bill& bill) const {
+ExactCost Auditor::tolerance(const MachineAccount& account) const {
+  const Bill& bill = account.bill;
   ExactCost sum = 0;
+  if (const Time until = account.covered.back().until; until > bill.until)
+    sum += ExactCost{highest_.nano_usd} * (until - bill.until).count();
+  // What was added when the provider's word came at last is at the price of that moment.
+  if (account.heard_from > bill.since)
+    sum += ExactCost{highest_.nano_usd} * (account.heard_from - bill.since).count();
   for (const Unknown& each : unknown_prices_) {
     const Time begin = std::max(bill.since, each.from), end = std::min(bill.until, each.until);
     if (end > begin) sum += ExactCost{each.by.nano_usd} * (end - begin).count();
+    // Changed before the engine had heard of the machine: all of it is at the price of that moment.
+    if (each.from > bill.since && each.from <= account.heard_at)
+      sum += ExactCost{each.by.nano_usd} * (each.from - bill.since).count();
   }
   return sum;
 }
@@ -215,31 +230,32 @@ bool Auditor::settle(std::uint64_t id, const MachineAccount& account) {
   if (account.covered.empty()) return bill.since == bill.until;
   // What the provider had denied, the ledger cannot have.
   if (denied_.count(id) > 0) return account.covered.size() == 1 && account.covered[0].from == bill.since;
-  if (account.covered.size() != 1 || account.covered[0].from != bill.since ||
-      account.covered[0].until != bill.until) {
-    return false;
-  }
+  if (account.covered.size() != 1 || account.covered[0].from != bill.since) return false;
+  // What was closed before the news of its end arrived stays as it is.
+  const Time until = account.covered[0].until;
+  if (until < bill.until || until - bill.until > news_bound + excused(bill.until, until)) return false;
   const ExactCost difference =
       account.spans > bill.cost ? account.spans - bill.cost : bill.cost - account.spans;
-  return difference == 0 || difference <= tolerance(bill);
+  return difference == 0 || difference <= tolerance(account);
 }
 
 void Auditor::trySettle(std::uint64_t id) {
-  const auto found = machines_.find(id);
-  MachineAccount& account = found->second;
-  if (account.gone && account.has_bill && settle(id, account)) machines_.erase(found);
+  MachineAccount& account = *machines_.find(id);
+  // Where the ledger has more than the bill, still more may come.
+  const bool complete = account.gone && account.has_bill && denied_.count(id) == 0 &&
+                        (account.covered.empty() || account.covered.back().until == account.bill.until);
+  if (complete && settle(id, account)) machines_.erase(id);
 }
 
 // ---- the end
 
 void Auditor::checkEnd(const std::vector<std::pair<JobId, const Program*>>& programs) {
   for (const std::uint64_t id : submitted_) {
-    if (finished_.count(id) == 0) core_.problem(JobId{id}.toString() + " was lost");
+    if (!jobs_.make(id).finished) core_.problem(JobId{id}.toString() + " was lost");
   }
   for (const auto& [id, program] : programs) {
-    const auto found = finished_.find(id.value);
-    if (found == finished_.end()) continue;
-    const Finished& finished = found->second;
+    const JobAccount& finished = jobs_.make(id.value);
+    if (!finished.finished) continue;
     const std::string name = id.toString();
     if (finished.phase == engine::JobPhase::succeeded && !program->completed)
       core_.problem(name + " has succeeded without having done its work");
@@ -251,19 +267,19 @@ void Auditor::checkEnd(const std::vector<std::pair<JobId, const Program*>>& prog
     if (finished.phase == engine::JobPhase::failed && !could_fail)
       core_.problem(name + " has failed although its program never does");
   }
-  for (const auto& [id, account] : machines_) {
+  machines_.forEach([&](std::uint64_t id, const MachineAccount& account) {
     const std::string name = MachineId{id}.toString();
     if (!account.gone) core_.problem(name + " was left behind by the engine");
     // Made after the engine had given it up: in nobody's ledger, but within the bound for leaks.
-    if (account.has_bill && account.let_go != Time{} && account.bill.since >= account.let_go) continue;
-    if (settle(id, account)) continue;
+    if (account.has_bill && account.let_go != Time{} && account.bill.since >= account.let_go) return;
+    if (settle(id, account)) return;
     std::string spans;
     for (const Interval& each : account.covered)
       spans += strCat({" ", formatTime(each.from), " to ", formatTime(each.until)});
     core_.problem(strCat({"the ledger of ", name, " (", spans.empty() ? "no time" : spans.substr(1),
                           ") is not the cloud's bill (", formatTime(account.bill.since), " to ",
                           formatTime(account.bill.until), ")"}));
-  }
+  });
 }
 
 }  // namespace buoy::sim

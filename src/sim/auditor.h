@@ -1,6 +1,6 @@
 #pragma once
 
-#include <map>
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
@@ -49,8 +49,11 @@ class Auditor {
   // A price had changed by `by`, and the control plane did not know: the money of machines that ran meanwhile
   // may be wrong by so much, and no more.
   void priceUnknown(Time from, Time until, PricePerHour by) { unknown_prices_.push_back({from, until, by}); }
+  void priceSeen(PricePerHour price) { highest_ = std::max(highest_, price); }
+  // How late the provider's word may be without any fault: a piece that was closed in between stays as it is.
+  Duration news_bound{};
 
-  std::size_t jobsFinished() const { return finished_.size(); }
+  std::size_t jobsFinished() const { return jobs_finished_; }
   ExactCost billedTotal() const { return billed_total_; }
   ExactCost ledgerTotal() const { return ledger_total_; }
 
@@ -65,11 +68,20 @@ class Auditor {
     Bill bill;
     Time let_go{};  // releasing or gone in the engine; zero: not
     bool gone = false;
+    Time heard_at{}, heard_from{};  // when the engine first knew that it is billed, and from when
   };
   struct JobAccount {
-    engine::Ledger ledger;  // sum of spans
+    bool finished = false;
+    engine::JobPhase phase = engine::JobPhase::queued;  // it finished in
+    bool limited = false;                               // by max_run or max_wait
+    engine::Ledger ledger;                              // sum of spans
     Epoch directed = 0, fence = 0;
-    std::map<std::uint64_t, std::pair<Epoch, Duration>> versions;
+    struct Version {
+      std::uint64_t number = 0;
+      Epoch epoch = 0;
+      Duration done{};
+    };
+    std::vector<Version> versions;  // the newest, in order
     struct Worker {
       MachineId machine;
       std::int32_t rank = 0;
@@ -78,23 +90,19 @@ class Auditor {
     };
     std::vector<Worker> workers;
   };
-  struct Finished {
-    engine::JobPhase phase;
-    bool limited = false;
-  };
 
   void addSpan(const engine::Span& span);
   void checkJob(const engine::State& state, const engine::Job& job);
   void checkMachine(const engine::State& state, const engine::Machine& machine);
   Duration excused(Time from, Time until) const;
-  ExactCost tolerance(const Bill& bill) const;
+  ExactCost tolerance(const MachineAccount& account) const;
   bool settle(std::uint64_t id, const MachineAccount& account);
   void trySettle(std::uint64_t id);
 
   Core& core_;
-  std::map<std::uint64_t, MachineAccount> machines_;
-  std::map<std::uint64_t, JobAccount> jobs_;
-  std::map<std::uint64_t, Finished> finished_;
+  Table<MachineAccount> machines_;
+  Table<JobAccount> jobs_;
+  std::size_t jobs_finished_ = 0;
   std::set<std::uint64_t> submitted_, cancelled_, denied_;
   struct Unknown {
     Time from{}, until{};
@@ -102,6 +110,7 @@ class Auditor {
   };
   std::vector<Interval> excuses_;
   std::vector<Unknown> unknown_prices_;
+  PricePerHour highest_{};
   ExactCost billed_total_ = 0, ledger_total_ = 0;
 };
 

@@ -143,8 +143,10 @@ void Cloud::make(Instance& instance) {
 }
 
 void Cloud::onBoot(MachineId machine) {
-  const Instance* const instance = instances_.find(machine.value);
-  if (instance && instance->made) ports_.boot(machine);
+  Instance* const instance = instances_.find(machine.value);
+  if (!instance || !instance->made) return;
+  instance->booted = true;
+  ports_.boot(machine);
 }
 
 void Cloud::onEnd(MachineId machine) {
@@ -199,11 +201,12 @@ void Cloud::tell(const Instance& instance, engine::Event event) {
   ports_.tell(std::move(event));
 }
 
-void Cloud::denies(MachineId machine) {
+bool Cloud::denies(MachineId machine) {
   const Instance* const instance = instances_.find(machine.value);
-  if (!instance || !instance->made) return;
+  if (!instance || !instance->made || !instance->booted) return false;
   tell(*instance,
        engine::MachineGone{machine, GoneReason::vanished, "not in the list", instance->since, core_.now});
+  return true;
 }
 
 bool Cloud::alive(MachineId machine) const {

@@ -75,8 +75,9 @@ class Cloud {
   void switchedOff(MachineId machine);
   // Takes one machine, whatever the market says.
   void take(MachineId machine, Duration notice, Warned warned);
-  // Says that the machine has vanished, which is not true.
-  void denies(MachineId machine);
+  // Says that the machine has vanished, which is not true. Nothing of a machine without an agent: nobody but
+  // the control plane's next start would find it.
+  bool denies(MachineId machine);
   Trouble& trouble(std::size_t zone) { return zones_[zone % zones_.size()].trouble; }
   Warned warned = Warned::in_time;  // how the market's own reclaims are told
 
@@ -99,6 +100,7 @@ class Cloud {
     engine::Market market = engine::Market::spot;
     bool made = false;  // it exists now
     bool over = false;  // it existed
+    bool booted = false;
     engine::GoneReason reason = engine::GoneReason::vanished;
     Time since{}, until{};
     Time calls_until{};             // its calls take effect one after the other

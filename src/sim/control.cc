@@ -38,6 +38,12 @@ void Control::step(Letter& letter) {
       letter.reply = before->second;
       return;
     }
+    for (const Letter& other : batch_) {
+      if (&other == &letter) break;
+      if (other.request != letter.request) continue;
+      letter.reply = other.reply;
+      return;
+    }
   }
   engine::step(state_, letter.event, core_.now, options_.settings, *options_.policy, out_);
   ++steps_;
@@ -162,7 +168,7 @@ void Control::die() {
   commit_planned_ = false;
   next_tick_ = Time::max();
   state_ = engine::State();
-  ports_.crashed();
+  ports_.crashed(away_);
   core_.queue.push(core_.now + away_, What::restart);
 }
 

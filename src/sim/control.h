@@ -36,7 +36,7 @@ class Control {
     std::function<void(const engine::Event* event)> stepped;
     // A batch is durable.
     std::function<void(const engine::State& state, const engine::Changes& changes)> committed;
-    std::function<void()> crashed;
+    std::function<void(Duration away)> crashed;
   };
   struct Options {
     engine::Settings settings;

@@ -42,7 +42,6 @@ void Simulation::happen(const Happening& happening) {
       if (const MachineId machine = cloud_.pick(happening.pick)) happenToMachine(happening, machine);
       return;
     case Kind::crash:
-      auditor_.excuse(core_.now, until + std::chrono::minutes{1});
       return control_.crash(static_cast<CrashPoint>(happening.detail % 5), happening.lasting);
     case Kind::launches_fail:
     case Kind::slow:
@@ -101,8 +100,8 @@ void Simulation::happenToMachine(const Happening& happening, MachineId machine) 
     case Kind::unfit:
       return agents_.makeUnfit(machine);
     case Kind::denied:
-      auditor_.denied(machine);
-      return cloud_.denies(machine);
+      if (cloud_.denies(machine)) auditor_.denied(machine);
+      return;
     default:
       return;
   }
@@ -124,7 +123,7 @@ void Simulation::happenToZone(const Happening& happening) {
       return;
     case Kind::mute:
       trouble.mute_until = until;
-      auditor_.excuse(core_.now, until);
+      auditor_.excuse(core_.now, until + scenario_.settings.lease + 2 * scenario_.settings.query_every);
       return;
     case Kind::dead_boots:
       trouble.dead_boots_until = until;

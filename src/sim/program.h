@@ -30,8 +30,9 @@ class Program {
     Epoch epoch = 0;
     std::vector<MachineId> members;  // whose process runs
     bool whole = false;
-    Duration done{};  // up to `since`
-    Time since{};     // zero: it does not go on
+    bool finished = false;  // all is done: whoever still runs exits with 0
+    Duration done{};        // up to `since`
+    Time since{};           // zero: it does not go on
   };
 
   JobPlan plan;

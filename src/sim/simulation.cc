@@ -97,8 +97,9 @@ Control::Ports Simulation::controlPorts() {
             auditor_.committed(state, changes);
           },
       .crashed =
-          [this] {
+          [this](Duration away) {
             ++crashes_;
+            auditor_.excuse(core_.now, core_.now + away + std::chrono::minutes{1});
             for (PendingPrice& price : pending_prices_) price.stepped = false;
           },
   };
@@ -168,6 +169,7 @@ void Simulation::arrive(std::uint64_t place) {
 void Simulation::tellPrice(Event event) {
   const auto& price = std::get<engine::PriceChanged>(event);
   PricePerHour& known = told_prices_[price.pool + "/" + price.type];
+  auditor_.priceSeen(price.spot_price);
   if (known != price.spot_price) {
     const PricePerHour by{std::abs(price.spot_price.nano_usd - known.nano_usd)};
     known = price.spot_price;
@@ -189,6 +191,9 @@ void Simulation::start() {
   cloud_.start();
   for (const engine::Pool& pool : cloud_.pools()) control_.receive(engine::PutPool{pool});
   for (const engine::Queue& queue : scenario_.queues) control_.receive(engine::PutQueue{queue});
+  for (const engine::Pool& pool : cloud_.pools()) {
+    for (const engine::MachineType& type : pool.types) auditor_.priceSeen(type.on_demand_price);
+  }
   cloud_.tellPrices();
   for (std::size_t i = 0; i < scenario_.happenings.size(); ++i) {
     const Happening& happening = scenario_.happenings[i];
@@ -199,6 +204,7 @@ void Simulation::start() {
   if (scenario_.people > Duration{0}) core_.queue.push(begin_ + scenario_.people, What::people);
   end_by_ = quiet_at_ + progressBound();
   auditor_.leak_bound = leakBound();
+  auditor_.news_bound = scenario_.cloud.news_max + scenario_.commit;
 }
 
 RunResult Simulation::run() {
