@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <string>
 
@@ -23,6 +22,7 @@ constexpr Time kBegin{std::chrono::hours{24 * 365 * 50}};
 struct Size {
   int zones = 20, machines = 500;  // in each zone
   int days = 30, jobs = 100'000;
+  bool prices_move = true;  // each change closes a piece of the ledger of every machine in its zone
 };
 
 // Capacity moves every quarter of an hour, the price every hour.
@@ -34,7 +34,7 @@ std::shared_ptr<const sim::Market> marketOf(sim::Random& random, const Size& siz
     capacity += static_cast<std::int32_t>(
         random.between(std::int64_t{-size.machines} / 20, std::int64_t{size.machines} / 20));
     capacity = std::clamp(capacity, size.machines / 2, size.machines);
-    if (at % 1h == 0h)
+    if (size.prices_move && at % 1h == 0h)
       price = std::clamp<std::int64_t>(price + random.between(-50'000'000, 50'000'000), 500'000'000,
                                        2'000'000'000);
     steps.push_back({kBegin + at, {capacity, {price}}});
@@ -61,7 +61,7 @@ sim::Scenario scenarioOf(const Size& size) {
   scenario.commit = Duration{};
   scenario.link = {Duration{}, Duration{}};
   scenario.agents.heartbeat = Duration{};  // nothing is lost: leases end after the run
-  scenario.settings.lease = 10'000h;
+  scenario.settings.lease = (size.days + 30) * 24h;
   scenario.settings.idle_timeout = 5min;
   for (int i = 0; i < size.zones; ++i)
     scenario.zones.push_back({poolOf("zone-" + std::to_string(100 + i), size), marketOf(random, size)});
@@ -90,18 +90,7 @@ long residentMiB() {
   return usage.ru_maxrss / 1024;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  Size size;
-  if (argc > 2) {
-    std::fputs("usage: simulate_scale [JOBS]\n", stderr);
-    return 2;
-  }
-  if (argc == 2) {
-    size.jobs = std::atoi(argv[1]);
-    size.zones = std::max(3, size.jobs / 5000);
-  }
+int measure(const char* what, const Size& size) {
   const sim::Scenario scenario = scenarioOf(size);
   const schedule::SpotFirst policy;
   sim::NoStore store;
@@ -110,12 +99,24 @@ int main(int argc, char** argv) {
   const sim::RunResult result = simulation.run();
   const double took = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   for (const std::string& problem : result.problems) std::printf("PROBLEM: %s\n", problem.c_str());
-  std::printf("%d machines, %d jobs, %.1f days: %llu engine events, %llu machines made, %llu reclaims\n",
-              size.zones * size.machines, size.jobs,
+  std::printf("%s: %d machines, %d jobs, %.1f days: %llu engine events, %llu machines made, %llu reclaims\n",
+              what, size.zones * size.machines, size.jobs,
               std::chrono::duration<double>(result.took).count() / 86400,
               static_cast<unsigned long long>(result.steps), static_cast<unsigned long long>(result.machines),
               static_cast<unsigned long long>(result.reclaims));
-  std::printf("%.1f s of processor time, %.0f engine events a second, %ld MiB\n", took,
+  std::printf("  %.1f s of processor time, %.0f engine events a second, %ld MiB\n", took,
               static_cast<double>(result.steps) / took, residentMiB());
   return result.problems.empty() ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char**) {
+  if (argc > 1) {
+    std::fputs("usage: simulate_scale\n", stderr);
+    return 2;
+  }
+  const int small = measure("flat prices, room for all",
+                            {.zones = 3, .machines = 500, .days = 30, .jobs = 5000, .prices_move = false});
+  return small | measure("a market, hourly prices", {});
 }
