@@ -41,8 +41,8 @@ struct PutPool {
 struct PutQueue {
   Queue queue;
 };
-// ---- from providers. `since` and `until`: the beginning and the end of what is billed, by the provider's own
-// account; zero: it does not say, and the instant at which the event arrives counts.
+// ---- from providers. `since` and `until`: the beginning and the end of what is billed, by the provider's
+// own account; zero: it does not say, and the instant at which the event arrives counts.
 struct LaunchSucceeded {
   MachineId machine;
   std::string provider_ref;

@@ -83,7 +83,6 @@ void Stepper::enterPhase(MachineSlot& slot, MachinePhase phase) {
   touch(slot);
 }
 
-
 void Stepper::connected(MachineSlot& slot) {
   Machine& machine = slot.machine;
   startBilling(slot);
