@@ -20,6 +20,24 @@ void Auditor::committed(const engine::State& state, const engine::Changes& chang
   for (const MachineId id : changes.machines) checkMachine(state, *state.machine(id));
 }
 
+void Auditor::checkDecision(const engine::Record& record, const engine::PlacementPolicy& policy) {
+  if (record.candidates.empty()) return;
+  const auto problem = [&](std::string_view what) { core_.problem(strCat({"a ", record.kind, what})); };
+  if (!record.decision) return problem(" record has candidates, and not what was known");
+  const engine::Placement again = engine::rederive(*record.decision, record.at, policy);
+  using Candidate = engine::Record::Candidate;
+  const auto same = [](const Candidate& a, const Candidate& b) {
+    return a.pool == b.pool && a.type == b.type && a.market == b.market && a.price == b.price &&
+           a.rejected == b.rejected;
+  };
+  if (!std::equal(again.candidates.begin(), again.candidates.end(), record.candidates.begin(),
+                  record.candidates.end(), same)) {
+    problem(" decision comes out otherwise from its record");
+  }
+  if ((again.pool != nullptr) == record.decision->machines.empty())
+    problem(" decision names its machines wrongly");
+}
+
 void Auditor::addSpan(const engine::Span& span) {
   MachineAccount& account = machines_.make(span.machine.value);
   if (span.end <= span.begin) core_.problem(span.machine.toString() + " has an empty span");

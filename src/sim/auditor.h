@@ -22,6 +22,8 @@ class Auditor {
   // ---- as it happens
   // A batch is durable; ids are looked up in `state`.
   void committed(const engine::State& state, const engine::Changes& changes);
+  // A placement, shown again what its record says was known, must come out as it did.
+  void checkDecision(const engine::Record& record, const engine::PlacementPolicy& policy);
   // The engine's latest word to a machine.
   void directed(MachineId machine, const engine::Directive& directive);
   void billed(MachineId machine, const Bill& bill);

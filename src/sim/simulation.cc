@@ -20,6 +20,7 @@ constexpr std::size_t kLatest = 64;
 Simulation::Simulation(const Scenario& scenario, const engine::PlacementPolicy& policy,
                        Persistence& persistence)
     : scenario_(scenario),
+      policy_(policy),
       core_(scenario.seed),
       auditor_(core_),
       cloud_(core_, scenario.cloud, scenario.zones, cloudPorts()),
@@ -94,6 +95,9 @@ Control::Ports Simulation::controlPorts() {
                 core_.tell(strCat({"engine: ", record.kind, ": ", record.detail}));
             }
             if (!pending_prices_.empty()) pricesKnown();
+            if (!scenario_.fast) {
+              for (const engine::Record& record : changes.records) auditor_.checkDecision(record, policy_);
+            }
             auditor_.committed(state, changes);
           },
       .crashed =

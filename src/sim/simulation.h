@@ -72,6 +72,7 @@ class Simulation {
   };
 
   const Scenario& scenario_;
+  const engine::PlacementPolicy& policy_;
   Core core_;
   Auditor auditor_;
   Cloud cloud_;
