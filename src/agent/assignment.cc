@@ -190,6 +190,7 @@ Result<Assignment::Prepared> Assignment::prepareMachine(const Setup& setup) {
                                       formatByteCount(ByteCount{restored.bytes}), " copied)"}));
   }
   BUOY_TRY_VOID(openMirror(setup, prepared));
+  if (!restored.manifest) BUOY_TRY_VOID(prepared.repository->beginWith(checkpoint_directory));
   return prepared;
 }
 
@@ -199,14 +200,15 @@ Status Assignment::openMirror(const Setup& setup, Prepared& prepared) {
   if (uri.empty()) return {};
   BUOY_TRY(std::shared_ptr<objstore::ObjectStore> store, objstore::openStore(uri));
   prepared.mirror = std::make_shared<objstore::Mirror>(std::move(store));
-  if (!prepared.restored_version.empty()) return {};
-  auto fetched = prepared.mirror->fetch(setup.checkpoint_directory, setup.stop);
-  if (!fetched) return fail(fetched.error().wrap("checkpoint.mirror: " + uri));
-  if (fetched->files > 0) {
-    prepared.events.push_back(strCat({"began from ", std::to_string(fetched->files), " files (",
-                                      formatByteCount(ByteCount{fetched->bytes}), ") of ", uri}));
+  if (prepared.restored_version.empty()) {
+    auto fetched = prepared.mirror->fetch(setup.checkpoint_directory, setup.stop);
+    if (!fetched) return fail(fetched.error().wrap("checkpoint.mirror: " + uri));
+    if (fetched->files > 0) {
+      prepared.events.push_back(strCat({"began from ", std::to_string(fetched->files), " files (",
+                                        formatByteCount(ByteCount{fetched->bytes}), ") of ", uri}));
+    }
   }
-  return {};
+  return prepared.mirror->begin(setup.checkpoint_directory);
 }
 
 void Assignment::prepared(Result<Prepared> result) {
@@ -268,6 +270,7 @@ Status Assignment::run(const std::string& restored_version) {
 
 void Assignment::setTransferPriority(int nice) {
   if (objstore::TransferPool* pool = machine_.store.pool()) pool->setNice(nice);
+  if (objstore::TransferPool* pool = mirror_ ? mirror_->pool() : nullptr) pool->setNice(nice);
 }
 
 // Every rank saves; what they saved becomes a version at rank 0, which alone reports it.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "objstore/part_collector.h"
 #include "os/crash_point.h"
 #include "os/log.h"
 
@@ -14,13 +15,6 @@ namespace {
 // first.
 constexpr int kPatience = 5;
 constexpr Duration kMinPatience = std::chrono::seconds{1};
-
-// The copy is no version: when it cannot be made, the next save makes it.
-void updateMirror(objstore::Mirror& mirror, const std::string& directory,
-                  const std::vector<std::string>& skip, const std::stop_token& stop) {
-  if (const auto put = mirror.put(directory, skip, stop); !put)
-    os::log(os::LogLevel::warn, "mirror_behind", {{"error", put.error().message}});
-}
 
 void endParts(objstore::CheckpointRepository& repository) {
   if (const Status ended = repository.endParts(); !ended)
@@ -55,6 +49,7 @@ CheckpointSync::~CheckpointSync() {
   loop_.cancel(timer_);
   loop_.cancel(parts_timer_);
   loop_.cancel(deadline_timer_);
+  deadline_.request_stop();  // nobody waits for what is under way
   *self_ = nullptr;
 }
 
@@ -76,7 +71,14 @@ void CheckpointSync::finish(Time give_up, std::optional<Time> cut_at, bool ended
   finish_ = Finish{give_up, std::move(done)};
   loop_.cancel(timer_);
   loop_.cancel(parts_timer_);
-  repository_->hurry(give_up, !ended_well);
+  objstore::GangEnd end;
+  end.deadline = cut_at;
+  end.whole_only = !ended_well;
+  // At a good end the others are as far, and each may have much to send.
+  end.patience = ended_well ? objstore::PartCollector::kStuck
+                 : cut_at   ? *cut_at - clock_.now()
+                            : give_up - clock_.now();
+  repository_->hurry(end);
   backoff_ = Duration{0};
   if (cut_at) {
     deadline_timer_ =
@@ -134,27 +136,35 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
   const Round round{began, covers, watch_->files().written()};
   watch_->files().commitBegins();
   worker_.submit([loop = &loop_, self = self_, repository = repository_, directory = options_.directory,
-                  skip = std::move(skip), keep = options_.keep, last = last_version_, round,
-                  last_save = finish_.has_value(), mirror = options_.mirror, deadline = deadline_.get_token(),
-                  tidying = tidying_.get_token()](const std::stop_token& stop) {
+                  skip = std::move(skip), round, last_save = finish_.has_value(),
+                  deadline = deadline_.get_token()](const std::stop_token& stop) {
     os::crashPoint("agent.before_commit");
     std::stop_source either;
     const std::stop_callback at_end(stop, [&] { either.request_stop(); });
     const std::stop_callback at_deadline(deadline, [&] { either.request_stop(); });
     const auto result = repository->commit(directory, skip, either.get_token());
-    const auto reflect = [&] {
-      if (result && mirror) updateMirror(*mirror, directory, skip, either.get_token());
-    };
     os::crashPoint("agent.after_commit");
     if (result && last_save) endParts(*repository);
-    if (last_save) reflect();  // before anybody takes the job for saved
     loop->post([self, result, round] {
       if (*self != nullptr) (*self)->committed(result, round);
     });
-    if (!last_save) reflect();
-    // What is left of a notice is not for tidying up.
-    if (!result || result->version == last || deadline.stop_requested()) return;
+  });
+}
+
+// Behind the commit, so that what is announced meanwhile goes before it.
+void CheckpointSync::tidy() {
+  if (finish_) return;
+  worker_.submit([loop = &loop_, self = self_, repository = repository_, directory = options_.directory,
+                  keep = options_.keep, mirror = options_.mirror, deadline = deadline_.get_token(),
+                  tidying = tidying_.get_token()](const std::stop_token& stop) {
+    std::stop_source either;
+    const std::stop_callback at_end(stop, [&] { either.request_stop(); });
+    const std::stop_callback at_deadline(deadline, [&] { either.request_stop(); });
     const std::stop_callback for_the_last_save(tidying, [&] { either.request_stop(); });
+    if (mirror) {
+      const auto put = mirror->put(directory, repository->savedState(), either.get_token());
+      if (!put && !either.stop_requested()) tellMirror(*loop, self, put.error());
+    }
     const Status retained = repository->retain(keep, either.get_token());
     if (!retained && retained.error().code != ErrorCode::cancelled) {
       os::log(os::LogLevel::warn, "retention_failed", {{"error", retained.error().message}});
@@ -162,19 +172,48 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
   });
 }
 
+void CheckpointSync::tellMirror(os::EventLoop& loop, const std::shared_ptr<CheckpointSync*>& self,
+                                const Error& error) {
+  loop.post([self, message = error.message] {
+    if (*self != nullptr) (*self)->trouble("the mirror is behind: " + message);
+  });
+}
+
+// The last version is committed; the mirror gets it too before the job counts as saved, unless the machine
+// goes.
+void CheckpointSync::saved() {
+  if (!options_.mirror) return std::exchange(finish_->done, nullptr)({});
+  worker_.submit([loop = &loop_, self = self_, repository = repository_, directory = options_.directory,
+                  mirror = options_.mirror, deadline = deadline_.get_token()](const std::stop_token& stop) {
+    std::stop_source either;
+    const std::stop_callback at_end(stop, [&] { either.request_stop(); });
+    const std::stop_callback at_deadline(deadline, [&] { either.request_stop(); });
+    const auto put = mirror->put(directory, repository->savedState(), either.get_token());
+    if (!put) tellMirror(*loop, self, put.error());
+    loop->post([self] {
+      if (*self != nullptr) std::exchange((*self)->finish_->done, nullptr)({});
+    });
+  });
+}
+
 void CheckpointSync::committed(const Result<objstore::CommitStats>& result, const Round& round) {
   committing_ = false;
   if (!result) return failed(result.error());
-  longest_save_ = std::max(longest_save_, clock_.now() - round.began);
+  longest_save_ = std::max(longest_save_, clock_.now() - round.began - result->waited);
   backoff_ = Duration{0};
   retry_at_ = Time{};
   last_trouble_.clear();
+  const bool is_new = result->version != last_version_;
   last_version_ = result->version;
   reportMissed(*result);
   if (result->version != 0) callbacks_.on_committed(*result, round.covers, round.wrote);
-  if (!finish_) return evaluate();
+  if (!finish_) {
+    evaluate();
+    if (is_new) tidy();
+    return;
+  }
   if (!finish_->begun) return commitFinally();
-  std::exchange(finish_->done, nullptr)({});
+  saved();
 }
 
 void CheckpointSync::failed(const Error& error) {
@@ -183,7 +222,7 @@ void CheckpointSync::failed(const Error& error) {
     fenced_ = true;
     if (!finish_) return callbacks_.on_fenced();
     if (!finish_->done) return;
-    return std::exchange(finish_->done, nullptr)(fail(error));
+    return notSaved(error);
   }
   trouble(strCat({"could not save the checkpoint: ", error.message}));
   backoff_ = std::clamp(backoff_ * 2, options_.retry_min, options_.retry_max);
@@ -192,8 +231,13 @@ void CheckpointSync::failed(const Error& error) {
   if (!finish_->begun) return commitFinally();
   const bool may_pass =
       error.retryable || error.code == ErrorCode::resource_exhausted || error.code == ErrorCode::unavailable;
-  if (!may_pass || retry_at_ >= finish_->give_up) return std::exchange(finish_->done, nullptr)(fail(error));
+  if (!may_pass || retry_at_ >= finish_->give_up) return notSaved(error);
   timer_ = loop_.after(backoff_, [this] { commitFinally(); });
+}
+
+void CheckpointSync::notSaved(const Error& error) {
+  worker_.submit([repository = repository_](const std::stop_token&) { endParts(*repository); });
+  std::exchange(finish_->done, nullptr)(fail(error));
 }
 
 // The rank that makes the versions is to wait for what is being written now.
@@ -211,12 +255,14 @@ void CheckpointSync::lookAtParts() {
   parts_timer_ = loop_.after(options_.look_at_parts, [this] {
     if (fenced_ || finish_) return;
     lookAtParts();
-    if (committing_ || watch_->files().firstChange()) return;
+    if (committing_ || looking_ || watch_->files().firstChange()) return;
+    looking_ = true;
     worker_.submit([loop = &loop_, self = self_, repository = repository_](const std::stop_token&) {
       const auto ahead = repository->othersAreAhead();
-      if (!ahead || !*ahead) return;
-      loop->post([self] {
-        if (*self == nullptr || (*self)->committing_ || (*self)->fenced_ || (*self)->finish_) return;
+      loop->post([self, commit = ahead && *ahead] {
+        if (*self == nullptr) return;
+        (*self)->looking_ = false;
+        if (!commit || (*self)->committing_ || (*self)->fenced_ || (*self)->finish_) return;
         (*self)->commit({});
       });
     });
@@ -235,6 +281,7 @@ void CheckpointSync::reportMissed(const objstore::CommitStats& stats) {
 void CheckpointSync::commitFinally() {
   finish_->begun = true;
   watch_->drain();
+  announcePart();
   commit(watch_->files().dirty());
 }
 

@@ -89,6 +89,11 @@ class CheckpointSync {
   void waitForPause(Time now, Time old_enough);
   void failed(const Error& error);
   void commitFinally();
+  void saved();
+  void notSaved(const Error& error);
+  void tidy();
+  static void tellMirror(os::EventLoop& loop, const std::shared_ptr<CheckpointSync*>& self,
+                         const Error& error);
   void announcePart();
   void lookAtParts();
   void reportMissed(const objstore::CommitStats& stats);
@@ -104,6 +109,7 @@ class CheckpointSync {
   os::EventLoop::TimerId timer_ = 0;
   os::EventLoop::TimerId parts_timer_ = 0;
   bool part_announced_ = false;
+  bool looking_ = false;  // at others' parts
   std::optional<Finish> finish_;
   std::stop_source deadline_;
   std::stop_source tidying_;  // ends the removal of old versions that is under way

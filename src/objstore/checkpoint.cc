@@ -21,6 +21,8 @@ namespace {
 
 // Others can take the slots before us only so often; a log that moves faster is broken.
 constexpr int kClaims = 1000;
+// So often a version waits for rank 0 to hold still while others save.
+constexpr int kMoves = 3;
 constexpr Duration kSweepEvery = std::chrono::hours{1};
 
 bool sameVersion(const std::vector<CheckpointFile>& a, const std::vector<CheckpointFile>& b) {
@@ -157,6 +159,7 @@ struct CheckpointRepository::Impl {
     // Our own, from a call that did not get the answer.
     if (slot->kind == Slot::Kind::commit && slot->manifest.epoch == epoch &&
         slot->manifest.attempt == attempt) {
+      collector.adopt(slot->manifest.parts);
       setCurrent(std::move(slot->manifest), true);
     }
     return {};
@@ -227,17 +230,26 @@ struct CheckpointRepository::Impl {
   // The gang goes on from this version, of which every rank has a whole copy.
   void beginGang(const Manifest& from, bool is_sound) {
     gang_base = own = from.files;
-    base_sound = sound_part = is_sound;
+    gang_begun_from = from.version;
+    sound_part = is_sound;
     for (CheckpointFile& file : gang_base) {
       if (file.rank >= options.ranks) file.rank = 0;  // the gang was larger once
     }
-    collector.beginFrom(gang_base);
+    collector.beginFrom(from.version, gang_base);
     std::vector<CheckpointFile> foreign;
     if (is_sound) {
       std::copy_if(gang_base.begin(), gang_base.end(), std::back_inserter(foreign),
                    [&](const CheckpointFile& file) { return file.rank != options.rank; });
     }
     reader.setForeign(foreign);
+  }
+
+  // Without a version: what lies in the directory is told from what ranks will write. It counts as rank 0's.
+  Status beginWith(const std::string& directory) {
+    if (!inGang() || gang_begun_from != 0) return {};
+    BUOY_TRY(gang_base, reader.describe(directory));
+    reader.setForeign(options.rank == 0 ? std::vector<CheckpointFile>{} : gang_base);
+    return {};
   }
 
   Result<Restored> restore(const std::string& directory) {
@@ -277,6 +289,7 @@ struct CheckpointRepository::Impl {
     if (inGang()) return commitOfGang({directory, skip, began}, std::move(version), *batch, stop);
     const bool nothing = !current && version.files.empty();
     if (nothing || (current && sound && sameVersion(current->files, version.files))) {
+      saved_state = std::move(version.state.files);
       CommitStats stats = nothing ? CommitStats{} : statsOf(*current);
       stats.took = clock.now() - began;
       return stats;
@@ -290,6 +303,7 @@ struct CheckpointRepository::Impl {
     manifest.files = std::move(version.files);
     CommitStats stats = statsOf(manifest);
     setCurrent(std::move(manifest), true);
+    saved_state = std::move(version.state.files);
     stats.new_files = version.new_files;
     stats.new_bytes = version.new_bytes;
     stats.took = clock.now() - began;
@@ -311,49 +325,71 @@ struct CheckpointRepository::Impl {
     if (options.rank == 0) {
       BUOY_TRY(stats, commitWhole(call, version, news, stop));
     } else {
-      BUOY_TRY(stats, publishPart(version, news));
+      BUOY_TRY(stats, publishPart(call, version, news));
     }
+    saved_state = std::move(version.state.files);
     stats.new_files = version.new_files;
     stats.new_bytes = version.new_bytes;
     stats.took = clock.now() - call.began;
     return stats;
   }
 
+  static Result<bool> hasMovedOn(const GangCommit& call, const ReadVersion& version) {
+    BUOY_TRY(const Snapshot now, scanDirectory(call.directory, {call.skip.begin(), call.skip.end()}));
+    return !now.sameState(version.state);
+  }
+
   // Of rank 0: its own directory and the others' parts.
   Result<CommitStats> commitWhole(const GangCommit& call, ReadVersion& version, bool news,
                                   const std::stop_token& stop) {
+    const Time stored = clock.now();
     BUOY_TRY(std::vector<std::uint32_t> missed, collector.collect(news, stop));
-    // If this rank went on meanwhile, so may the others have: what they saved then belongs to what comes.
-    BUOY_TRY(const Snapshot now, scanDirectory(call.directory, {call.skip.begin(), call.skip.end()}));
-    if (!now.sameState(version.state)) {
+    const Duration waited = clock.now() - stored;
+    // If this rank went on meanwhile, so may the others have: what they saved then belongs to what comes. A
+    // job that never rests is saved all the same.
+    BUOY_TRY(const bool moved_on, hasMovedOn(call, version));
+    if (moved_on && ++times_moved_on < kMoves) {
+      collector.passOver();
       return fail(ErrorCode::unavailable, "files were changed while other ranks were saving", true);
     }
+    times_moved_on = 0;
     std::map<std::uint32_t, std::vector<CheckpointFile>> parts;
     for (const auto& [rank, saved] : collector.parts()) parts.emplace(rank, saved.files);
-    parts.emplace(0, version.files);
-    std::vector<CheckpointFile> files = mergeParts(gang_base, base_sound, parts);
+    own = version.files;
+    parts.emplace(0, std::move(version.files));
+    const auto previous = current && sound ? current->files : std::vector<CheckpointFile>{};
+    std::vector<CheckpointFile> files = mergeParts(gang_base, previous, parts);
     const bool nothing = !current && files.empty();
-    if (!nothing && !(current && sound && sameVersion(current->files, files))) {
+    if (nothing || (current && sound && sameVersion(current->files, files))) {
+      collector.passOver();
+    } else {
       os::crashPoint("objstore.before_slot");
       BUOY_TRY(const std::uint64_t number, append(files));
       os::crashPoint("objstore.after_slot");
       Manifest manifest = ownSlot(Slot::Kind::commit, number).manifest;
       manifest.files = std::move(files);
-      own = std::move(version.files);
       setCurrent(std::move(manifest), true);
+      collector.committed(news);
     }
-    collector.committed(news);
     CommitStats stats = nothing ? CommitStats{} : statsOf(*current);
     stats.missed = std::move(missed);
+    stats.waited = waited;
     return stats;
   }
 
   // Of any other rank.
-  Result<CommitStats> publishPart(ReadVersion& version, bool news) {
+  Result<CommitStats> publishPart(const GangCommit& call, ReadVersion& version, bool news) {
+    BUOY_TRY(const bool moved_on, hasMovedOn(call, version));
     if (!news && sound_part) {
-      if (part_begun) BUOY_TRY_VOID(gang_parts.takeBack(options.rank, part + 1));
+      if (part_begun && !moved_on) {
+        BUOY_TRY_VOID(gang_parts.takeBack(options.rank, part + 1));
+        part_begun = false;
+      }
     } else {
+      // Before anybody can take this part for all there is.
+      if (moved_on) BUOY_TRY_VOID(gang_parts.begin(options.rank, part + 2));
       Manifest manifest = ownSlot(Slot::Kind::part, part + 1).manifest;
+      manifest.begun_from = gang_begun_from;
       manifest.files = std::move(version.files);
       os::crashPoint("objstore.before_part");
       BUOY_TRY_VOID(gang_parts.publish(manifest));
@@ -365,8 +401,8 @@ struct CheckpointRepository::Impl {
       }
       reader.setLast(own, mine(own));
       sound_part = true;
+      part_begun = moved_on;
     }
-    part_begun = false;
     Manifest whole;
     whole.version = part;
     whole.files = own;
@@ -376,9 +412,8 @@ struct CheckpointRepository::Impl {
   Status beginPart() {
     if (!inGang() || options.rank == 0 || part_begun) return {};
     BUOY_TRY_VOID(ensureOpen());
-    BUOY_TRY_VOID(gang_parts.begin(options.rank, part + 1));
-    part_begun = true;
-    return {};
+    part_begun = true;  // also if no answer comes: it may be there
+    return gang_parts.begin(options.rank, part + 1);
   }
 
   Status retain(int keep, std::stop_token stop) {
@@ -402,7 +437,7 @@ struct CheckpointRepository::Impl {
   }
 
   Status retainParts(std::stop_token stop) {
-    const auto applied = applyPartRetention(log, {{epoch, options.rank}, &part_keys, std::move(stop)}, seen);
+    const auto applied = applyPartRetention(log, {{epoch, options.rank}, &part_keys, std::move(stop)});
     if (!applied && applied.error().code == ErrorCode::failed_precondition) return fail(fence());
     if (!applied) return fail(applied.error().wrap("retention"));
     if (part_keys.empty()) return {};
@@ -444,14 +479,16 @@ struct CheckpointRepository::Impl {
   bool sound = false;                // `current` is ours, or was restored as the newest version
   std::optional<Time> swept;
   SeenSlots seen;  // by retention
+  std::vector<ScannedFile> saved_state;
 
   // Of a gang.
   std::vector<CheckpointFile> gang_base;  // what all ranks began from, every file with its rank
-  bool base_sound = false;
-  std::vector<CheckpointFile> own;  // this rank's directory as it was last saved, or restored
-  std::uint64_t part = 0;           // the last one published
-  bool part_begun = false;          // the next one is announced
-  bool sound_part = true;           // what is not published need not be: versions may name what was restored
+  std::uint64_t gang_begun_from = 0;      // its version; 0: none
+  int times_moved_on = 0;                 // rank 0 wrote while it waited for others
+  std::vector<CheckpointFile> own;        // this rank's directory as it was last saved, or restored
+  std::uint64_t part = 0;                 // the last one published
+  bool part_begun = false;                // the next one is announced
+  bool sound_part = true;  // what is not published need not be: versions may name what was restored
   std::map<std::uint64_t, std::vector<std::string>>
       part_keys;  // what parts name that versions may be made of
 };
@@ -489,8 +526,16 @@ Result<bool> CheckpointRepository::othersAreAhead() {
   return impl_->collector.due();
 }
 
-void CheckpointRepository::hurry(Time give_up, bool whole_only) {
-  impl_->collector.hurry(give_up, whole_only);
+void CheckpointRepository::hurry(const GangEnd& end) {
+  impl_->collector.hurry(end);
+}
+
+Status CheckpointRepository::beginWith(const std::string& directory) {
+  return impl_->beginWith(directory);
+}
+
+const std::vector<ScannedFile>& CheckpointRepository::savedState() const {
+  return impl_->saved_state;
 }
 
 Status CheckpointRepository::retain(int keep, std::stop_token stop) {

@@ -13,6 +13,10 @@
 #include "base/units.h"
 #include "objstore/object_store.h"
 
+namespace buoy::objstore {
+struct ScannedFile;
+}
+
 // Committed versions of a job's checkpoint directory. The layout, and why a torn or a fenced commit cannot
 // happen, is in docs/formats/checkpoint.md. In short: "log/<20 digits>" is an append-only sequence whose
 // slots are claimed by putIfAbsent; a slot holds either a commit (the manifest) or a fence ("epoch E has
@@ -68,6 +72,7 @@ struct Manifest {
   Time created{};
   std::vector<CheckpointFile> files;  // by path
   std::vector<PartNumber> parts;      // of a gang's version, by rank, without rank 0
+  std::uint64_t begun_from = 0;       // of a part: the version that its rank restored; 0: none
 };
 
 struct CommitStats {
@@ -75,7 +80,8 @@ struct CommitStats {
   std::uint64_t files = 0, bytes = 0;          // in the version
   std::uint64_t new_files = 0, new_bytes = 0;  // actually copied
   Duration took{};
-  std::vector<std::uint32_t> missed;  // ranks that had saved nothing newer, and were waited for in vain
+  std::vector<std::uint32_t> missed;  // ranks of which nothing newer is in it, though it was waited for
+  Duration waited{};                  // of `took`, for other ranks
 };
 
 struct CheckpointOptions {
@@ -86,6 +92,15 @@ struct CheckpointOptions {
   std::uint32_t rank = 0, ranks = 1;  // of the gang
   // How long rank 0 waits for a rank that was in the version before and has not begun to save again.
   Duration gang_patience = std::chrono::minutes{1};
+};
+
+// The job is ending: how rank 0 is to wait for other ranks from now on.
+struct GangEnd {
+  Duration patience = std::chrono::seconds{20};  // in one commit(), with a rank that is saving
+  std::optional<Time> deadline;                  // nothing is waited for after it
+  // Rather than commit what does not belong together, commit() fails with deadline_exceeded, and the last
+  // version stands.
+  bool whole_only = true;
 };
 
 // One job's checkpoints for one attempt, as one member of its gang sees them. Not thread-safe, except
@@ -132,10 +147,13 @@ class CheckpointRepository {
   Status endParts();
   // Of rank 0 of a gang: should it commit() though its own directory has not changed?
   Result<bool> othersAreAhead();
-  // Of rank 0 of a gang, any thread, also while commit() waits: the job is ending. Nobody is waited for after
-  // `give_up`. `whole_only`: rather than commit what does not belong together, commit() fails with
-  // deadline_exceeded, and the last version stands.
-  void hurry(Time give_up, bool whole_only);
+  // Of rank 0 of a gang, any thread, also while commit() waits.
+  void hurry(const GangEnd& end);
+  // Of every rank of a gang that has restored no version: what is in the directory is nobody's work, but what
+  // all ranks found there.
+  Status beginWith(const std::string& directory);
+  // The files of the directory as they were saved last, each complete.
+  const std::vector<ScannedFile>& savedState() const;
 
   // Keeps the newest `keep` (at least 1) commits, for a grace the version that this attempt began from, and
   // every object that they name; removes other commits and objects. Never removes what a manifest names, or

@@ -48,13 +48,13 @@ std::vector<std::string> texts(const std::vector<CheckpointFile>& files) {
 }
 
 TEST(MergeParts, IsTheUnionOfWhatRanksHaveWritten) {
-  EXPECT_THAT(texts(mergeParts({}, true, {{0, {entry("a", "0")}}, {1, {entry("b", "1")}}})),
+  EXPECT_THAT(texts(mergeParts({}, {}, {{0, {entry("a", "0")}}, {1, {entry("b", "1")}}})),
               ElementsAre("a=0@0", "b=1@1"));
 }
 
 TEST(MergeParts, TheLowestOfThoseThatHaveChangedAFileHasIt) {
   const auto base = std::vector{entry("x", "old", 1)};
-  EXPECT_THAT(texts(mergeParts(base, true,
+  EXPECT_THAT(texts(mergeParts(base, base,
                                {{0, {entry("x", "old")}}, {1, {entry("x", "1")}}, {2, {entry("x", "2")}}})),
               ElementsAre("x=1@1"));
 }
@@ -62,16 +62,16 @@ TEST(MergeParts, TheLowestOfThoseThatHaveChangedAFileHasIt) {
 TEST(MergeParts, WhatNobodyHasChangedIsThereAsLongAsItsOwnerKeepsIt) {
   const auto base = std::vector{entry("a", "a", 0), entry("b", "b", 1), entry("c", "c", 2)};
   // Rank 0 has removed all of its copies, rank 1 its own file; rank 2 has said nothing yet.
-  EXPECT_THAT(texts(mergeParts(base, true, {{0, {}}, {1, {entry("a", "a"), entry("c", "c")}}})),
+  EXPECT_THAT(texts(mergeParts(base, base, {{0, {}}, {1, {entry("a", "a"), entry("c", "c")}}})),
               ElementsAre("c=c@2"));
-  EXPECT_THAT(texts(mergeParts(base, false, {{0, {}}, {1, {}}})), IsEmpty());
-  EXPECT_THAT(texts(mergeParts(base, false, {{0, {entry("c", "c")}}, {1, {}}})), ElementsAre("c=c@2"));
+  EXPECT_THAT(texts(mergeParts(base, {}, {{0, {}}, {1, {}}})), IsEmpty());
+  EXPECT_THAT(texts(mergeParts(base, {}, {{0, {entry("c", "c")}}, {1, {}}})), ElementsAre("c=c@2"));
 }
 
 TEST(MergeParts, AFileHasItsDirectoriesAndNoFileIsOne) {
-  EXPECT_THAT(texts(mergeParts({folder("d")}, true, {{0, {}}, {1, {folder("d"), entry("d/x", "1")}}})),
+  EXPECT_THAT(texts(mergeParts({folder("d")}, {}, {{0, {}}, {1, {folder("d"), entry("d/x", "1")}}})),
               ElementsAre("d=@1", "d/x=1@1"));
-  EXPECT_THAT(texts(mergeParts({}, true, {{0, {entry("d", "file")}}, {1, {folder("d"), entry("d/x", "1")}}})),
+  EXPECT_THAT(texts(mergeParts({}, {}, {{0, {entry("d", "file")}}, {1, {folder("d"), entry("d/x", "1")}}})),
               ElementsAre("d=file@0"));
 }
 
@@ -103,6 +103,10 @@ class GangTest : public ::testing::TestWithParam<bool> {
     EXPECT_TRUE(restored) << restored.error().message;
     EXPECT_TRUE(restored && restored->fallbacks.empty());
     return readTree(target);
+  }
+  std::size_t contents() {
+    return store().list(std::string(kPrefix) + "/objects/", "", 1000)->size() +
+           store().list(std::string(kPrefix) + "/packs/", "", 1000)->size();
   }
   // Both have saved "shard0" and "shard1" with this content, and it is a version.
   void saveBoth(CheckpointRepository& rank0, CheckpointRepository& rank1, const std::string& content) {
@@ -150,9 +154,7 @@ TEST_P(GangTest, AVersionWaitsForWhoHasBegunToSave) {
   write(0, "shard0", "step 1");
   std::jthread saver([&] {
     // When rank 0 looks, rank 1 has only begun.
-    while (store().list(std::string(kPrefix) + "/objects/", "", 10)->empty() &&
-           store().list(std::string(kPrefix) + "/packs/", "", 10)->empty())
-      std::this_thread::yield();
+    while (contents() == 0) std::this_thread::yield();
     write(1, "shard1", "step 1");
     commit(rank1, 1);
   });
@@ -169,7 +171,7 @@ TEST_P(GangTest, AVersionIsNotMadeOfStatesThatDoNotBelongTogether) {
   // Rank 1 is lost before it saves step 2, and the job ends.
   write(0, "shard0", "step 2");
   const os::SystemClock clock;
-  rank0.hurry(clock.now(), true);
+  rank0.hurry({.patience = Duration{0}, .deadline = clock.now(), .whole_only = true});
   const auto refused = rank0.commit(work(0), {}, {});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::deadline_exceeded);
@@ -184,7 +186,7 @@ TEST_P(GangTest, AtAGoodEndNobodyIsWaitedForWhoHasEnded) {
   saveBoth(rank0, rank1, "step 1");
   write(0, "model", "final");
   ASSERT_TRUE(rank1.endParts());
-  rank0.hurry(os::SystemClock().now() + hours{1}, false);
+  rank0.hurry({.patience = hours{1}, .whole_only = false});
   EXPECT_THAT(commit(rank0, 0).missed, ElementsAre(1u));
   EXPECT_EQ(treeOf(2).size(), 3u);
 }
@@ -225,6 +227,83 @@ TEST_P(GangTest, NothingToSaveIsTakenBack) {
   const auto heard = GangParts(store(), std::string(kPrefix) + "/", 1).listen(2).value();
   EXPECT_FALSE(heard[1].saving());
   EXPECT_EQ(heard[1].saved, 1u);
+}
+
+TEST_P(GangTest, ASaveThatChangesNothingForgetsNobody) {
+  auto rank0 = member(1, 0), rank1 = member(1, 1);
+  restore(rank0, 0);
+  restore(rank1, 1);
+  saveBoth(rank0, rank1, "step 1");
+  commit(rank0, 0);  // nothing new
+  write(0, "shard0", "step 2");
+  rank0.hurry({.patience = Duration{0}});
+  EXPECT_FALSE(rank0.commit(work(0), {}, {})) << "rank 1 was not waited for";
+}
+
+TEST_P(GangTest, WhatRankZeroHasLeftBehindIsNotPairedWithWhatComes) {
+  auto rank0 = member(1, 0), rank1 = member(1, 1);
+  restore(rank0, 0);
+  restore(rank1, 1);
+  saveBoth(rank0, rank1, "step 1");
+  write(0, "shard0", "step 2");
+  ASSERT_TRUE(rank1.beginPart());
+  const std::size_t stored = contents();
+  std::jthread other([&] {
+    // Rank 0 has stored step 2 and waits; it is at step 3 when rank 1 has saved step 2.
+    while (contents() == stored) std::this_thread::yield();
+    write(0, "shard0", "step 3");
+    write(1, "shard1", "step 2");
+    commit(rank1, 1);
+  });
+  const auto too_late = rank0.commit(work(0), {}, {});
+  other.join();
+  if (too_late) return;  // it was quicker than the change
+  EXPECT_EQ(too_late.error().code, ErrorCode::unavailable);
+  rank0.hurry({.patience = Duration{0}});
+  EXPECT_FALSE(rank0.commit(work(0), {}, {})) << "step 3 of rank 0 with step 2 of rank 1";
+}
+
+TEST_P(GangTest, ADamagedPartIsNoPart) {
+  auto rank0 = member(1, 0), rank1 = member(1, 1);
+  restore(rank0, 0);
+  restore(rank1, 1);
+  write(0, "shard0", "step 1");
+  write(1, "shard1", "step 1");
+  commit(rank1, 1);
+  const std::string part = std::string(kPrefix) + "/" + partsPrefix(1) + "1/" + fixedWidth(1);
+  ASSERT_TRUE(store().put(part, "torn"));
+  commit(rank0, 0);
+  EXPECT_EQ(treeOf(2), (Tree{{"shard0", file("step 1")}}));
+}
+
+TEST_P(GangTest, WhatAllFoundAtTheStartIsNobodysWork) {
+  auto rank0 = member(1, 0), rank1 = member(1, 1);
+  restore(rank0, 0);
+  restore(rank1, 1);
+  for (const std::uint32_t rank : {0u, 1u}) write(rank, "shard1", "from elsewhere");
+  ASSERT_TRUE(rank0.beginWith(work(0)));
+  ASSERT_TRUE(rank1.beginWith(work(1)));
+  write(1, "shard1", "step 1");
+  commit(rank1, 1);
+  commit(rank0, 0);
+  EXPECT_EQ(treeOf(2), (Tree{{"shard1", file("step 1")}}));
+}
+
+TEST_P(GangTest, ARemovedFileStaysRemoved) {
+  auto rank0 = member(1, 0), rank1 = member(1, 1);
+  restore(rank0, 0);
+  restore(rank1, 1);
+  saveBoth(rank0, rank1, "step 1");
+  auto next = member(2, 0);
+  restore(next, 0);
+  // Rank 1 saves nothing in this attempt; rank 0 takes its file over and removes it.
+  patience_ = Duration{0};
+  write(0, "shard1", "taken over");
+  next.hurry({.patience = Duration{0}, .whole_only = false});
+  commit(next, 0);
+  std::filesystem::remove(work(0) + "/shard1");
+  commit(next, 0);
+  EXPECT_EQ(treeOf(3), (Tree{{"shard0", file("step 1")}}));
 }
 
 // Versions are made, dropped and begun from at random, by members that run at their own pace; whatever a

@@ -324,6 +324,7 @@ Result<Slot> decodeJson(const Json& json) {
   slot.manifest.epoch = reader.number("epoch", kMaxNumber);
   slot.manifest.attempt = static_cast<std::uint32_t>(reader.number("attempt", UINT32_MAX));
   slot.manifest.rank = decodeRank(reader, "rank");
+  if (reader.has("begun_from")) slot.manifest.begun_from = reader.number("begun_from", kMaxNumber);
   slot.manifest.created = reader.time("created_us");
   BUOY_TRY_VOID(reader.status());
   if (!hasFiles(slot.kind)) return slot;
@@ -355,6 +356,7 @@ std::string encodeSlot(const Slot& slot) {
                {"attempt", manifest.attempt},
                {"created_us", manifest.created.time_since_epoch().count()}};
   if (manifest.rank != 0) json["rank"] = manifest.rank;
+  if (manifest.begun_from != 0) json["begun_from"] = manifest.begun_from;
   if (hasFiles(slot.kind)) {
     std::uint64_t count = 0;
     std::uint64_t bytes = 0;

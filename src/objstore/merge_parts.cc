@@ -12,6 +12,7 @@ using Kind = CheckpointFile::Kind;
 // Everything that is known of one path.
 struct Claims {
   const CheckpointFile* base = nullptr;
+  const CheckpointFile* previous = nullptr;
   std::vector<std::pair<std::uint32_t, const CheckpointFile*>> held;  // by rank, rising
 
   const CheckpointFile* of(std::uint32_t rank) const {
@@ -35,10 +36,14 @@ bool sameContent(const CheckpointFile& a, const CheckpointFile& b) {
          a.sha256 == b.sha256 && a.target == b.target;
 }
 
-std::vector<CheckpointFile> mergeParts(const std::vector<CheckpointFile>& base, bool keep_base,
+std::vector<CheckpointFile> mergeParts(const std::vector<CheckpointFile>& base,
+                                       const std::vector<CheckpointFile>& previous,
                                        const std::map<std::uint32_t, std::vector<CheckpointFile>>& parts) {
   std::map<std::string_view, Claims> paths;
   for (const CheckpointFile& file : base) paths[file.path].base = &file;
+  for (const CheckpointFile& file : previous) {
+    if (const auto it = paths.find(file.path); it != paths.end()) it->second.previous = &file;
+  }
   for (const auto& [rank, files] : parts) {
     for (const CheckpointFile& file : files) paths[file.path].held.emplace_back(rank, &file);
   }
@@ -54,7 +59,8 @@ std::vector<CheckpointFile> mergeParts(const std::vector<CheckpointFile>& base, 
       return file != nullptr ? owned(*file, owner) : std::nullopt;
     }
     if (const CheckpointFile* copy = claims.of(0)) return owned(*copy, owner);
-    return keep_base ? owned(*claims.base, owner) : std::nullopt;
+    if (claims.previous == nullptr || !sameContent(*claims.previous, *claims.base)) return std::nullopt;
+    return owned(*claims.previous, owner);
   };
 
   std::map<std::string, CheckpointFile> merged;

@@ -16,9 +16,11 @@ bool sameContent(const CheckpointFile& a, const CheckpointFile& b);
 //   lowest of them has it.
 // - Any other file of `base` belongs to the rank that wrote it last, and is in it as long as that rank keeps
 //   it. (Another rank has it only because restoring gave it to everyone.)
-// A rank without a part has changed nothing. `keep_base`: of such a rank, files that rank 0 does not hold are
-// named as `base` names them; without it they are left out. Every file of the result has its rank.
-std::vector<CheckpointFile> mergeParts(const std::vector<CheckpointFile>& base, bool keep_base,
+// A rank without a part has changed nothing: its files are as rank 0 holds them, or else as they are in
+// `previous`, the newest version, whose content certainly is still there; if they are in neither, they are
+// left out. Every file of the result has its rank.
+std::vector<CheckpointFile> mergeParts(const std::vector<CheckpointFile>& base,
+                                       const std::vector<CheckpointFile>& previous,
                                        const std::map<std::uint32_t, std::vector<CheckpointFile>>& parts);
 
 }  // namespace buoy::objstore

@@ -28,6 +28,17 @@ Result<os::FileIdentity> identityOf(int fd) {
   return os::FileIdentity::of(info);
 }
 
+struct RemoteFile {
+  std::string key;
+  std::uint64_t size = 0;
+};
+bool isSmall(const RemoteFile& file) {
+  return file.size <= kSmall;
+}
+bool isSmall(const ScannedFile& file) {
+  return file.identity.size <= kSmall;
+}
+
 // `work(item)` for all. Of a store that is far away, small ones side by side on its pool; the transfer of a
 // large one uses the pool itself, and so must not wait there.
 template <class Item, class Work>
@@ -36,7 +47,7 @@ Status forEach(ObjectStore& store, const std::vector<Item>& items, const std::st
   if (store.pool() != nullptr) group.emplace(*store.pool(), stop);
   for (const Item& item : items) {
     if (stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
-    if (group && item.small()) {
+    if (group && isSmall(item)) {
       group->run([&work, &item] { return work(item); });
     } else {
       BUOY_TRY_VOID(work(item));
@@ -45,62 +56,74 @@ Status forEach(ObjectStore& store, const std::vector<Item>& items, const std::st
   return group ? group->wait() : Status{};
 }
 
-struct LocalFile {
-  std::string path;
-  os::FileIdentity identity;
-  bool small() const { return identity.size <= kSmall; }
-};
-struct RemoteFile {
-  std::string key;
-  std::uint64_t size = 0;
-  bool small() const { return size <= kSmall; }
-};
-
 }  // namespace
 
-Result<Mirror::Stats> Mirror::put(const std::string& directory, const std::vector<std::string>& skip,
-                                  std::stop_token stop) {
-  BUOY_TRY(const Snapshot snapshot, scanDirectory(directory, {skip.begin(), skip.end()}));
-  std::unordered_set<std::string> present;
-  std::vector<LocalFile> changed;
+Status Mirror::begin(const std::string& directory) {
+  BUOY_TRY(const Snapshot snapshot, scanDirectory(directory, {}));
+  std::unordered_map<std::string, std::uint64_t> there;
+  std::string after;
+  for (;;) {
+    BUOY_TRY(const auto page, store_->list("", after, kPage));
+    for (const ObjectInfo& object : page) there.emplace(object.key, object.size);
+    if (page.size() < static_cast<std::size_t>(kPage)) break;
+    after = page.back().key;
+  }
   for (const ScannedFile& file : snapshot.files) {
+    const auto it = there.find(file.file.path);
+    if (file.file.kind == CheckpointFile::Kind::file && it != there.end() && it->second == file.file.size)
+      placed_.insert_or_assign(file.file.path, Placed{file.identity, "", false});
+  }
+  return {};
+}
+
+Result<Mirror::Stats> Mirror::put(const std::string& directory, const std::vector<ScannedFile>& files,
+                                  std::stop_token stop) {
+  BUOY_TRY(const os::Fd root, os::openFile(directory, O_RDONLY | O_DIRECTORY));
+  std::unordered_set<std::string> present;
+  std::vector<ScannedFile> changed;
+  for (const ScannedFile& file : files) {
     if (file.file.kind != CheckpointFile::Kind::file) continue;
     present.insert(file.file.path);
     const auto placed = placed_.find(file.file.path);
     const bool same = placed != placed_.end() && placed->second.identity == file.identity;
-    if (!same && !file.skipped && validateKey(file.file.path))
-      changed.push_back({file.file.path, file.identity});
+    if (!same && !file.skipped && validateKey(file.file.path)) changed.push_back(file);
   }
   Stats stats;
-  std::mutex mutex;  // guards placed_ and stats
-  const auto putOne = [&](const LocalFile& file) -> Status {
-    const auto& [path, identity] = file;
-    const auto fd = os::openBeneath(snapshot.root.get(), path, O_RDONLY | O_NONBLOCK);
-    if (!fd) return fd.error().code == ErrorCode::not_found ? Status{} : fail(fd.error());
-    BUOY_TRY(const os::FileIdentity now, identityOf(fd->get()));
-    if (now != identity) return {};
-    const Status status = file.small() ? store_->putPieces(path, {{{}, fd->get(), 0, identity.size}}, stop)
-                                       : store_->putFile(path, fd->get(), identity.size, nullptr);
-    if (!status && status.error().code == ErrorCode::failed_precondition) return {};
-    if (!status) return fail(status.error().wrap("mirror: \"" + escaped(path) + "\""));
-    BUOY_TRY(const os::FileIdentity after, identityOf(fd->get()));
-    if (after != identity) return {};
-    BUOY_TRY(const ObjectInfo object, store_->head(path));
-    const std::lock_guard lock(mutex);
-    placed_.insert_or_assign(path, Placed{identity, object.etag});
-    ++stats.files;
-    stats.bytes += identity.size;
-    return {};
-  };
-  BUOY_TRY_VOID(forEach(*store_, changed, stop, putOne));
+  BUOY_TRY_VOID(forEach(*store_, changed, stop,
+                        [&](const ScannedFile& file) { return putFile(file, root.get(), stop, stats); }));
   BUOY_TRY_VOID(removeGone(present, stats));
   return stats;
+}
+
+Status Mirror::putFile(const ScannedFile& file, int root, const std::stop_token& stop, Stats& stats) {
+  const std::string& path = file.file.path;
+  const auto fd = os::openBeneath(root, path, O_RDONLY | O_NONBLOCK);
+  if (!fd) return fd.error().code == ErrorCode::not_found ? Status{} : fail(fd.error());
+  BUOY_TRY(const os::FileIdentity before, identityOf(fd->get()));
+  if (before != file.identity) return {};
+  const Status status = isSmall(file) ? store_->putPieces(path, {{{}, fd->get(), 0, before.size}}, stop)
+                                      : store_->putFile(path, fd->get(), before.size, nullptr);
+  BUOY_TRY(const os::FileIdentity after, identityOf(fd->get()));
+  const bool changed = after != file.identity;
+  if (!status) return changed ? Status{} : fail(status.error().wrap("mirror: \"" + escaped(path) + "\""));
+  BUOY_TRY(const ObjectInfo object, store_->head(path));
+  const std::lock_guard lock(mutex_);
+  // One that changed while it was sent is ours as well, and is put again at the next call.
+  placed_.insert_or_assign(path, Placed{changed ? os::FileIdentity{} : before, object.etag, true});
+  if (changed) return {};
+  ++stats.files;
+  stats.bytes += before.size;
+  return {};
 }
 
 Status Mirror::removeGone(const std::unordered_set<std::string>& present, Stats& stats) {
   for (auto it = placed_.begin(); it != placed_.end();) {
     if (present.contains(it->first)) {
       ++it;
+      continue;
+    }
+    if (!it->second.ours) {
+      it = placed_.erase(it);
       continue;
     }
     const auto object = store_->head(it->first);
@@ -122,7 +145,7 @@ Result<Mirror::Stats> Mirror::fetch(const std::string& directory, std::stop_toke
   std::atomic<std::uint64_t> number{0};
   std::mutex mutex;  // guards stats
   const auto download = [&](const RemoteFile& object, int fd) {
-    if (!object.small()) return store_->getFile(object.key, fd, "");
+    if (!isSmall(object)) return store_->getFile(object.key, fd, "");
     std::uint64_t at = 0;
     const auto write = [&](std::string_view piece) {
       const std::uint64_t here = at;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <stop_token>
 #include <string>
 #include <unordered_map>
@@ -10,6 +11,7 @@
 
 #include "base/result.h"
 #include "objstore/object_store.h"
+#include "objstore/snapshot.h"
 #include "os/file_state.h"
 
 namespace buoy::objstore {
@@ -22,16 +24,23 @@ class Mirror {
  public:
   // `store`: its root is the prefix.
   explicit Mirror(std::shared_ptr<ObjectStore> store) : store_(std::move(store)) {}
+  TransferPool* pool() { return store_->pool(); }
 
   struct Stats {
     std::uint64_t files = 0, bytes = 0;  // copied
     std::uint64_t removed = 0;
   };
 
-  // Brings the prefix up to date: what has changed since the last call is put, but for `skip` (relative paths
-  // that are being written). What this object has put is removed when the file is gone, if the object still
-  // is what was put. A file that changes while it is read is left for the next call. An error: some is done.
-  Result<Stats> put(const std::string& directory, const std::vector<std::string>& skip, std::stop_token stop);
+  // What lies in the directory and under the prefix alike (by name and size) is not this machine's work: it
+  // is put only once it has changed here, and never removed.
+  Status begin(const std::string& directory);
+
+  // Brings the prefix up to date with the files in exactly these states: of those, what has changed since the
+  // last call is put. What this object has put is removed when the file is not among them, if the object
+  // still is what was put. A file that is in another state by now is left for a later call. An error: some is
+  // done.
+  Result<Stats> put(const std::string& directory, const std::vector<ScannedFile>& files,
+                    std::stop_token stop);
 
   // All files under the prefix into the directory (created), over what is there. Keys that can be no file's
   // name are left out; data_loss and others as the store says.
@@ -41,10 +50,14 @@ class Mirror {
   struct Placed {
     os::FileIdentity identity;  // of the file
     std::string etag;           // of the object
+    bool ours = false;          // this object has put it
   };
   Status removeGone(const std::unordered_set<std::string>& present, Stats& stats);
 
+  Status putFile(const ScannedFile& file, int root, const std::stop_token& stop, Stats& stats);
+
   const std::shared_ptr<ObjectStore> store_;
+  std::mutex mutex_;                                // guards what follows, and the Stats of a call
   std::unordered_map<std::string, Placed> placed_;  // by path
 };
 

@@ -23,7 +23,8 @@ class MirrorTest : public ::testing::TestWithParam<bool> {
     return std::make_shared<FarStore>(*near_);
   }
   Mirror::Stats put(Mirror& mirror, const std::string& directory, const std::vector<std::string>& skip = {}) {
-    const auto stats = mirror.put(directory, skip, {});
+    const Snapshot snapshot = scanDirectory(directory, {skip.begin(), skip.end()}).value();
+    const auto stats = mirror.put(directory, snapshot.files, {});
     EXPECT_TRUE(stats) << stats.error().message;
     return stats.value_or(Mirror::Stats{});
   }
@@ -77,6 +78,32 @@ TEST_P(MirrorTest, RemovesNothingThatAnotherMachineHasPut) {
   EXPECT_EQ(put(first, one_).removed, 1u);
   EXPECT_THAT(keys(), ElementsAre("both", "theirs"));
   EXPECT_EQ(near_->get("both").value(), "22");
+}
+
+// What restoring, or fetching, has left on every machine of a gang.
+TEST_P(MirrorTest, CopiesOfOthersWorkAreNeitherPutNorRemoved) {
+  writeTree(one_, {{"shard0", file("old")}, {"shard1", file("old")}});
+  writeTree(two_, {{"shard0", file("old")}, {"shard1", file("old")}});
+  Mirror first(store()), second(store());
+  put(first, one_);
+  ASSERT_TRUE(second.begin(two_));
+  writeFile(one_ + "/shard0", "newer");
+  put(first, one_);
+  writeFile(two_ + "/shard1", "newer");
+  EXPECT_EQ(put(second, two_).files, 1u);
+  EXPECT_EQ(near_->get("shard0").value(), "newer");
+  std::filesystem::remove(two_ + "/shard0");
+  EXPECT_EQ(put(second, two_).removed, 0u);
+  EXPECT_THAT(keys(), ElementsAre("shard0", "shard1"));
+}
+
+TEST_P(MirrorTest, WhatHasChangedSinceItWasSavedWaits) {
+  writeTree(one_, {{"a", file("saved")}});
+  const Snapshot saved = scanDirectory(one_, {}).value();
+  writeFile(one_ + "/a", "being written");
+  Mirror mirror(store());
+  EXPECT_EQ(mirror.put(one_, saved.files, {}).value().files, 0u);
+  EXPECT_THAT(keys(), IsEmpty());
 }
 
 TEST_P(MirrorTest, NoKeyLeadsOutOfTheDirectory) {

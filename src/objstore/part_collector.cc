@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "base/pause.h"
 #include "base/strings.h"
-#include "os/pause.h"
 
 namespace buoy::objstore {
 namespace {
@@ -25,15 +25,16 @@ std::string ranksText(const std::vector<std::uint32_t>& ranks) {
 PartCollector::PartCollector(GangParts parts, std::uint32_t ranks, Duration patience, const Clock& clock)
     : source_(std::move(parts)), patience_(patience), clock_(clock), members_(ranks) {}
 
-void PartCollector::beginFrom(const std::vector<CheckpointFile>& base) {
+void PartCollector::beginFrom(std::uint64_t version, const std::vector<CheckpointFile>& base) {
+  begun_from_ = version;
   for (const CheckpointFile& file : base) {
     if (file.rank < members_.size() && file.kind == CheckpointFile::Kind::file)
       members_[file.rank].expected = true;
   }
 }
 
-void PartCollector::hurry(Time give_up, bool whole_only) {
-  *hurry_.lock() = Hurry{clock_.now(), give_up, whole_only};
+void PartCollector::hurry(const GangEnd& end) {
+  *end_.lock() = end;
 }
 
 Status PartCollector::fetch(const std::vector<GangParts::Heard>& heard) {
@@ -41,9 +42,16 @@ Status PartCollector::fetch(const std::vector<GangParts::Heard>& heard) {
     const auto known = parts_.find(rank);
     if (heard[rank].saved == (known == parts_.end() ? 0 : known->second.version)) continue;
     auto part = source_.read(rank, heard[rank].saved);
-    // Replaced by a newer one since it was listed; the next look finds that.
-    if (!part && part.error().code == ErrorCode::not_found) continue;
+    // Replaced by a newer one since it was listed, or damaged: the rank has nothing newer until the next
+    // look.
+    if (!part && !part.error().retryable && part.error().code != ErrorCode::unavailable) continue;
     if (!part) return fail(part.error());
+    if (part->begun_from != begun_from_) {
+      return fail(ErrorCode::data_loss,
+                  strCat({"rank ", std::to_string(rank), " has begun from version ",
+                          std::to_string(part->begun_from), " and rank 0 from version ",
+                          std::to_string(begun_from_), ": what they save does not belong together"}));
+    }
     parts_.insert_or_assign(rank, std::move(*part));
   }
   return {};
@@ -68,12 +76,12 @@ PartCollector::Absent PartCollector::absent(const std::vector<GangParts::Heard>&
 
 bool PartCollector::waitLonger(const Absent& missing, Time began) {
   const Time now = clock_.now();
-  const auto hurry = *hurry_.lock();
+  const auto end = *end_.lock();
+  if (end && end->deadline && now >= *end->deadline) return false;
   const bool vital = std::any_of(missing.saving.begin(), missing.saving.end(),
                                  [&](std::uint32_t rank) { return !hasNews(rank); });
-  if (vital) return !hurry || now < hurry->give_up;
-  if (!hurry) return now < began + patience_;
-  return now < std::min(hurry->since + kEndPatience, hurry->give_up);
+  if (vital) return now < began + (end ? end->patience : kStuck);
+  return now < began + (end ? std::min(kEndPatience, end->patience) : patience_);
 }
 
 Result<std::vector<std::uint32_t>> PartCollector::collect(bool own_news, const std::stop_token& stop) {
@@ -91,16 +99,15 @@ Result<std::vector<std::uint32_t>> PartCollector::collect(bool own_news, const s
                                               [&](std::uint32_t rank) { return heard[rank].ended; });
     if (all_ended || !waitLonger(missing, began)) {
       std::vector<std::uint32_t> missed = std::move(missing.silent);
-      std::copy_if(missing.saving.begin(), missing.saving.end(), std::back_inserter(missed),
-                   [&](std::uint32_t rank) { return !hasNews(rank); });
+      missed.insert(missed.end(), missing.saving.begin(), missing.saving.end());
       std::sort(missed.begin(), missed.end());
-      const auto hurry = *hurry_.lock();
-      if (missed.empty() || !hurry || !hurry->whole_only) return missed;
+      const auto end = *end_.lock();
+      if (!end || !end->whole_only) return missed;
       return fail(ErrorCode::deadline_exceeded,
                   strCat({ranksText(missed), missed.size() == 1 ? " has" : " have",
                           " saved nothing that belongs to what the others have saved"}));
     }
-    if (!os::pauseFor(pause, stop)) return fail(ErrorCode::cancelled, "stopped");
+    if (!pauseFor(pause, stop)) return fail(ErrorCode::cancelled, "stopped");
     pause = std::min(pause * 2, kPauseMax);
   }
 }
@@ -116,10 +123,21 @@ std::vector<PartNumber> PartCollector::numbers() const {
 
 void PartCollector::committed(bool own_news) {
   members_[0].expected = own_news;
-  for (std::uint32_t rank = 1; rank < members_.size(); ++rank) {
-    members_[rank].expected = hasNews(rank);
-    if (members_[rank].expected) members_[rank].included = parts_.at(rank).version;
+  for (std::uint32_t rank = 1; rank < members_.size(); ++rank) members_[rank].expected = hasNews(rank);
+  passOver();
+}
+
+void PartCollector::adopt(const std::vector<PartNumber>& numbers) {
+  for (const PartNumber& part : numbers) {
+    if (part.rank >= members_.size()) continue;
+    Member& member = members_[part.rank];
+    member.expected = part.number > member.included;
+    member.included = std::max(member.included, part.number);
   }
+}
+
+void PartCollector::passOver() {
+  for (const auto& [rank, part] : parts_) members_[rank].included = part.version;
   news_since_.reset();
 }
 

@@ -51,13 +51,6 @@ Result<FileIdentity> identityOf(int fd) {
   return FileIdentity::of(info);
 }
 
-// The same content with the mode and time that it has here.
-CheckpointFile withAttributes(CheckpointFile content, const CheckpointFile& here) {
-  content.mode = here.mode;
-  content.modified = here.modified;
-  return content;
-}
-
 Error restless(const std::string& what) {
   return Error{ErrorCode::unavailable, "checkpoint: " + what + " does not hold still; nothing was saved",
                true};
@@ -118,12 +111,38 @@ const CheckpointFile* DirectoryReader::foreignOf(const std::string& path) const 
   return &foreign->second;
 }
 
+Result<std::vector<CheckpointFile>> DirectoryReader::describe(const std::string& directory) const {
+  BUOY_TRY(const Snapshot snapshot, scanDirectory(directory, {}));
+  std::vector<CheckpointFile> files;
+  for (const ScannedFile& scanned : snapshot.files) {
+    files.push_back(scanned.file);
+    CheckpointFile& file = files.back();
+    if (file.kind != CheckpointFile::Kind::file) continue;
+    BUOY_TRY(const os::Fd fd, os::openBeneath(snapshot.root.get(), file.path, O_RDONLY | O_NONBLOCK));
+    file.packed = store_.pool() != nullptr;
+    if (!file.packed) {
+      BUOY_TRY(HashedContent hashed, hashFile(fd.get(), file.size));
+      file.sha256 = std::move(hashed.sha256);
+      continue;
+    }
+    const std::uint64_t size = sliceSize(file.size);
+    for (std::uint64_t at = 0; at < file.size; at += size) {
+      Slice slice;
+      slice.size = std::min(size, file.size - at);
+      BUOY_TRY(slice.sha256, hashRange(fd.get(), at, slice.size));
+      file.slices.push_back(std::move(slice));
+    }
+    file.sha256 = sliceHash(file.slices);
+  }
+  return files;
+}
+
 // The entry of another rank's file, if this is known to be the copy of it that restoring left here.
 const CheckpointFile* DirectoryReader::foreignCopy(const ScannedFile& scanned) const {
   const CheckpointFile* foreign = foreignOf(scanned.file.path);
   const auto known = known_.find(scanned.file.path);
   if (foreign == nullptr || known == known_.end() || known->second.identity != scanned.identity ||
-      !known->second.certain) {
+      !known->second.certain || foreign->mode != scanned.file.mode) {
     return nullptr;
   }
   return known->second.sha256 == foreign->sha256 ? foreign : nullptr;
@@ -134,7 +153,7 @@ Result<const CheckpointFile*> DirectoryReader::readForeign(const ScannedFile& sc
                                                            const std::stop_token& stop) {
   const CheckpointFile* foreign = foreignOf(scanned.file.path);
   if (foreign == nullptr || foreign->size != scanned.file.size ||
-      foreign->modified != scanned.file.modified) {
+      foreign->modified != scanned.file.modified || foreign->mode != scanned.file.mode) {
     return nullptr;
   }
   if (!foreign->packed) {
@@ -233,7 +252,7 @@ Result<std::optional<CheckpointFile>> DirectoryReader::readFile(Round& round, co
     BUOY_TRY(const FileIdentity now, identityOf(fd->get()));
     if (now != scanned.identity) return std::nullopt;
     remember(scanned, fd->get(), began, foreign->sha256);
-    return withAttributes(*foreign, file);
+    return *foreign;
   }
   std::string sha256;
   // Same size and time as in the last version: probably the same, so look before copying.
@@ -291,7 +310,7 @@ Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::readOnce(Rou
       continue;
     }
     if (const CheckpointFile* foreign = foreignCopy(scanned)) {
-      files.push_back(withAttributes(*foreign, scanned.file));
+      files.push_back(*foreign);
       continue;
     }
     auto file = readFile(round, snapshot, scanned);
@@ -330,7 +349,7 @@ Result<bool> DirectoryReader::takeInto(PackWriter& packs, const Snapshot& snapsh
     BUOY_TRY(const FileIdentity after, identityOf(fd->get()));
     if (after != scanned.identity) return false;
     remember(scanned, fd->get(), began, foreign->sha256);
-    file = withAttributes(*foreign, file);
+    file = *foreign;
     return true;
   }
   remember(scanned, fd->get(), began, "");  // the hash comes when it has been read
@@ -354,7 +373,7 @@ Result<std::optional<std::vector<CheckpointFile>>> DirectoryReader::packOnce(Rou
       continue;
     }
     if (const CheckpointFile* foreign = foreignCopy(scanned)) {
-      files.push_back(withAttributes(*foreign, scanned.file));
+      files.push_back(*foreign);
       continue;
     }
     files.push_back(scanned.file);

@@ -37,6 +37,9 @@ class DirectoryReader {
   // Files that are other ranks': a copy that has not changed is not stored again but said to be this.
   void setForeign(const std::vector<CheckpointFile>& files);
 
+  // What is in the directory, with its hashes and no content stored.
+  Result<std::vector<CheckpointFile>> describe(const std::string& directory) const;
+
   // Errors as CheckpointRepository::commit says. `batch` is finished by the caller. If the store is far away
   // (it has a pool), `batch` is not used: all content is in the store, in packs, when this returns.
   Result<ReadVersion> read(const std::string& directory, const std::vector<std::string>& skip,

@@ -50,6 +50,8 @@ Result<std::optional<std::uint64_t>> readSlots(SlotLog& log, Epoch epoch, SeenSl
   for (std::uint64_t number = first; number <= tail; ++number) {
     if (seen.contains(number)) continue;
     auto slot = log.read(number);
+    // Rank 0 of a gang removes slots while another rank reads.
+    if (!slot && slot.error().code == ErrorCode::not_found) continue;
     if (!slot && slot.error().code != ErrorCode::data_loss &&
         slot.error().code != ErrorCode::invalid_argument) {
       return fail(slot.error());
@@ -231,7 +233,8 @@ std::uint64_t newestUsed(const SeenSlots& seen, const StoredBy& self) {
 
 }  // namespace
 
-Status applyPartRetention(SlotLog& log, const PartRetentionRequest& request, SeenSlots& seen) {
+Status applyPartRetention(SlotLog& log, const PartRetentionRequest& request) {
+  SeenSlots seen;  // anew each time: rank 0 turns commits into marks
   std::vector<std::string> stored;
   const std::string by = storedByText(request.self) + "/";
   BUOY_TRY_VOID(listAll(log, log.key(strCat({kObjects, by})), stored));

@@ -42,6 +42,6 @@ Status applyRetention(SlotLog& log, const RetentionRequest& request, SeenSlots& 
 
 // The same for what a rank other than 0 has stored in its epoch, which nobody else removes while that is the
 // newest.
-Status applyPartRetention(SlotLog& log, const PartRetentionRequest& request, SeenSlots& seen);
+Status applyPartRetention(SlotLog& log, const PartRetentionRequest& request);
 
 }  // namespace buoy::objstore
