@@ -32,6 +32,13 @@ std::string describeExit(std::int32_t code) {
                  name == nullptr ? "" : name, name == nullptr ? "" : ")"});
 }
 
+// A repository and what it works with: a store whose operations end with the assignment.
+struct RepositoryUntil {
+  explicit RepositoryUntil(std::unique_ptr<objstore::ObjectStore> of) : store(std::move(of)) {}
+  const std::unique_ptr<objstore::ObjectStore> store;  // nullptr: the machine's, which does not wait
+  std::optional<objstore::CheckpointRepository> repository;
+};
+
 std::string withoutSlashes(std::string path) {
   while (path.starts_with("./")) path.erase(0, 2);
   while (path.ends_with('/')) path.pop_back();
@@ -145,6 +152,7 @@ Status Assignment::readSpec() {
 void Assignment::prepare() {
   machine_.worker.submit([loop = &machine_.loop, self = self_, store = &machine_.store, message = message_,
                           spec = spec_, directory = checkpoint_directory_, channels = channelOptions(),
+                          worker = &machine_.worker,
                           source = setup_stop_](const std::stop_token& stop) mutable {
     const std::stop_callback forward(stop, [&source] { source.request_stop(); });
     const auto on_restoring = [&] {
@@ -152,10 +160,13 @@ void Assignment::prepare() {
         if (*self != nullptr && (*self)->stage_ == Stage::preparing) (*self)->enter(MemberPhase::restoring);
       });
     };
-    auto result =
-        prepareMachine({*store, message, spec, directory, channels, on_restoring, source.get_token()});
-    loop->post([self, result = std::move(result)] {
-      if (*self != nullptr) (*self)->prepared(result);
+    auto result = std::make_shared<Result<Prepared>>(
+        prepareMachine({*store, message, spec, directory, channels, on_restoring, source.get_token()}));
+    loop->post([self, worker, result = std::move(result)]() mutable {
+      if (*self != nullptr && (*self)->stage_ == Stage::preparing)
+        return (*self)->prepared(std::move(*result));
+      // Stopped meanwhile. Its streams may have to wait for the store, which is not for this thread.
+      worker->submit([result = std::move(result)](const std::stop_token&) {});
     });
   });
 }
@@ -169,10 +180,14 @@ Result<Assignment::Prepared> Assignment::prepareMachine(const Setup& setup) {
   BUOY_TRY_VOID(openWorkspace(paths, directive.job, directive.epoch));
   if (spec.checkpoint || !spec.outputs.empty()) {
     // First of all the fence: from here on the attempt before this one can commit nothing.
-    prepared.repository = std::make_shared<objstore::CheckpointRepository>(
-        store, message.store_prefix + "/checkpoints", directive.epoch, directive.attempt,
-        objstore::CheckpointOptions{.rank = static_cast<std::uint32_t>(directive.rank),
-                                    .ranks = static_cast<std::uint32_t>(std::max(spec.machines, 1))});
+    auto until = std::make_shared<RepositoryUntil>(store.until(stop));
+    prepared.repository = std::shared_ptr<objstore::CheckpointRepository>(
+        until,
+        &until->repository.emplace(
+            until->store ? *until->store : store, message.store_prefix + "/checkpoints", directive.epoch,
+            directive.attempt,
+            objstore::CheckpointOptions{.rank = static_cast<std::uint32_t>(directive.rank),
+                                        .ranks = static_cast<std::uint32_t>(std::max(spec.machines, 1))}));
     BUOY_TRY(const auto newest, prepared.repository->open());
     // What an earlier attempt left here and never committed must not be taken for a checkpoint.
     if (spec.checkpoint && !newest) BUOY_TRY_VOID(emptyDirectory(checkpoint_directory));
@@ -212,7 +227,6 @@ Status Assignment::openMirror(const Setup& setup, Prepared& prepared) {
 }
 
 void Assignment::prepared(Result<Prepared> result) {
-  if (stage_ != Stage::preparing) return;  // stopped meanwhile
   if (!result) {
     const Error& error = result.error();
     if (error.code == ErrorCode::failed_precondition) return endWith(Kind::fenced, error.message);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/redacted.h"
 #include "base/result.h"
 #include "base/units.h"
 
@@ -14,8 +15,8 @@ namespace buoy::aws {
 // Never logged, never in an error message.
 struct Credentials {
   std::string access_key;
-  std::string secret_key;
-  std::string session_token;    // empty: none
+  Redacted secret_key;
+  Redacted session_token;       // empty: none
   std::optional<Time> expires;  // nullopt: never
   bool operator==(const Credentials&) const = default;
 };

@@ -187,11 +187,12 @@ NameValues Signer::sign(const SignableRequest& request, const Credentials& crede
     complete.headers.emplace_back("x-amz-content-sha256", complete.payload_sha256);
   const bool token = !credentials.session_token.empty();
   if (token && scope_.sign_session_token)
-    complete.headers.emplace_back("x-amz-security-token", credentials.session_token);
-  const std::string signature = signatureOf(stringToSign(complete, now), credentials.secret_key, now);
+    complete.headers.emplace_back("x-amz-security-token", credentials.session_token.reveal());
+  const std::string signature =
+      signatureOf(stringToSign(complete, now), credentials.secret_key.reveal(), now);
   const std::string names = signedHeaderNames(canonicalHeaders(complete.headers));
   if (token && !scope_.sign_session_token)
-    complete.headers.emplace_back("x-amz-security-token", credentials.session_token);
+    complete.headers.emplace_back("x-amz-security-token", credentials.session_token.reveal());
   complete.headers.emplace_back(
       "Authorization",
       strCat({kAlgorithm, " Credential=", credentials.access_key, "/", stamp.substr(0, 8), "/", scope_.region,
@@ -213,10 +214,11 @@ NameValues Signer::presign(const SignableRequest& request, const Credentials& cr
   complete.query.emplace_back("X-Amz-SignedHeaders", signedHeaderNames(canonicalHeaders(complete.headers)));
   const bool token = !credentials.session_token.empty();
   if (token && scope_.sign_session_token)
-    complete.query.emplace_back("X-Amz-Security-Token", credentials.session_token);
-  const std::string signature = signatureOf(stringToSign(complete, now), credentials.secret_key, now);
+    complete.query.emplace_back("X-Amz-Security-Token", credentials.session_token.reveal());
+  const std::string signature =
+      signatureOf(stringToSign(complete, now), credentials.secret_key.reveal(), now);
   if (token && !scope_.sign_session_token)
-    complete.query.emplace_back("X-Amz-Security-Token", credentials.session_token);
+    complete.query.emplace_back("X-Amz-Security-Token", credentials.session_token.reveal());
   complete.query.emplace_back("X-Amz-Signature", signature);
   return std::move(complete.query);
 }

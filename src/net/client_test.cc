@@ -2,57 +2,13 @@
 #include <thread>
 
 #include "net/http.h"
+#include "net/scripted_server.h"
 #include "net/test_support.h"
 
 namespace buoy::net {
 namespace {
 
 using std::chrono::milliseconds;
-
-// A server that follows a script: for each connection in turn, what it answers to the first request, and then
-// closes.
-class ScriptedServer {
- public:
-  explicit ScriptedServer(std::vector<std::string> answers)
-      : directory_(os::TempDir::create("buoy-net").value()), answers_(std::move(answers)) {
-    auto address = UnixAddress::create(path());
-    listener_ = os::Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::bind(listener_.get(), address->address().get(), address->address().size), 0);
-    EXPECT_EQ(::listen(listener_.get(), 8), 0);
-    thread_ = std::jthread([this] { serve(); });
-  }
-  ~ScriptedServer() {
-    ::shutdown(listener_.get(), SHUT_RDWR);
-    thread_.join();
-  }
-  Endpoint endpoint() const { return {Endpoint::Kind::unix_socket, path(), "", 0}; }
-  int accepted() const { return accepted_; }
-
- private:
-  std::string path() const { return directory_.path() + "/s.sock"; }
-  void serve() {
-    for (const std::string& answer : answers_) {
-      const os::Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-      if (!fd) return;
-      ++accepted_;
-      std::string request;
-      char buffer[4096];
-      while (request.find("\r\n\r\n") == std::string::npos) {
-        const ssize_t count = ::recv(fd.get(), buffer, sizeof buffer, 0);
-        if (count <= 0) break;
-        request.append(buffer, static_cast<std::size_t>(count));
-      }
-      EXPECT_EQ(::send(fd.get(), answer.data(), answer.size(), MSG_NOSIGNAL),
-                static_cast<ssize_t>(answer.size()));
-    }
-  }
-
-  os::TempDir directory_;
-  std::vector<std::string> answers_;
-  os::Fd listener_;
-  std::atomic<int> accepted_ = 0;
-  std::jthread thread_;
-};
 
 constexpr const char* kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -74,7 +30,7 @@ TEST(Client, OpensANewConnectionWhenTheKeptOneWasClosed) {
     ASSERT_TRUE(response) << response.error().message;
     EXPECT_EQ(response->body, "ok");
   }
-  EXPECT_EQ(server.accepted(), 3);
+  EXPECT_EQ(server.accepted(), 3u);
 }
 
 TEST(Client, DoesNotRetryOnAFreshConnection) {
@@ -83,7 +39,7 @@ TEST(Client, DoesNotRetryOnAFreshConnection) {
   const auto response = client->send(makeRequest("POST", "/", "x"), kLongEnough);
   ASSERT_FALSE(response);
   EXPECT_EQ(response.error().code, ErrorCode::unavailable);
-  EXPECT_EQ(server.accepted(), 1);
+  EXPECT_EQ(server.accepted(), 1u);
 }
 
 TEST(Client, RetriesOnceWhenTheKeptConnectionDiesUnderTheRequest) {

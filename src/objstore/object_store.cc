@@ -116,7 +116,7 @@ Result<std::unique_ptr<ObjectStore>> openS3Store(const std::string& uri, const a
   return std::make_unique<s3::S3Store>(
       std::move(made), std::move(location),
       TransferOptions{.pool = {.max_threads = options.max_threads, .nice = options.nice},
-                      .bytes_per_second = options.bytes_per_second});
+                      .throttle = options.throttle});
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 
 namespace buoy::objstore {
 
+class Throttle;
 class TransferPool;
 
 struct ObjectInfo {
@@ -106,6 +107,10 @@ class ObjectStore {
   virtual Duration clockAhead() const { return Duration{0}; }
   // Where it pays to have many operations at once: the threads for them. nullptr: the store is near.
   virtual TransferPool* pool() { return nullptr; }
+  // The same store as long as `stop` is not requested: then every operation ends soon with `cancelled`, those
+  // that are waiting for a server too. nullptr: its operations do not wait for anybody. Must not outlive the
+  // store.
+  virtual std::unique_ptr<ObjectStore> until([[maybe_unused]] std::stop_token stop) { return nullptr; }
   // Must not outlive the store. The default hashes the file first and then calls putFile.
   virtual std::unique_ptr<ObjectBatch> newBatch();
 };
@@ -116,7 +121,7 @@ struct StoreOptions {
   const Clock* clock = nullptr;                  // nullptr: the system's
   int max_threads = 16;                          // of transfers
   int nice = 0;                                  // of their threads
-  std::uint64_t bytes_per_second = 0;            // limit; 0: none
+  std::shared_ptr<Throttle> throttle;            // of everything that shares it; nullptr: no limit
   Duration patience = std::chrono::seconds{30};  // for trouble of the server that may pass, in one operation
 };
 // "file:///absolute/dir" (taken as it stands, without %-escapes; created on first put), or

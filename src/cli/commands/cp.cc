@@ -77,14 +77,7 @@ void addCp(Command& root) {
   command.argument("TO", flags->destination, "a file or directory, s3://bucket/key, or - for standard output",
                    Hint::file);
   command.flag("--recursive,-r", flags->recursive, "everything below FROM");
-  command.flag("--dry-run,-n", flags->dry_run, "only say what would be copied");
-  command.flag("--dryrun", flags->dry_run, "the same");
-  addLinkOptions(command, *flags);
-  addFilterOptions(command, flags->filters);
-  addOutputOptions(command, *flags);
-  addSpeedOptions(command, *flags);
-  addStoreOptions(command, flags->store);
-  addEncryptionOptions(command, flags->store);
+  addTransferOptions(command, *flags, "only say what would be copied");
   command.details =
       "  buoy cp model.pt s3://bucket/models/            keeps its name\n"
       "  buoy cp -r s3://bucket/data . --exclude '*' --include '*.csv'\n"

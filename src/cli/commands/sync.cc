@@ -34,14 +34,7 @@ void addSync(Command& root) {
   command.flag("--size-only", flags->size_only, "what has the same size is the same");
   command.flag("--exact-timestamps", flags->exact_timestamps,
                "from S3: what has another time is not the same, newer or older");
-  command.flag("--dry-run,-n", flags->dry_run, "only say what would be done");
-  command.flag("--dryrun", flags->dry_run, "the same");
-  addLinkOptions(command, *flags);
-  addFilterOptions(command, flags->filters);
-  addOutputOptions(command, *flags);
-  addSpeedOptions(command, *flags);
-  addStoreOptions(command, flags->store);
-  addEncryptionOptions(command, flags->store);
+  addTransferOptions(command, *flags, "only say what would be done");
   command.details =
       "  buoy sync data s3://bucket/data --delete --exclude '*.tmp'\n"
       "  buoy sync s3://bucket/data data\n"

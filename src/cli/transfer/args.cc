@@ -81,6 +81,17 @@ void addSpeedOptions(Command& command, TransferFlags& flags) {
   command.under("");
 }
 
+void addTransferOptions(Command& command, TransferFlags& flags, const std::string& dry_run) {
+  command.flag("--dry-run,-n", flags.dry_run, dry_run);
+  command.flag("--dryrun", flags.dry_run, "the same");
+  addLinkOptions(command, flags);
+  addFilterOptions(command, flags.filters);
+  addOutputOptions(command, flags);
+  addSpeedOptions(command, flags);
+  addStoreOptions(command, flags.store);
+  addEncryptionOptions(command, flags.store);
+}
+
 Result<std::shared_ptr<objstore::s3::Client>> openStore(const StoreFlags& flags) {
   const aws::Environment variables = os::processEnvironment();
   objstore::s3::ClientOptions options;
@@ -101,7 +112,8 @@ Result<std::shared_ptr<objstore::s3::Client>> openStore(const StoreFlags& flags)
 Result<objstore::TransferOptions> transferOptions(const TransferFlags& flags) {
   objstore::TransferOptions options;
   if (!flags.bandwidth.empty()) {
-    BUOY_TRY(options.bytes_per_second, parseRate(flags.bandwidth));
+    BUOY_TRY(const std::uint64_t rate, parseRate(flags.bandwidth));
+    options.throttle = std::make_shared<objstore::Throttle>(rate);
   }
   if (!flags.concurrency.empty()) {
     const char* const end = flags.concurrency.data() + flags.concurrency.size();

@@ -39,6 +39,8 @@ void addFilterOptions(Command& command, objstore::Filters& filters);
 void addLinkOptions(Command& command, TransferFlags& flags);
 void addOutputOptions(Command& command, TransferFlags& flags);
 void addSpeedOptions(Command& command, TransferFlags& flags);
+// All that cp and sync have in common. `dry_run`: the help of --dry-run.
+void addTransferOptions(Command& command, TransferFlags& flags, const std::string& dry_run);
 
 // Reads the environment and the AWS files; asks nobody yet. `flags` must outlive the client.
 Result<std::shared_ptr<objstore::s3::Client>> openStore(const StoreFlags& flags);

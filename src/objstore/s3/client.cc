@@ -109,7 +109,7 @@ class Client::Impl {
 
   // For everything that touches the content of an object that was encrypted with the customer's key.
   void addCustomerKey(aws::NameValues& headers, const std::string& prefix = "x-amz-") const {
-    const std::string& key = caller->options().encryption.customer_key;
+    const std::string& key = caller->options().encryption.customer_key.reveal();
     if (key.empty()) return;
     headers.emplace_back(prefix + "server-side-encryption-customer-algorithm", "AES256");
     headers.emplace_back(prefix + "server-side-encryption-customer-key", base64(key));

@@ -13,6 +13,7 @@
 #include "aws/credentials.h"
 #include "aws/settings.h"
 #include "base/clock.h"
+#include "base/redacted.h"
 #include "base/result.h"
 #include "base/units.h"
 #include "net/http.h"
@@ -30,9 +31,9 @@ struct Location {
 Result<Location> parseLocation(std::string_view uri);  // invalid_argument
 
 struct Encryption {
-  std::string algorithm;     // x-amz-server-side-encryption: "AES256", "aws:kms"; empty: the bucket's default
-  std::string kms_key;       // for aws:kms; empty: the account's
-  std::string customer_key;  // 32 bytes, for SSE-C; only over TLS. Never logged.
+  std::string algorithm;  // x-amz-server-side-encryption: "AES256", "aws:kms"; empty: the bucket's default
+  std::string kms_key;    // for aws:kms; empty: the account's
+  Redacted customer_key;  // 32 bytes, for SSE-C; only over TLS
 };
 
 struct ClientOptions {

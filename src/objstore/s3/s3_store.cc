@@ -18,16 +18,33 @@ namespace {
 constexpr std::uint64_t kPart = 16u << 20;
 constexpr std::size_t kPage = 1000;  // S3's limit
 
+// Stops when one of the two does.
+class Either {
+ public:
+  Either(std::stop_token one, std::stop_token other)
+      : one_(std::move(one), Request{source_}), other_(std::move(other), Request{source_}) {}
+  std::stop_token token() const { return source_.get_token(); }
+
+ private:
+  struct Request {
+    std::stop_source source;
+    void operator()() { source.request_stop(); }
+  };
+  std::stop_source source_;
+  std::stop_callback<Request> one_, other_;
+};
+
 class S3Multipart final : public MultipartPut {
  public:
-  S3Multipart(Client& client, Location at, std::string upload)
-      : client_(client), at_(std::move(at)), upload_(std::move(upload)) {}
+  using MakeControl = std::function<Control(std::stop_token)>;
+  S3Multipart(Client& client, MakeControl control, Location at, std::string upload)
+      : client_(client), control_(std::move(control)), at_(std::move(at)), upload_(std::move(upload)) {}
   ~S3Multipart() override {
     if (!finished_) (void)client_.abortUpload(at_, upload_, {});
   }
 
   Status put(int number, const std::vector<net::BodyPiece>& content, std::stop_token stop) override {
-    BUOY_TRY(Part part, client_.putPart(at_, upload_, number, content, {std::move(stop), {}}));
+    BUOY_TRY(Part part, client_.putPart(at_, upload_, number, content, control_(std::move(stop))));
     const std::lock_guard lock(mutex_);
     parts_.push_back(std::move(part));
     return {};
@@ -43,6 +60,7 @@ class S3Multipart final : public MultipartPut {
 
  private:
   Client& client_;
+  const MakeControl control_;  // counts and slows as for the store's other operations
   const Location at_;
   const std::string upload_;
   std::mutex mutex_;
@@ -55,10 +73,21 @@ class S3Multipart final : public MultipartPut {
 S3Store::S3Store(std::shared_ptr<Client> client, Location root, TransferOptions options)
     : client_(std::move(client)),
       root_(std::move(root)),
-      throttle_(options.bytes_per_second),
-      transfers_(std::move(options)) {}
+      throttle_(options.throttle),
+      transfers_(std::make_shared<Transfers>(std::move(options))) {}
+
+S3Store::S3Store(const S3Store& same, std::stop_token stop)
+    : client_(same.client_),
+      root_(same.root_),
+      throttle_(same.throttle_),
+      transfers_(same.transfers_),
+      stop_(std::move(stop)) {}
 
 S3Store::~S3Store() = default;
+
+std::unique_ptr<ObjectStore> S3Store::until(std::stop_token stop) {
+  return std::unique_ptr<ObjectStore>(new S3Store(*this, std::move(stop)));
+}
 
 std::string S3Store::uri() const {
   return root_.key.empty() ? "s3://" + root_.bucket : root_.toString();
@@ -70,10 +99,18 @@ Result<Location> S3Store::at(const std::string& key) const {
 }
 
 Control S3Store::control(std::stop_token stop) {
-  return {stop, [this, stop](std::uint64_t bytes) {
-            transfers_.pool().moved(bytes);
-            throttle_.moved(bytes, stop);
-          }};
+  if (stop_.stop_possible()) {
+    // `either` lives as long as the function that is called for the bytes.
+    auto either = std::make_shared<Either>(stop_, std::move(stop));
+    stop = either->token();
+    return {stop, [this, either](std::uint64_t bytes) { moved(bytes, either->token()); }};
+  }
+  return {stop, [this, stop](std::uint64_t bytes) { moved(bytes, stop); }};
+}
+
+void S3Store::moved(std::uint64_t bytes, const std::stop_token& stop) {
+  transfers_->pool().moved(bytes);
+  if (throttle_) throttle_->moved(bytes, stop);
 }
 
 Status S3Store::put(const std::string& key, std::string_view content) {
@@ -113,8 +150,8 @@ Status S3Store::putFile(const std::string& key, int fd, std::uint64_t size, std:
   }
   std::promise<Status> ended;
   // By its descriptor: the name may mean another file by now.
-  transfers_.upload(client_, strCat({"/proc/self/fd/", std::to_string(fd)}), size, location,
-                    [&](const Status& status) { ended.set_value(status); });
+  transfers_->upload(client_, strCat({"/proc/self/fd/", std::to_string(fd)}), size, location,
+                     [&](const Status& status) { ended.set_value(status); });
   Status status = ended.get_future().get();
   struct stat info {};
   if (status && (::fstat(fd, &info) != 0 || static_cast<std::uint64_t>(info.st_size) != size))
@@ -125,7 +162,9 @@ Status S3Store::putFile(const std::string& key, int fd, std::uint64_t size, std:
 Result<std::unique_ptr<MultipartPut>> S3Store::beginMultipart(const std::string& key) {
   BUOY_TRY(Location location, at(key));
   BUOY_TRY(std::string upload, client_->createUpload(location, {}, control()));
-  return std::make_unique<S3Multipart>(*client_, std::move(location), std::move(upload));
+  return std::make_unique<S3Multipart>(
+      *client_, [this](std::stop_token stop) { return control(std::move(stop)); }, std::move(location),
+      std::move(upload));
 }
 
 Status S3Store::copy(const std::string& from, const std::string& to) {
@@ -133,8 +172,8 @@ Status S3Store::copy(const std::string& from, const std::string& to) {
   BUOY_TRY(const Location target, at(to));
   BUOY_TRY(const Object object, client_->head(source, control()));
   std::promise<Status> ended;
-  transfers_.copy(client_, source.bucket, object, target,
-                  [&](const Status& status) { ended.set_value(status); });
+  transfers_->copy(client_, source.bucket, object, target,
+                   [&](const Status& status) { ended.set_value(status); });
   return ended.get_future().get();
 }
 
@@ -175,7 +214,7 @@ Status S3Store::getFile(const std::string& key, int fd, std::string_view sha256)
   const auto parts = static_cast<std::size_t>((object.size + kPart - 1) / kPart);
   std::promise<Status> ended;
   Parts::run(
-      transfers_.pool(), parts, parts,
+      transfers_->pool(), parts, parts,
       [&](std::size_t index) {
         std::uint64_t offset = index * kPart;
         const std::uint64_t size = std::min(kPart, object.size - offset);

@@ -38,18 +38,22 @@ class S3Store final : public ObjectStore {
   Status remove(const std::string& key) override;
   Status removeMany(const std::vector<std::string>& keys, std::stop_token stop) override;
   Duration clockAhead() const override { return client_->clockAhead(); }
-  TransferPool* pool() override { return &transfers_.pool(); }
+  TransferPool* pool() override { return &transfers_->pool(); }
+  std::unique_ptr<ObjectStore> until(std::stop_token stop) override;
 
  private:
+  S3Store(const S3Store& same, std::stop_token stop);
   Status getPart(const Location& from, const GetOptions& options, const OnPiece& on_piece,
                  const std::stop_token& stop);
   Result<Location> at(const std::string& key) const;
   Control control(std::stop_token stop = {});
+  void moved(std::uint64_t bytes, const std::stop_token& stop);
 
   const std::shared_ptr<Client> client_;
   const Location root_;
-  Throttle throttle_;
-  Transfers transfers_;
+  const std::shared_ptr<Throttle> throttle_;
+  const std::shared_ptr<Transfers> transfers_;
+  const std::stop_token stop_;  // of everything
 };
 
 }  // namespace buoy::objstore::s3

@@ -19,10 +19,7 @@ constexpr std::uint64_t kPartsASecond =
 }  // namespace
 
 Transfers::Transfers(TransferOptions options, std::stop_token stop)
-    : options_(std::move(options)),
-      stop_(std::move(stop)),
-      throttle_(options_.bytes_per_second),
-      pool_(options_.pool) {}
+    : options_(std::move(options)), stop_(std::move(stop)), pool_(options_.pool) {}
 
 Transfers::~Transfers() {
   wait();
@@ -37,7 +34,7 @@ s3::Control Transfers::control() {
   return {stop_, [this](std::uint64_t bytes) {
             progress_.bytes += bytes;
             pool_.moved(bytes);
-            throttle_.moved(bytes, stop_);
+            if (options_.throttle) options_.throttle->moved(bytes, stop_);
           }};
 }
 

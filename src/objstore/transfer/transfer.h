@@ -25,7 +25,7 @@ struct TransferProgress {
 
 struct TransferOptions {
   PoolOptions pool;
-  std::uint64_t bytes_per_second = 0;  // limit; 0: none
+  std::shared_ptr<Throttle> throttle;  // may be shared with others; nullptr: no limit
   std::uint64_t part_size = 0;         // 0: chosen from what is measured
   // Where unfinished multipart uploads are remembered, so that the next run goes on with them; empty:
   // nowhere.
@@ -80,7 +80,6 @@ class Transfers {
 
   const TransferOptions options_;
   const std::stop_token stop_;
-  Throttle throttle_;
   TransferProgress progress_;
   std::mutex mutex_;
   std::condition_variable idle_;
