@@ -52,6 +52,8 @@ std::string withSlash(std::string prefix) {
 }  // namespace
 
 struct CheckpointRepository::Impl {
+  static inline const std::vector<CheckpointFile> kNoFiles;
+
   Impl(ObjectStore& object_store, const std::string& prefix, Epoch own_epoch, std::uint32_t own_attempt,
        CheckpointOptions with)
       : store(object_store),
@@ -206,11 +208,9 @@ struct CheckpointRepository::Impl {
   void setCurrent(Manifest manifest, bool is_sound) {
     current = std::move(manifest);
     sound = is_sound;
-    if (!inGang()) return reader.setLast(current->files, live(current->files, is_sound));
-    reader.setLast(own, live(options.rank == 0 ? current->files : mine(own), is_sound));
-  }
-  static std::vector<CheckpointFile> live(const std::vector<CheckpointFile>& files, bool is_sound) {
-    return is_sound ? files : std::vector<CheckpointFile>{};
+    if (!inGang()) return reader.setLast(current->files, is_sound ? current->files : kNoFiles);
+    if (options.rank == 0) return reader.setLast(own, is_sound ? current->files : kNoFiles);
+    reader.setLast(own, is_sound ? mine(own) : kNoFiles);
   }
 
   bool inGang() const { return options.ranks > 1; }
@@ -357,8 +357,8 @@ struct CheckpointRepository::Impl {
     for (const auto& [rank, saved] : collector.parts()) parts.emplace(rank, saved.files);
     own = version.files;
     parts.emplace(0, std::move(version.files));
-    const auto previous = current && sound ? current->files : std::vector<CheckpointFile>{};
-    std::vector<CheckpointFile> files = mergeParts(gang_base, previous, parts);
+    std::vector<CheckpointFile> files =
+        mergeParts(gang_base, current && sound ? current->files : kNoFiles, parts);
     const bool nothing = !current && files.empty();
     if (nothing || (current && sound && sameVersion(current->files, files))) {
       collector.passOver();

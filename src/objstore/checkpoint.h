@@ -13,10 +13,6 @@
 #include "base/units.h"
 #include "objstore/object_store.h"
 
-namespace buoy::objstore {
-struct ScannedFile;
-}
-
 // Committed versions of a job's checkpoint directory. The layout, and why a torn or a fenced commit cannot
 // happen, is in docs/formats/checkpoint.md. In short: "log/<20 digits>" is an append-only sequence whose
 // slots are claimed by putIfAbsent; a slot holds either a commit (the manifest) or a fence ("epoch E has
@@ -24,6 +20,8 @@ struct ScannedFile;
 // the next free slot; whoever loses the slot reads it, and if it is a fence of a later epoch, the attempt is
 // fenced: it stops.
 namespace buoy::objstore {
+
+struct ScannedFile;  // objstore/snapshot.h
 
 // Who stored an object: a part of its key. While the epoch is the newest, nobody else removes the object.
 struct StoredBy {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/strings.h"
+#include "objstore/list_pages.h"
 #include "objstore/manifest.h"
 
 namespace buoy::objstore {
@@ -35,9 +36,7 @@ std::string GangParts::key(std::uint32_t rank, std::string_view name) const {
 Result<std::vector<GangParts::Heard>> GangParts::listen(std::uint32_t ranks) const {
   std::vector<Heard> heard(ranks);
   const std::string prefix = objects_ + partsPrefix(epoch_);
-  std::string after;
-  for (;;) {
-    BUOY_TRY(const auto page, store_.list(prefix, after, kPage));
+  BUOY_TRY_VOID(listPages(store_, prefix, [&](const auto& page) -> Status {
     for (const ObjectInfo& object : page) {
       const std::string_view below = std::string_view(object.key).substr(prefix.size());
       const auto slash = below.find('/');
@@ -54,9 +53,9 @@ Result<std::vector<GangParts::Heard>> GangParts::listen(std::uint32_t ranks) con
       std::uint64_t& newest = begun ? from.begun : from.saved;
       newest = std::max(newest, number(name).value_or(0));
     }
-    if (page.size() < static_cast<std::size_t>(kPage)) return heard;
-    after = page.back().key;
-  }
+    return {};
+  }));
+  return heard;
 }
 
 Result<Manifest> GangParts::read(std::uint32_t rank, std::uint64_t part) const {

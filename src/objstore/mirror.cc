@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 
+#include "objstore/list_pages.h"
 #include "objstore/manifest.h"
 #include "objstore/snapshot.h"
 #include "objstore/transfer/pool.h"
@@ -17,7 +18,6 @@
 namespace buoy::objstore {
 namespace {
 
-constexpr int kPage = 1000;
 constexpr std::uint64_t kSmall = 8u << 20;
 // A download gets its name when it is whole.
 constexpr std::string_view kPartial = ".buoy-mirror.tmp";
@@ -61,13 +61,10 @@ Status forEach(ObjectStore& store, const std::vector<Item>& items, const std::st
 Status Mirror::begin(const std::string& directory) {
   BUOY_TRY(const Snapshot snapshot, scanDirectory(directory, {}));
   std::unordered_map<std::string, std::uint64_t> there;
-  std::string after;
-  for (;;) {
-    BUOY_TRY(const auto page, store_->list("", after, kPage));
+  BUOY_TRY_VOID(listPages(*store_, "", [&](const auto& page) -> Status {
     for (const ObjectInfo& object : page) there.emplace(object.key, object.size);
-    if (page.size() < static_cast<std::size_t>(kPage)) break;
-    after = page.back().key;
-  }
+    return {};
+  }));
   for (const ScannedFile& file : snapshot.files) {
     const auto it = there.find(file.file.path);
     if (file.file.kind == CheckpointFile::Kind::file && it != there.end() && it->second == file.file.size)
@@ -177,17 +174,14 @@ Result<Mirror::Stats> Mirror::fetch(const std::string& directory, std::stop_toke
     stats.bytes += object.size;
     return {};
   };
-  std::string after;
-  for (;;) {
-    BUOY_TRY(const auto page, store_->list("", after, kPage));
+  BUOY_TRY_VOID(listPages(*store_, "", [&](const auto& page) -> Status {
     std::vector<RemoteFile> files;
     for (const ObjectInfo& object : page) {
       if (validatePath(object.key)) files.push_back({object.key, object.size});
     }
-    BUOY_TRY_VOID(forEach(*store_, files, stop, fetchOne));
-    if (page.size() < static_cast<std::size_t>(kPage)) return stats;
-    after = page.back().key;
-  }
+    return forEach(*store_, files, stop, fetchOne);
+  }));
+  return stats;
 }
 
 }  // namespace buoy::objstore

@@ -37,20 +37,19 @@ class PackWriter {
   PackWriter(const PackWriter&) = delete;
   PackWriter& operator=(const PackWriter&) = delete;
 
+  struct Content {
+    // The file was not in its state any more when it had been read: nothing of it counts.
+    bool changed = false;
+    std::vector<Slice> slices;
+    std::vector<Fingerprint> fingerprints;  // of the slices; empty for a small file
+  };
+
   // Begins with an open file whose state was `identity`. Blocks while much is under way. Its number in this
-  // writer.
-  // `before`: what this process has read of the file last, or null; it must outlive the writer.
-  struct Content;
+  // writer. `before`: what this process has read of the file last, or null; it must outlive the writer.
   Result<std::size_t> add(os::Fd file, const FileIdentity& identity, const Content* before = nullptr);
   // All is in the store. An error: some may be. What was sent is added to `known`.
   Status finish();
 
-  struct Content {
-    bool changed =
-        false;  // the file was not in its state any more when it had been read: nothing of it counts
-    std::vector<Slice> slices;
-    std::vector<Fingerprint> fingerprints;  // of the slices; empty for a small file
-  };
   // After finish().
   const Content& content(std::size_t number) const { return *contents_[number]; }
   std::uint64_t sentBytes() const { return sent_bytes_; }

@@ -8,6 +8,7 @@
 
 #include "base/strings.h"
 #include "objstore/gang_parts.h"
+#include "objstore/list_pages.h"
 #include "objstore/sha256.h"
 #include "os/crash_point.h"
 
@@ -16,7 +17,6 @@ namespace {
 
 constexpr std::size_t kRemovedAtOnce = 1000;
 constexpr std::size_t kEpochDigits = 20;
-constexpr int kPage = 10'000;
 constexpr std::string_view kObjects = "objects/";
 constexpr std::string_view kPacks = "packs/";
 
@@ -116,25 +116,18 @@ class Retention {
 
   // What ranks of earlier attempts had to say concerns nobody any more.
   Status listOldParts() {
-    const std::string prefix = log_.key("parts/");
     const std::string own = log_.key(partsPrefix(request_.epoch));
-    std::string after;
-    for (;;) {
-      BUOY_TRY(auto page, log_.store().list(prefix, after, kPage));
+    return listPages(log_.store(), log_.key("parts/"), [&](const auto& page) -> Status {
       for (const ObjectInfo& object : page) {
-        if (object.key >= own) return {};
-        candidates_.insert(object.key);
+        if (object.key < own) candidates_.insert(object.key);
       }
-      if (page.size() < static_cast<std::size_t>(kPage)) return {};
       if (request_.stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
-      after = page.back().key;
-    }
+      return {};
+    });
   }
 
   Status listBelow(const std::string& prefix) {
-    std::string after;
-    for (;;) {
-      BUOY_TRY(auto page, log_.store().list(prefix, after, kPage));
+    return listPages(log_.store(), prefix, [&](const auto& page) -> Status {
       for (const ObjectInfo& object : page) {
         const auto by = storedBy(object.key, prefix);
         if (!by || by->epoch > request_.epoch || othersWork(*by)) continue;
@@ -142,9 +135,8 @@ class Retention {
         if (by->epoch == request_.epoch && request_.now - object.modified < request_.grace) continue;
         candidates_.insert(object.key);
       }
-      if (page.size() < static_cast<std::size_t>(kPage)) return {};
-      after = page.back().key;
-    }
+      return {};
+    });
   }
 
   void choose() {
@@ -209,15 +201,12 @@ class Retention {
   std::unordered_set<std::string> candidates_, kept_objects_;  // keys
 };
 
-// The keys below these prefixes, each with its rest checked by nobody: one rank's own.
+// All keys below a prefix that only one rank stores under.
 Status listAll(SlotLog& log, const std::string& prefix, std::vector<std::string>& keys) {
-  std::string after;
-  for (;;) {
-    BUOY_TRY(auto page, log.store().list(prefix, after, kPage));
+  return listPages(log.store(), prefix, [&](const auto& page) -> Status {
     for (const ObjectInfo& object : page) keys.push_back(object.key);
-    if (page.size() < static_cast<std::size_t>(kPage)) return {};
-    after = page.back().key;
-  }
+    return {};
+  });
 }
 
 // The part of this rank that the newest version of its epoch holds; 0: none.
