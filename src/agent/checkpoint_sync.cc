@@ -1,6 +1,7 @@
 #include "agent/checkpoint_sync.h"
 
 #include <algorithm>
+#include <list>
 #include <utility>
 
 #include "base/strings.h"
@@ -15,6 +16,20 @@ namespace {
 // first.
 constexpr int kPatience = 5;
 constexpr Duration kMinPatience = std::chrono::seconds{1};
+
+// Stops when one of several does.
+class AnyStop {
+ public:
+  explicit AnyStop(const std::vector<std::stop_token>& tokens) {
+    for (const std::stop_token& token : tokens)
+      forward_.emplace_back(token, [this] { source_.request_stop(); });
+  }
+  std::stop_token token() const { return source_.get_token(); }
+
+ private:
+  std::stop_source source_;
+  std::list<std::stop_callback<std::function<void()>>> forward_;  // last: they use the source
+};
 
 void endParts(objstore::CheckpointRepository& repository) {
   if (const Status ended = repository.endParts(); !ended)
@@ -139,10 +154,8 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
                   skip = std::move(skip), round, last_save = finish_.has_value(),
                   deadline = deadline_.get_token()](const std::stop_token& stop) {
     os::crashPoint("agent.before_commit");
-    std::stop_source either;
-    const std::stop_callback at_end(stop, [&] { either.request_stop(); });
-    const std::stop_callback at_deadline(deadline, [&] { either.request_stop(); });
-    const auto result = repository->commit(directory, skip, either.get_token());
+    const AnyStop either({stop, deadline});
+    const auto result = repository->commit(directory, skip, either.token());
     os::crashPoint("agent.after_commit");
     if (result && last_save) endParts(*repository);
     loop->post([self, result, round] {
@@ -157,15 +170,12 @@ void CheckpointSync::tidy() {
   worker_.submit([loop = &loop_, self = self_, repository = repository_, directory = options_.directory,
                   keep = options_.keep, mirror = options_.mirror, deadline = deadline_.get_token(),
                   tidying = tidying_.get_token()](const std::stop_token& stop) {
-    std::stop_source either;
-    const std::stop_callback at_end(stop, [&] { either.request_stop(); });
-    const std::stop_callback at_deadline(deadline, [&] { either.request_stop(); });
-    const std::stop_callback for_the_last_save(tidying, [&] { either.request_stop(); });
+    const AnyStop either({stop, deadline, tidying});
     if (mirror) {
-      const auto put = mirror->put(directory, repository->savedState(), either.get_token());
-      if (!put && !either.stop_requested()) tellMirror(*loop, self, put.error());
+      const auto put = mirror->put(directory, repository->savedState(), either.token());
+      if (!put && !either.token().stop_requested()) tellMirror(*loop, self, put.error());
     }
-    const Status retained = repository->retain(keep, either.get_token());
+    const Status retained = repository->retain(keep, either.token());
     if (!retained && retained.error().code != ErrorCode::cancelled) {
       os::log(os::LogLevel::warn, "retention_failed", {{"error", retained.error().message}});
     }
@@ -185,10 +195,8 @@ void CheckpointSync::saved() {
   if (!options_.mirror) return std::exchange(finish_->done, nullptr)({});
   worker_.submit([loop = &loop_, self = self_, repository = repository_, directory = options_.directory,
                   mirror = options_.mirror, deadline = deadline_.get_token()](const std::stop_token& stop) {
-    std::stop_source either;
-    const std::stop_callback at_end(stop, [&] { either.request_stop(); });
-    const std::stop_callback at_deadline(deadline, [&] { either.request_stop(); });
-    const auto put = mirror->put(directory, repository->savedState(), either.get_token());
+    const AnyStop either({stop, deadline});
+    const auto put = mirror->put(directory, repository->savedState(), either.token());
     if (!put) tellMirror(*loop, self, put.error());
     loop->post([self] {
       if (*self != nullptr) std::exchange((*self)->finish_->done, nullptr)({});
