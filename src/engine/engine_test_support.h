@@ -161,4 +161,27 @@ struct World {
   }
 };
 
+constexpr MachineId m(std::uint64_t id) {
+  return MachineId{id};
+}
+
+// A job that runs on m1, in attempt 1.
+inline JobId runOne(World& world, JobRequest request = {}) {
+  const JobId job = world.submit(std::move(request));
+  world.up(m(1));
+  world.report(m(1), MemberPhase::running);
+  world.take();
+  return job;
+}
+
+// A gang of three that runs on m1, m2 and m3.
+inline JobId runGang(World& world, JobRequest request = {}) {
+  request.machines = 3;
+  const JobId job = world.submit(std::move(request));
+  for (const MachineId id : {m(1), m(2), m(3)}) world.up(id);
+  for (const MachineId id : {m(1), m(2), m(3)}) world.report(id, MemberPhase::running);
+  world.take();
+  return job;
+}
+
 }  // namespace buoy::engine::testing

@@ -265,9 +265,9 @@ void Stepper::on(const PutQueue& event) {
   touch(slot);
   s_.reopenAll();
   // Ranks hold the queue's priority.
-  for (auto& [id, job] : s_.jobs) {
+  s_.jobs.forEach([&](const JobSlot& job) {
     if (job.vacant_in) job.vacant_in->vacant.insert(s_.rankOf(job.job));
-  }
+  });
 }
 
 }  // namespace buoy::engine

@@ -224,7 +224,7 @@ std::optional<Placement> explain(const State& state, JobId id, Time now, const P
   const Job* const job = state.job(id);
   if (!job || isTerminal(job->phase) || job->stop != StopReason::none) return std::nullopt;
   const State::Impl& impl = state.impl();
-  const JobSlot& slot = impl.jobs.at(id.value);
+  const JobSlot& slot = *impl.findJob(id);
   std::vector<PoolSlot*> pools;
   std::int32_t count = job->request.machines;
   if (slot.vacant_in) {

@@ -10,13 +10,13 @@ State::State(State&&) noexcept = default;
 State& State::operator=(State&&) noexcept = default;
 
 const Job* State::job(JobId id) const {
-  const auto found = impl_->jobs.find(id.value);
-  return found == impl_->jobs.end() ? nullptr : &found->second.job;
+  const JobSlot* const slot = impl_->findJob(id);
+  return slot ? &slot->job : nullptr;
 }
 
 const Machine* State::machine(MachineId id) const {
-  const auto found = impl_->machines.find(id.value);
-  return found == impl_->machines.end() ? nullptr : &found->second.machine;
+  const MachineSlot* const slot = impl_->findMachine(id);
+  return slot ? &slot->machine : nullptr;
 }
 
 const Pool* State::pool(const std::string& name) const {
@@ -37,11 +37,11 @@ std::size_t State::machineCount() const {
 }
 
 void State::forEachJob(const std::function<void(const Job&)>& visit) const {
-  for (const JobId id : impl_->sortedJobs()) visit(*job(id));
+  impl_->jobs.forEach([&](const JobSlot& slot) { visit(slot.job); });
 }
 
 void State::forEachMachine(const std::function<void(const Machine&)>& visit) const {
-  for (const MachineId id : impl_->sortedMachines()) visit(*machine(id));
+  impl_->machines.forEach([&](const MachineSlot& slot) { visit(slot.machine); });
 }
 
 void State::restore(Pool pool) {
@@ -60,14 +60,14 @@ void State::restore(Queue queue) {
 
 void State::restore(Job job) {
   impl_->next_job = std::max(impl_->next_job, job.id.value + 1);
-  JobSlot& slot = impl_->jobs[job.id.value];
+  JobSlot& slot = impl_->jobs.at(job.id.value);
   slot.job = std::move(job);
   impl_->stale = true;
 }
 
 void State::restore(Machine machine) {
   impl_->next_machine = std::max(impl_->next_machine, machine.id.value + 1);
-  MachineSlot& slot = impl_->machines[machine.id.value];
+  MachineSlot& slot = impl_->machines.at(machine.id.value);
   slot.machine = std::move(machine);
   impl_->stale = true;
 }
@@ -85,16 +85,16 @@ std::optional<Time> State::nextDeadline() const {
 void forget(State& state, const Changes& changes) {
   State::Impl& impl = state.impl();
   for (const JobId id : changes.jobs) {
-    const auto found = impl.jobs.find(id.value);
-    if (found == impl.jobs.end() || !isTerminal(found->second.job.phase)) continue;
-    impl.timers.remove(found->second.timer);
-    impl.jobs.erase(found);
+    JobSlot* const slot = impl.findJob(id);
+    if (!slot || !isTerminal(slot->job.phase)) continue;
+    impl.timers.remove(slot->timer);
+    impl.jobs.erase(id.value);
   }
   for (const MachineId id : changes.machines) {
-    const auto found = impl.machines.find(id.value);
-    if (found == impl.machines.end() || found->second.machine.phase != MachinePhase::gone) continue;
-    impl.timers.remove(found->second.timer);
-    impl.machines.erase(found);
+    MachineSlot* const slot = impl.findMachine(id);
+    if (!slot || slot->machine.phase != MachinePhase::gone) continue;
+    impl.timers.remove(slot->timer);
+    impl.machines.erase(id.value);
   }
 }
 
@@ -111,21 +111,6 @@ void Outcome::clear() {
 
 // ---- look-up
 
-JobSlot* State::Impl::findJob(JobId id) {
-  const auto found = jobs.find(id.value);
-  return found == jobs.end() ? nullptr : &found->second;
-}
-
-MachineSlot* State::Impl::findMachine(MachineId id) {
-  const auto found = machines.find(id.value);
-  return found == machines.end() ? nullptr : &found->second;
-}
-
-const MachineSlot* State::Impl::findMachine(MachineId id) const {
-  const auto found = machines.find(id.value);
-  return found == machines.end() ? nullptr : &found->second;
-}
-
 PoolSlot& State::Impl::poolSlot(const std::string& name) {
   const auto [found, made] = pools.try_emplace(name);
   if (made) {
@@ -141,22 +126,6 @@ QueueSlot& State::Impl::queueSlot(const std::string& name) {
   const auto [found, made] = queues.try_emplace(name);
   if (made) found->second.queue.name = name;
   return found->second;
-}
-
-std::vector<JobId> State::Impl::sortedJobs() const {
-  std::vector<JobId> ids;
-  ids.reserve(jobs.size());
-  for (const auto& [id, slot] : jobs) ids.push_back(JobId{id});
-  std::sort(ids.begin(), ids.end());
-  return ids;
-}
-
-std::vector<MachineId> State::Impl::sortedMachines() const {
-  std::vector<MachineId> ids;
-  ids.reserve(machines.size());
-  for (const auto& [id, slot] : machines) ids.push_back(MachineId{id});
-  std::sort(ids.begin(), ids.end());
-  return ids;
 }
 
 PoolSlot* anchorOf(State::Impl& state, const Attempt& attempt) {
@@ -233,11 +202,11 @@ void State::Impl::rebuild() {
   woken.clear();
   touched_jobs.clear();
   touched_machines.clear();
-  for (auto& [id, slot] : jobs) slot.bucket = nullptr;
+  jobs.forEach([](JobSlot& slot) { slot.bucket = nullptr; });
   buckets.clear();
   resetPools(*this);
-  for (const MachineId id : sortedMachines()) indexMachine(*this, *findMachine(id));
-  for (const JobId id : sortedJobs()) indexJob(*this, *findJob(id));
+  machines.forEach([&](MachineSlot& slot) { indexMachine(*this, slot); });
+  jobs.forEach([&](JobSlot& slot) { indexJob(*this, slot); });
   for (PoolSlot* const pool : pools_by_number) wake(*pool);
 }
 

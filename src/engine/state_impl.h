@@ -5,9 +5,9 @@
 #include <optional>
 #include <set>
 #include <tuple>
-#include <unordered_map>
 
 #include "engine/engine.h"
+#include "engine/slot_table.h"
 #include "engine/timers.h"
 
 // The inside of State: the objects, and the indices over them. Everything here beyond the public structs can
@@ -114,8 +114,8 @@ struct BucketLess {
 };
 
 struct State::Impl {
-  std::unordered_map<std::uint64_t, JobSlot> jobs;
-  std::unordered_map<std::uint64_t, MachineSlot> machines;
+  SlotTable<JobSlot> jobs;
+  SlotTable<MachineSlot> machines;
   std::map<std::string, PoolSlot, std::less<>> pools;
   std::vector<PoolSlot*> pools_by_number;  // Timer::id of a pool is its place here
   std::map<std::string, QueueSlot, std::less<>> queues;
@@ -136,13 +136,12 @@ struct State::Impl {
   std::vector<MachineId> freed;
   std::vector<PoolView> views;
 
-  JobSlot* findJob(JobId id);
-  MachineSlot* findMachine(MachineId id);
-  const MachineSlot* findMachine(MachineId id) const;
+  JobSlot* findJob(JobId id) { return jobs.find(id.value); }
+  const JobSlot* findJob(JobId id) const { return jobs.find(id.value); }
+  MachineSlot* findMachine(MachineId id) { return machines.find(id.value); }
+  const MachineSlot* findMachine(MachineId id) const { return machines.find(id.value); }
   PoolSlot& poolSlot(const std::string& name);  // made when missing
   QueueSlot& queueSlot(const std::string& name);
-  std::vector<JobId> sortedJobs() const;
-  std::vector<MachineId> sortedMachines() const;
 
   // Ready queues.
   Rank rankOf(const Job& job) const;

@@ -115,9 +115,9 @@ void Stepper::runTimers() {
 void Stepper::resume() {
   s_.rebuild();
   s_.resumed_at = now_;
-  for (const MachineId id : s_.sortedMachines()) {
-    MachineSlot& slot = *s_.findMachine(id);
+  s_.machines.forEach([this](MachineSlot& slot) {
     Machine& machine = slot.machine;
+    const MachineId id = machine.id;
     switch (machine.phase) {
       case MachinePhase::requested:
         out_.actions.push_back(LaunchMachine{id});
@@ -140,14 +140,13 @@ void Stepper::resume() {
       case MachinePhase::gone:
         break;
     }
-  }
-  for (const JobId id : s_.sortedJobs()) {
-    JobSlot& slot = *s_.findJob(id);
+  });
+  s_.jobs.forEach([this](JobSlot& slot) {
     if (slot.job.current && slot.job.current->verify_until != Time{}) {
       slot.job.current->verify_until = now_ + settings_.verify_timeout;
       askPeers(slot);
     }
-  }
+  });
   settle();
 }
 
@@ -169,9 +168,9 @@ Directive directiveOf(const State::Impl& state, const MachineSlot* slot) {
     return directive;
   }
   const Machine& machine = slot->machine;
-  const auto found = state.jobs.find(machine.job.value);
-  if (found == state.jobs.end()) return directive;
-  const Job& job = found->second.job;
+  const JobSlot* const owner = state.findJob(machine.job);
+  if (!owner) return directive;
+  const Job& job = owner->job;
   const auto rank = static_cast<std::size_t>(machine.rank);
   if (!job.current || !job.current->directed || rank >= job.current->members.size()) return directive;
   const Attempt& attempt = *job.current;

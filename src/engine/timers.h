@@ -26,15 +26,21 @@ class TimerHeap {
   void set(Timer& timer, Time at);
   void remove(Timer& timer);
   void clear() { heap_.clear(); }  // the timers' positions are the caller's to reset
-  const Timer* earliest() const { return heap_.empty() ? nullptr : heap_.front(); }
+  const Timer* earliest() const { return heap_.empty() ? nullptr : heap_.front().timer; }
   std::size_t size() const { return heap_.size(); }
 
  private:
+  // The time again, so that timers far away in memory need not be looked at to compare.
+  struct Entry {
+    Time at{};
+    Timer* timer = nullptr;
+  };
+  static bool before(const Entry& a, const Entry& b);
   void siftUp(std::size_t position);
   void siftDown(std::size_t position);
-  void put(std::size_t position, Timer* timer);
+  void put(std::size_t position, const Entry& entry);
 
-  std::vector<Timer*> heap_;
+  std::vector<Entry> heap_;
 };
 
 }  // namespace buoy::engine
