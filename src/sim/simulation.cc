@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 
 #include "base/strings.h"
 
@@ -147,12 +148,16 @@ void Simulation::send(MachineId machine, Event event) {
     Duration delay = core_.chance.between(scenario_.link.min, scenario_.link.max);
     if (core_.now < weather.delayed_until) delay += core_.chance.between(Duration{0}, weather.delay);
     Letter letter{i + 1 < copies ? event : std::move(event), machine, core_.now};
-    core_.queue.push(core_.now + delay, What::arrival, letters_.put(std::move(letter)));
+    // What takes no time needs no place in the queue, unless its answer would come back in the midst of this.
+    if (delay == Duration{0} && control_.current(machine)) {
+      arrive(std::move(letter));
+    } else {
+      core_.queue.push(core_.now + delay, What::arrival, letters_.put(std::move(letter)));
+    }
   }
 }
 
-void Simulation::arrive(std::uint64_t place) {
-  Letter letter = letters_.take(place);
+void Simulation::arrive(Letter letter) {
   // Agents tell how long ago things were; the control plane counts back from the arrival.
   const Duration late = core_.now - letter.sent;
   if (auto* const report = std::get_if<engine::AgentReport>(&letter.event)) {
@@ -199,16 +204,27 @@ void Simulation::start() {
     for (const engine::MachineType& type : pool.types) auditor_.priceSeen(type.on_demand_price);
   }
   cloud_.tellPrices();
-  for (std::size_t i = 0; i < scenario_.happenings.size(); ++i) {
-    const Happening& happening = scenario_.happenings[i];
-    core_.queue.push(begin_ + happening.at, What::happening, i);
+  for (const Happening& happening : scenario_.happenings) {
     quiet_at_ = std::max(quiet_at_, endOf(happening));
     if (happening.kind == Kind::submit) ++submits_left_;
   }
+  upcoming_.resize(scenario_.happenings.size());
+  std::iota(upcoming_.begin(), upcoming_.end(), std::size_t{0});
+  std::stable_sort(upcoming_.begin(), upcoming_.end(), [this](std::size_t a, std::size_t b) {
+    return scenario_.happenings[a].at < scenario_.happenings[b].at;
+  });
+  planHappening();
   if (scenario_.people > Duration{0}) core_.queue.push(begin_ + scenario_.people, What::people);
   end_by_ = quiet_at_ + progressBound();
   auditor_.leak_bound = leakBound();
   auditor_.news_bound = scenario_.cloud.news_max + scenario_.commit;
+}
+
+// One at a time: a hundred thousand in the queue would make everything else slow.
+void Simulation::planHappening() {
+  if (next_happening_ == upcoming_.size()) return;
+  const std::size_t next = upcoming_[next_happening_++];
+  core_.queue.push(begin_ + scenario_.happenings[next].at, What::happening, next);
 }
 
 RunResult Simulation::run() {
@@ -248,6 +264,7 @@ RunResult Simulation::run() {
 void Simulation::handle(const Due& due) {
   switch (due.what) {
     case What::happening:
+      planHappening();
       return happen(scenario_.happenings[due.id]);
     case What::market:
       return cloud_.onMarket(due.id);
@@ -264,7 +281,7 @@ void Simulation::handle(const Due& due) {
     case What::directive:
       return agents_.directed(MachineId{due.id});
     case What::arrival:
-      return arrive(due.id);
+      return arrive(letters_.take(due.id));
     case What::commit:
       return control_.onCommit();
     case What::tick:

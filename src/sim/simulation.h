@@ -37,6 +37,7 @@ class Simulation {
 
  private:
   void start();
+  void planHappening();
   void handle(const Due& due);
   void happen(const Happening& happening);
   void happenToMachine(const Happening& happening, MachineId machine);
@@ -44,7 +45,6 @@ class Simulation {
   void submit(std::size_t happening);
   void act(const engine::Action& action, const engine::State& state);
   void send(MachineId machine, engine::Event event);
-  void arrive(std::uint64_t letter);
   void people();
   void calmDown();
   bool finished() const;
@@ -65,6 +65,8 @@ class Simulation {
     MachineId from;
     Time sent{};
   };
+  void arrive(Letter letter);
+
   struct PendingPrice {
     Time since{};
     PricePerHour by;
@@ -89,6 +91,8 @@ class Simulation {
   std::map<std::uint64_t, Time> held_until_;         // by machine
   std::vector<JobId> jobs_;                          // that were submitted and answered
   std::size_t submits_left_ = 0;
+  std::vector<std::size_t> upcoming_;  // places in the scenario, in the order of time
+  std::size_t next_happening_ = 0;     // in that
   std::vector<PendingPrice> pending_prices_;
   std::map<std::string, PricePerHour> told_prices_;
   std::uint64_t crashes_ = 0, machines_ = 0;
