@@ -2,9 +2,9 @@
 
 #include <re2/re2.h>
 
-#include <charconv>
 #include <cmath>
 
+#include "base/parse_number.h"
 #include "base/strings.h"
 
 namespace buoy::agent {
@@ -43,10 +43,8 @@ void MetricExtractor::extract(std::string_view line, std::vector<Value>& values)
     if (!RE2::PartialMatch(re2::StringPiece(line.data(), line.size()), *pattern, &group)) continue;
     std::string_view text(group.data(), group.size());
     if (text.starts_with('+')) text.remove_prefix(1);
-    double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value)) continue;
-    values.push_back(Value{name, value});
+    const auto value = parseNumber<double>(text);
+    if (value && std::isfinite(*value)) values.push_back(Value{name, *value});
   }
 }
 

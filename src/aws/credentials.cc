@@ -1,7 +1,6 @@
 #include "aws/credentials.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "aws/settings.h"
 #include "aws/shared_files.h"
 #include "aws/sts.h"
+#include "base/parse_number.h"
 #include "base/strings.h"
 
 namespace buoy::aws {
@@ -176,13 +176,10 @@ class Chain {
 
   Result<int> duration(const Profile& profile) const {
     const std::string text = profile.value("duration_seconds");
-    int seconds = 0;
-    if (text.empty()) return seconds;
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size() || seconds <= 0) {
-      return wrong(profile, "duration_seconds must be a number of seconds, not " + inQuotes(text));
-    }
-    return seconds;
+    if (text.empty()) return 0;
+    const auto seconds = parseNumber<int>(text);
+    if (seconds && *seconds > 0) return *seconds;
+    return wrong(profile, "duration_seconds must be a number of seconds, not " + inQuotes(text));
   }
 
   StsOptions sts() const { return {stsUrl(settings_), settings_.region, settings_.ca_bundle}; }

@@ -1,10 +1,10 @@
 #include "aws/metadata_service.h"
 
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "aws/service_call.h"
+#include "base/parse_number.h"
 #include "base/strings.h"
 #include "os/log.h"
 
@@ -124,14 +124,10 @@ class InstanceMetadata final : public CredentialsSource {
 };
 
 Result<int> positive(const std::string& text, int fallback, const std::string& where) {
-  int number = fallback;
-  const char* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number);
   if (text.empty()) return fallback;
-  if (parsed.ec != std::errc{} || parsed.ptr != end || number < 1 || number > 60) {
-    return fail(ErrorCode::invalid_argument, where + " must be a number from 1 to 60, not " + inQuotes(text));
-  }
-  return number;
+  const auto number = parseNumber<int>(text);
+  if (number && *number >= 1 && *number <= 60) return *number;
+  return fail(ErrorCode::invalid_argument, where + " must be a number from 1 to 60, not " + inQuotes(text));
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "aws/service_call.h"
 
-#include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/parse_number.h"
 #include "base/strings.h"
 
 namespace buoy::aws {
@@ -50,15 +50,12 @@ Result<Time> parseExpiration(std::string_view text) {
       text.find('T') > sign) {
     return parseTime(text);
   }
-  int hours = 0, minutes = 0;
-  const auto number = [&](std::size_t at, int& out) {
-    const char* end = text.data() + at + 2;
-    const auto parsed = std::from_chars(text.data() + at, end, out);
-    return parsed.ec == std::errc{} && parsed.ptr == end && out >= 0 && out < 60;
-  };
-  if (!number(sign + 1, hours) || !number(sign + 4, minutes)) return parseTime(text);
+  const auto hours = parseNumber<int>(text.substr(sign + 1, 2));
+  const auto minutes = parseNumber<int>(text.substr(sign + 4, 2));
+  const auto right = [](std::optional<int> number) { return number && *number >= 0 && *number < 60; };
+  if (!right(hours) || !right(minutes)) return parseTime(text);
   BUOY_TRY(const Time local, parseTime(strCat({text.substr(0, sign), "Z"})));
-  const Duration offset = std::chrono::hours{hours} + std::chrono::minutes{minutes};
+  const Duration offset = std::chrono::hours{*hours} + std::chrono::minutes{*minutes};
   return text[sign] == '-' ? local + offset : local - offset;
 }
 

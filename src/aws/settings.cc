@@ -1,9 +1,9 @@
 #include "aws/settings.h"
 
-#include <charconv>
 #include <utility>
 
 #include "aws/shared_files.h"
+#include "base/parse_number.h"
 #include "base/strings.h"
 
 namespace buoy::aws {
@@ -143,11 +143,9 @@ class Loader {
   Status loadMaxAttempts(Settings& settings) const {
     const Found attempts = find("AWS_MAX_ATTEMPTS", "max_attempts");
     if (!attempts) return {};
-    const char* end = attempts.value.data() + attempts.value.size();
-    const auto parsed = std::from_chars(attempts.value.data(), end, settings.max_attempts);
-    if (parsed.ec != std::errc{} || parsed.ptr != end || settings.max_attempts < 1) {
-      return wrong(attempts, "a number of at least 1");
-    }
+    const auto number = parseNumber<int>(attempts.value);
+    if (!number || *number < 1) return wrong(attempts, "a number of at least 1");
+    settings.max_attempts = *number;
     return {};
   }
 

@@ -1,10 +1,10 @@
 #include "cli/job_flags.h"
 
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 
+#include "base/parse_number.h"
 #include "base/strings.h"
 #include "cli/quoting.h"
 #include "os/files.h"
@@ -29,22 +29,18 @@ class Applier {
   template <class Integer>
   void integer(const char* flag, const std::string& given, Integer& target) {
     if (given.empty()) return;
-    Integer value{};
-    const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), value);
-    if (error != std::errc{} || end != given.data() + given.size())
-      return add(flag, "must be a whole number, not '" + given + "'");
-    target = value;
+    const auto value = parseNumber<Integer>(given);
+    if (!value) return add(flag, "must be a whole number, not '" + given + "'");
+    target = *value;
   }
 
   void cpus(const std::string& given) {
     if (given.empty()) return;
-    double value = 0;
-    const auto [end, error] =
-        std::from_chars(given.data(), given.data() + given.size(), value, std::chars_format::fixed);
-    if (error != std::errc{} || end != given.data() + given.size() || !(value > 0) || value > 1e5) {
+    const auto value = parseNumber<double>(given);
+    if (!value || !(*value > 0) || *value > 1e5) {
       return add("--cpus", "must be a number above 0, such as 2 or 0.5, not '" + given + "'");
     }
-    spec_.resources.milli_cpus = static_cast<std::int32_t>(std::lround(value * 1000));
+    spec_.resources.milli_cpus = static_cast<std::int32_t>(std::lround(*value * 1000));
   }
 
   void memory(const std::string& given) {

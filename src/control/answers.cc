@@ -1,9 +1,9 @@
 #include "control/answers.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "api/views.h"
+#include "base/parse_number.h"
 #include "base/strings.h"
 
 namespace buoy::control {
@@ -33,13 +33,12 @@ Result<std::int64_t> numberParameter(const net::Request& request, std::string_vi
                                      std::int64_t fallback, std::int64_t low, std::int64_t high) {
   const std::string text = request.queryValue(name);
   if (text.empty()) return fallback;
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
+  const auto value = parseNumber<std::int64_t>(text);
+  if (!value || *value < low || *value > high) {
     return fail(ErrorCode::invalid_argument, strCat({name, ": must be a number from ", std::to_string(low),
                                                      " to ", std::to_string(high), ", not '", text, "'"}));
   }
-  return value;
+  return *value;
 }
 
 Result<std::optional<bool>> flagParameter(const net::Request& request, std::string_view name) {

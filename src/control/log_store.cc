@@ -6,21 +6,15 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <filesystem>
 #include <system_error>
 
+#include "base/parse_number.h"
 #include "base/strings.h"
 #include "os/files.h"
 
 namespace buoy::control {
 namespace {
-
-template <class Number>
-bool parseNumber(std::string_view text, Number& value) {
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size() && !text.empty();
-}
 
 // "<attempt>.<rank>"
 std::optional<LogStream> parseStream(std::string_view text) {

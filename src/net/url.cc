@@ -1,8 +1,8 @@
 #include "net/url.h"
 
 #include <algorithm>
-#include <charconv>
 
+#include "base/parse_number.h"
 #include "base/strings.h"
 #include "net/http.h"
 
@@ -64,13 +64,9 @@ Status parseHostAndPort(std::string_view text, std::string_view authority, Endpo
   }
   endpoint.host = host;
   if (port) {
-    unsigned value = 0;
-    const char* end = port->data() + port->size();
-    const auto [stopped, error] = std::from_chars(port->data(), end, value);
-    if (error != std::errc{} || stopped != end || value == 0 || value > 65535) {
-      return badEndpoint(text, "the port is not a number from 1 to 65535");
-    }
-    endpoint.port = static_cast<std::uint16_t>(value);
+    const auto value = parseNumber<std::uint16_t>(*port);
+    if (!value || *value == 0) return badEndpoint(text, "the port is not a number from 1 to 65535");
+    endpoint.port = *value;
   }
   return {};
 }

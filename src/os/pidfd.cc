@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <vector>
 
+#include "base/parse_number.h"
 #include "base/strings.h"
 #include "os/boot_id.h"
 #include "os/files.h"
@@ -18,12 +18,6 @@ namespace buoy::os {
 namespace {
 
 constexpr int kStartTimeField = 22;  // proc(5), counted from 1
-
-template <class T>
-bool parseNumber(std::string_view text, T& out) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return error == std::errc{} && end == text.data() + text.size();
-}
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 // buoy logs: what a job has printed.
-#include <charconv>
 #include <memory>
 
+#include "base/parse_number.h"
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/follow.h"
@@ -19,12 +19,9 @@ struct LogsFlags {
 
 Result<std::optional<std::int32_t>> number(const char* flag, const std::string& text) {
   if (text.empty()) return std::nullopt;
-  std::int32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < 0) {
-    return fail(ErrorCode::invalid_argument, strCat({flag, " must be a number from 0 on, not '", text, "'"}));
-  }
-  return value;
+  const auto value = parseNumber<std::int32_t>(text);
+  if (value && *value >= 0) return value;
+  return fail(ErrorCode::invalid_argument, strCat({flag, " must be a number from 0 on, not '", text, "'"}));
 }
 
 // Everything there is now.

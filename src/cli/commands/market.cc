@@ -1,9 +1,9 @@
 // buoy market: what recorded spot markets were like.
 #include <algorithm>
-#include <charconv>
 #include <memory>
 
 #include "api/json_writer.h"
+#include "base/parse_number.h"
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
@@ -118,19 +118,18 @@ std::string jsonOf(const sim::Trace& trace, const sim::TraceStatistics& statisti
 }
 
 int show(const Context& context, const ShowFlags& flags) {
-  std::int32_t machines = 0;
-  const std::string& given = flags.machines;
-  const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), machines);
-  if (error != std::errc{} || end != given.data() + given.size() || machines < 1)
+  const auto machines = parseNumber<std::int32_t>(flags.machines);
+  if (!machines || *machines < 1)
     return context.fail({ErrorCode::invalid_argument,
-                         "--machines: must be a number from 1 on, not " + inQuotes(given), false});
+                         "--machines: must be a number from 1 on, not " + inQuotes(flags.machines), false});
   const auto traces = readTraces(flags.files);
   if (!traces) return context.fail(traces.error());
   std::string text;
   std::vector<sim::TraceStatistics> all;
   for (const sim::Trace& trace : *traces) {
-    all.push_back(sim::statisticsOf(trace, machines));
-    text += flags.json ? jsonOf(trace, all.back()) : drawing(context.out, trace, all.back(), machines) + "\n";
+    all.push_back(sim::statisticsOf(trace, *machines));
+    text +=
+        flags.json ? jsonOf(trace, all.back()) : drawing(context.out, trace, all.back(), *machines) + "\n";
   }
   if (!flags.json) text += hazardTable(context.out, all);
   context.print(text);

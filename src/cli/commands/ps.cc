@@ -1,9 +1,9 @@
 // buoy ps: what runs, what waits.
 #include <algorithm>
-#include <charconv>
 #include <memory>
 
 #include "api/views.h"
+#include "base/parse_number.h"
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/exit_codes.h"
@@ -110,20 +110,15 @@ int printTable(const Context& context, Connection& connection, const PsFlags& fl
 }
 
 int run(const Context& context, const PsFlags& flags) {
-  int limit = kShown;
-  if (!flags.limit.empty()) {
-    const auto [end, error] =
-        std::from_chars(flags.limit.data(), flags.limit.data() + flags.limit.size(), limit);
-    if (error != std::errc{} || end != flags.limit.data() + flags.limit.size() || limit < 1 ||
-        limit > kMost) {
-      return context.fail({ErrorCode::invalid_argument,
-                           "--limit must be a number from 1 to 100000, not '" + flags.limit + "'", false});
-    }
+  const auto limit = flags.limit.empty() ? kShown : parseNumber<int>(flags.limit);
+  if (!limit || *limit < 1 || *limit > kMost) {
+    return context.fail({ErrorCode::invalid_argument,
+                         "--limit must be a number from 1 to 100000, not '" + flags.limit + "'", false});
   }
   auto connection = connect(context);
   if (!connection) return connection.error();
-  return flags.json ? printJson(context, **connection, flags, limit)
-                    : printTable(context, **connection, flags, limit);
+  return flags.json ? printJson(context, **connection, flags, *limit)
+                    : printTable(context, **connection, flags, *limit);
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 // buoy rehearse: take the job's machines away here, and see whether it resumes.
-#include <charconv>
 #include <memory>
 
 #include "api/input_source.h"
 #include "api/views.h"
+#include "base/parse_number.h"
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/exit_codes.h"
@@ -28,11 +28,9 @@ Error usage(const std::string& flag, const std::string& message) {
 }
 
 Result<double> positive(const std::string& flag, const std::string& text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || !(value >= 0) || value > 1e6)
-    return fail(usage(flag, "must be a number, and not negative, not " + inQuotes(text)));
-  return value;
+  const auto value = parseNumber<double>(text);
+  if (value && *value >= 0 && *value <= 1e6) return *value;
+  return fail(usage(flag, "must be a number, and not negative, not " + inQuotes(text)));
 }
 
 Result<std::vector<Scenario>> scenariosOf(const std::vector<std::string>& words) {

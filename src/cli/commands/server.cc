@@ -1,9 +1,9 @@
 // buoy server: the background server of this state directory.
-#include <charconv>
 #include <memory>
 
 #include "api/node.h"
 #include "api/views.h"
+#include "base/parse_number.h"
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/exit_codes.h"
@@ -122,14 +122,12 @@ int token(const Context& context) {
 int log(const Context& context, const std::string& lines) {
   auto address = serverAddress(context.server);
   if (!address) return context.fail(address.error());
-  int count = 50;
-  if (!lines.empty()) {
-    const auto [end, error] = std::from_chars(lines.data(), lines.data() + lines.size(), count);
-    if (error != std::errc{} || end != lines.data() + lines.size() || count < 1)
-      return context.fail(
-          {ErrorCode::invalid_argument, "--lines must be a number from 1 on, not '" + lines + "'", false});
+  const auto count = lines.empty() ? 50 : parseNumber<int>(lines);
+  if (!count || *count < 1) {
+    return context.fail(
+        {ErrorCode::invalid_argument, "--lines must be a number from 1 on, not '" + lines + "'", false});
   }
-  context.print(lastLines(address->log(), count));
+  context.print(lastLines(address->log(), *count));
   if (context.err_terminal) context.note(paint(context.err, Color::dim, address->log()) + "\n");
   return 0;
 }

@@ -1,8 +1,8 @@
 // buoy simulate: what policies would have paid, on recorded markets.
-#include <charconv>
 #include <memory>
 
 #include "api/json_writer.h"
+#include "base/parse_number.h"
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
@@ -31,9 +31,7 @@ tl::unexpected<Error> wrong(std::string_view flag, std::string_view problem) {
 
 template <class Number>
 Result<Number> number(std::string_view flag, const std::string& given) {
-  Number value{};
-  const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), value);
-  if (error == std::errc{} && end == given.data() + given.size()) return value;
+  if (const auto value = parseNumber<Number>(given)) return *value;
   return wrong(flag, strCat({"must be a number, not ", inQuotes(given)}));
 }
 

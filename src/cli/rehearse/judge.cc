@@ -1,13 +1,13 @@
 #include "cli/rehearse/judge.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <map>
 #include <span>
 
+#include "base/parse_number.h"
 #include "base/strings.h"
 
 namespace buoy::cli {
@@ -247,13 +247,6 @@ std::vector<std::string_view> words(std::string_view text) {
   return found;
 }
 
-std::optional<double> numberIn(std::string_view word) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  if (error != std::errc{} || end != word.data() + word.size()) return std::nullopt;
-  return value;
-}
-
 }  // namespace
 
 std::optional<std::string> compareTexts(std::string_view reference, std::string_view run, double tolerance) {
@@ -261,7 +254,7 @@ std::optional<std::string> compareTexts(std::string_view reference, std::string_
   const auto found = words(run);
   for (std::size_t i = 0; i < std::min(wanted.size(), found.size()); ++i) {
     if (wanted[i] == found[i]) continue;
-    const auto a = numberIn(wanted[i]), b = numberIn(found[i]);
+    const auto a = parseNumber<double>(wanted[i]), b = parseNumber<double>(found[i]);
     if (a && b && same(*a, *b, tolerance)) continue;
     return strCat({"differs first at word ", std::to_string(i + 1), ": ", inQuotes(found[i]), " rather than ",
                    inQuotes(wanted[i]), a && b ? " (" + off(*a, *b) + " off)" : std::string()});

@@ -1,8 +1,7 @@
 #include "cli/transfer/args.h"
 
-#include <charconv>
-
 #include "aws/settings.h"
+#include "base/parse_number.h"
 #include "cli/connection.h"
 #include "cli/context.h"
 #include "os/environment.h"
@@ -116,13 +115,11 @@ Result<objstore::TransferOptions> transferOptions(const TransferFlags& flags) {
     options.throttle = std::make_shared<objstore::Throttle>(rate);
   }
   if (!flags.concurrency.empty()) {
-    const char* const end = flags.concurrency.data() + flags.concurrency.size();
-    const auto parsed = std::from_chars(flags.concurrency.data(), end, options.pool.threads);
-    if (parsed.ec != std::errc{} || parsed.ptr != end || options.pool.threads < 1 ||
-        options.pool.threads > kMostThreads)
+    const auto threads = parseNumber<decltype(options.pool.threads)>(flags.concurrency);
+    if (!threads || *threads < 1 || *threads > kMostThreads)
       return fail(ErrorCode::invalid_argument,
                   "--concurrency is a number from 1 to " + std::to_string(kMostThreads));
-    options.pool.max_threads = options.pool.threads;
+    options.pool.threads = options.pool.max_threads = *threads;
   }
   if (!flags.part_size.empty()) {
     auto size = parseByteCount(flags.part_size);
