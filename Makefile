@@ -2,6 +2,8 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 JOBS ?= $(shell nproc)
+# Files of end-to-end tests at a time: each may start servers of its own, and mostly waits.
+E2E_JOBS ?= 2
 # Debian's interpreter: the packages that scripts/install_packages.sh installs are for this one.
 PYTHON ?= /usr/bin/python3
 
@@ -64,7 +66,7 @@ tsan-test:
 	@ctest --preset tsan -R '^(net|aws|s3|transfer|store|control|agent|cloud)$$'
 
 e2e-test: build
-	@$(PYTHON) -m pytest -q tests/e2e
+	@$(PYTHON) -m pytest -q -n $(E2E_JOBS) --dist loadfile tests/e2e
 
 bench: build
 	@scripts/install_packages.sh bench demo
