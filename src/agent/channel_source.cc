@@ -12,7 +12,8 @@
 
 #include "api/job_spec.h"
 #include "base/strings.h"
-#include "objstore/manifest.h"
+#include "objstore/checkpoint_path.h"
+#include "objstore/list_pages.h"
 #include "objstore/s3/s3_store.h"
 #include "os/environment.h"
 #include "os/files.h"
@@ -24,8 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kPiece = 1u << 20;
-constexpr std::uint64_t kRange = 8u << 20;  // of one request
-constexpr int kPage = 1000;
+constexpr std::uint64_t kRange = 8u << 20;                // of one request
 constexpr Duration kPatience = std::chrono::seconds{20};  // of one request; the whole is tried again
 
 Status cancelledError() {
@@ -191,13 +191,10 @@ class StoreSource : public ChannelSource {
  protected:
   using OnObject = std::function<Status(objstore::ObjectInfo)>;
   virtual Status forEach(const std::string& below, const OnObject& on_object) {
-    for (std::string after;;) {
-      BUOY_TRY(auto page, store_->list(below, after, kPage));
-      const bool last = page.size() < kPage;
-      if (!last) after = page.back().key;
-      for (objstore::ObjectInfo& object : page) BUOY_TRY_VOID(on_object(std::move(object)));
-      if (last) return {};
-    }
+    return objstore::listPages(*store_, below, [&](const auto& page) -> Status {
+      for (const objstore::ObjectInfo& object : page) BUOY_TRY_VOID(on_object(object));
+      return {};
+    });
   }
 
  private:

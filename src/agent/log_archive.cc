@@ -5,14 +5,13 @@
 #include <random>
 
 #include "base/strings.h"
+#include "objstore/list_pages.h"
 #include "os/log.h"
 
 namespace buoy::agent {
 namespace {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
-
-constexpr int kPage = 1000;
 
 SteadyTime now() {
   return std::chrono::steady_clock::now();
@@ -146,16 +145,14 @@ Status LogArchive::put(Stream& stream, std::uint64_t size, const std::stop_token
 // An agent that was started again has the spool of the one before, of which a beginning is in the store.
 Status LogArchive::resume(Stream& stream) {
   std::uint64_t number = 0, begin = 0, stored = 0;
-  for (std::string after;;) {
-    BUOY_TRY(const auto page, store_.list(stream.prefix + "/", after, kPage));
+  BUOY_TRY_VOID(objstore::listPages(store_, stream.prefix + "/", [&](const auto& page) -> Status {
     for (const objstore::ObjectInfo& object : page) {
       ++number;
       begin = stored;
       stored += object.size;
     }
-    if (page.size() < kPage) break;
-    after = page.back().key;
-  }
+    return {};
+  }));
   const std::lock_guard guard(mutex_);
   stream.resumed = true;
   if (number == 0) return {};

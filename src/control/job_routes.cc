@@ -6,6 +6,7 @@
 #include "control/answers.h"
 #include "control/job_inputs.h"
 #include "control/services.h"
+#include "objstore/list_pages.h"
 #include "store/codec.h"
 
 namespace buoy::control {
@@ -146,13 +147,12 @@ std::string outputPrefix(const Services& services, JobId job) {
 Result<std::string> listOutputs(Services& services, JobId job) {
   const std::string prefix = outputPrefix(services, job);
   std::vector<api::OutputView> outputs;
-  for (std::string after;;) {
-    BUOY_TRY(const std::vector<objstore::ObjectInfo> page, services.objects.list(prefix, after, 1000));
+  BUOY_TRY_VOID(objstore::listPages(services.objects, prefix, [&](const auto& page) -> Status {
     for (const objstore::ObjectInfo& object : page)
       outputs.push_back({object.key.substr(prefix.size()), object.size});
-    if (page.size() < 1000) return api::toJson(outputs);
-    after = page.back().key;
-  }
+    return {};
+  }));
+  return api::toJson(outputs);
 }
 
 void outputs(Services& services, Call call) {

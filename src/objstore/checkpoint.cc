@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 
+#include "objstore/checkpoint_keys.h"
 #include "objstore/gang_parts.h"
 #include "objstore/manifest.h"
 #include "objstore/merge_parts.h"

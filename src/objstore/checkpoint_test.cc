@@ -13,6 +13,7 @@
 #include <random>
 #include <thread>
 
+#include "objstore/checkpoint_keys.h"
 #include "objstore/forwarding_store.h"
 #include "objstore/manifest.h"
 #include "objstore/object_store.h"

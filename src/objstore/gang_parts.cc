@@ -1,10 +1,11 @@
 #include "objstore/gang_parts.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
+#include "base/parse_number.h"
 #include "base/strings.h"
+#include "objstore/checkpoint_keys.h"
 #include "objstore/list_pages.h"
 #include "objstore/manifest.h"
 
@@ -15,13 +16,6 @@ constexpr int kPage = 1000;
 constexpr std::uint64_t kMaxPartBytes = 512ull << 20;
 constexpr std::string_view kEnded = "ended";
 constexpr std::string_view kBegun = ".begun";
-
-std::optional<std::uint64_t> number(std::string_view digits) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (error != std::errc{} || end != digits.data() + digits.size() || digits.empty()) return std::nullopt;
-  return value;
-}
 
 }  // namespace
 
@@ -40,7 +34,7 @@ Result<std::vector<GangParts::Heard>> GangParts::listen(std::uint32_t ranks) con
     for (const ObjectInfo& object : page) {
       const std::string_view below = std::string_view(object.key).substr(prefix.size());
       const auto slash = below.find('/');
-      const auto rank = number(below.substr(0, slash));
+      const auto rank = parseNumber<std::uint64_t>(below.substr(0, slash));
       if (slash == std::string_view::npos || !rank || *rank >= ranks) continue;
       std::string_view name = below.substr(slash + 1);
       Heard& from = heard[static_cast<std::size_t>(*rank)];
@@ -51,7 +45,7 @@ Result<std::vector<GangParts::Heard>> GangParts::listen(std::uint32_t ranks) con
       const bool begun = name.ends_with(kBegun);
       if (begun) name.remove_suffix(kBegun.size());
       std::uint64_t& newest = begun ? from.begun : from.saved;
-      newest = std::max(newest, number(name).value_or(0));
+      newest = std::max(newest, parseNumber<std::uint64_t>(name).value_or(0));
     }
     return {};
   }));
@@ -98,7 +92,7 @@ Status GangParts::forgetBelow(std::uint32_t rank, std::uint64_t part) {
   BUOY_TRY(const auto objects, store_.list(prefix, "", kPage));
   for (const ObjectInfo& object : objects) {
     const std::string_view name = std::string_view(object.key).substr(prefix.size());
-    const auto its_number = number(name.substr(0, std::min(name.find('.'), name.size())));
+    const auto its_number = parseNumber<std::uint64_t>(name.substr(0, std::min(name.find('.'), name.size())));
     if (its_number && *its_number < part) BUOY_TRY_VOID(store_.remove(object.key));
   }
   return {};

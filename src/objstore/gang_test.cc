@@ -6,9 +6,9 @@
 #include <thread>
 
 #include "objstore/checkpoint.h"
+#include "objstore/checkpoint_keys.h"
 #include "objstore/forwarding_store.h"
 #include "objstore/gang_parts.h"
-#include "objstore/manifest.h"
 #include "objstore/merge_parts.h"
 #include "objstore/test_tree.h"
 #include "os/files.h"

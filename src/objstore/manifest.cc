@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "base/strings.h"
+#include "objstore/checkpoint_path.h"
 #include "objstore/object_store.h"
 #include "objstore/sha256.h"
 
@@ -23,7 +24,6 @@ constexpr std::uint64_t kFormatPlain = 1;
 constexpr std::uint64_t kSmallestSlice = 512u << 10;
 constexpr std::uint64_t kMostSlices = 8192;
 constexpr std::uint64_t kMaxRank = 1u << 20;
-constexpr std::size_t kMaxPath = 4095;
 constexpr std::size_t kMaxFiles = 2'000'000;
 constexpr std::uint64_t kMaxSize = 1ull << 62;
 constexpr std::int64_t kMaxTime = 1ll << 60;  // microseconds
@@ -396,90 +396,6 @@ Result<Slot> decodeSlot(std::string_view content) {
   return decodeJson(json);
 }
 
-std::string escaped(std::string_view text) {
-  const bool utf8 = isValidUtf8(text);
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f || c == '\\' || c == '"' || (byte >= 0x80 && !utf8)) {
-      constexpr std::string_view kDigits = "0123456789abcdef";
-      out += "\\x";
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
-Status validatePath(std::string_view path) {
-  const auto wrong = [&](std::string_view why) {
-    return fail(ErrorCode::invalid_argument,
-                strCat({"the name \"", escaped(path.substr(0, 300)), "\" ", why}));
-  };
-  if (path.empty()) return wrong("is empty");
-  if (path.size() > kMaxPath) return wrong("is too long");
-  if (path.find('\0') != std::string_view::npos) return wrong("contains a zero byte");
-  if (!isValidUtf8(path)) return wrong("is not UTF-8");
-  for (const std::string_view part : split(path, '/')) {
-    if (part.empty() || part == "." || part == "..") return wrong("is not a plain relative path");
-  }
-  return {};
-}
-
-Status validateLink(std::string_view path, std::string_view target) {
-  const auto wrong = [&](std::string_view why) {
-    return fail(ErrorCode::invalid_argument, strCat({"the symbolic link \"", escaped(path), "\" to \"",
-                                                     escaped(target.substr(0, 300)), "\" ", why}));
-  };
-  if (target.empty() || target.size() > kMaxPath || target.find('\0') != std::string_view::npos) {
-    return wrong("has no valid target");
-  }
-  if (!isValidUtf8(target)) return wrong("is not UTF-8");
-  if (target[0] == '/') return wrong("is absolute: it must stay inside the checkpoint directory");
-  auto depth = std::count(path.begin(), path.end(), '/');
-  bool climbing = true;
-  for (const std::string_view part : split(target, '/')) {
-    if (part.empty() || part == ".") continue;
-    if (part != "..") {
-      climbing = false;
-      continue;
-    }
-    if (!climbing) return wrong("has \"..\" after a name: where that leads is not certain");
-    if (--depth < 0) return wrong("leads out of the checkpoint directory");
-  }
-  return {};
-}
-
-std::string fixedWidth(std::uint64_t number) {
-  std::string digits = std::to_string(number);
-  return std::string(20 - digits.size(), '0') + digits;
-}
-
-std::string slotKey(std::uint64_t slot) {
-  return "log/" + fixedWidth(slot);
-}
-std::string storedByText(const StoredBy& stored_by) {
-  std::string text = fixedWidth(stored_by.epoch);
-  if (stored_by.rank != 0) text += "." + std::to_string(stored_by.rank);
-  return text;
-}
-std::string packKey(const StoredBy& stored_by, std::string_view pack) {
-  return strCat({"packs/", storedByText(stored_by), "/", pack});
-}
-
-std::vector<std::string> contentKeys(const CheckpointFile& file) {
-  if (file.kind != CheckpointFile::Kind::file) return {};
-  if (!file.packed) return {objectKey(file.stored_by, file.sha256)};
-  std::vector<std::string> keys;
-  for (const Slice& slice : file.slices) {
-    std::string key = packKey(slice.stored_by, slice.pack);
-    if (keys.empty() || keys.back() != key) keys.push_back(std::move(key));
-  }
-  return keys;
-}
-
 std::uint64_t sliceSize(std::uint64_t file_size) {
   std::uint64_t size = kSmallestSlice;
   while (file_size / size >= kMostSlices) size *= 2;
@@ -491,13 +407,6 @@ std::string sliceHash(const std::vector<Slice>& slices) {
   Sha256 hash;
   for (const Slice& slice : slices) hash.update(slice.sha256);
   return hash.hexDigest();
-}
-
-std::string objectPrefix(const StoredBy& stored_by) {
-  return strCat({"objects/", storedByText(stored_by), "/"});
-}
-std::string objectKey(const StoredBy& stored_by, std::string_view sha256) {
-  return strCat({objectPrefix(stored_by), sha256});
 }
 
 }  // namespace buoy::objstore

@@ -31,36 +31,11 @@ std::string encodeSlot(const Slot& slot);
 // wrote.
 Result<Slot> decodeSlot(std::string_view content);
 
-// A path that may stand in a manifest: relative, UTF-8, no empty, "." or ".." component, at most 4,095 bytes.
-// The message names it, escaped.
-Status validatePath(std::string_view path);
-
-// A link at `path` may stand in a manifest if it cannot lead out of the directory: its target is relative,
-// ".." stands only at its beginning, and not more often than the link is deep. (Later ".." could climb from
-// wherever another link leads.)
-Status validateLink(std::string_view path, std::string_view target);
-
-// Printable: other bytes as \xNN.
-std::string escaped(std::string_view text);
-
-// Below the checkpoints' prefix.
-std::string slotKey(std::uint64_t slot);
-// "00000000000000000003", or with a rank other than 0 "00000000000000000003.2".
-std::string storedByText(const StoredBy& stored_by);
-std::string objectKey(const StoredBy& stored_by, std::string_view sha256);
-std::string objectPrefix(const StoredBy& stored_by);
-std::string packKey(const StoredBy& stored_by, std::string_view pack);
-// The key, below the checkpoints' prefix, of every object that the file's content lies in; no two in a row
-// are equal.
-std::vector<std::string> contentKeys(const CheckpointFile& file);
-
 // How large the slices of a file of this size are: the last one may be smaller. A power of two, so that equal
 // files are cut alike: 512 KiB, and so much that there are at most 8,192.
 std::uint64_t sliceSize(std::uint64_t file_size);
 // The `sha256` of a file with these slices: that of the only slice, or of the hexadecimal hashes of all, one
 // after the other.
 std::string sliceHash(const std::vector<Slice>& slices);
-// 20 digits, so that byte order is the order of numbers.
-std::string fixedWidth(std::uint64_t number);
 
 }  // namespace buoy::objstore

@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "objstore/checkpoint_keys.h"
+#include "objstore/checkpoint_path.h"
 #include "objstore/manifest.h"
 #include "objstore/object_store.h"
 

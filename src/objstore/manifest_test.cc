@@ -1,4 +1,6 @@
 #include "objstore/manifest.h"
+#include "objstore/checkpoint_keys.h"
+#include "objstore/checkpoint_path.h"
 
 #include <gmock/gmock.h>
 

@@ -1,14 +1,13 @@
 #include "objstore/mirror.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <atomic>
 #include <mutex>
 #include <optional>
 
+#include "objstore/checkpoint_path.h"
 #include "objstore/list_pages.h"
-#include "objstore/manifest.h"
 #include "objstore/snapshot.h"
 #include "objstore/transfer/pool.h"
 #include "os/beneath.h"
@@ -21,12 +20,6 @@ namespace {
 constexpr std::uint64_t kSmall = 8u << 20;
 // A download gets its name when it is whole.
 constexpr std::string_view kPartial = ".buoy-mirror.tmp";
-
-Result<os::FileIdentity> identityOf(int fd) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) return failErrno(errno, "examine a file");
-  return os::FileIdentity::of(info);
-}
 
 struct RemoteFile {
   std::string key;
@@ -86,24 +79,28 @@ Result<Mirror::Stats> Mirror::put(const std::string& directory, const std::vecto
     if (!same && !file.skipped && validateKey(file.file.path)) changed.push_back(file);
   }
   Stats stats;
-  BUOY_TRY_VOID(forEach(*store_, changed, stop,
-                        [&](const ScannedFile& file) { return putFile(file, root.get(), stop, stats); }));
+  const auto stoppable = store_->until(stop);
+  ObjectStore& store = stoppable ? *stoppable : *store_;
+  BUOY_TRY_VOID(forEach(store, changed, stop, [&](const ScannedFile& file) {
+    return putFile(store, file, root.get(), stop, stats);
+  }));
   BUOY_TRY_VOID(removeGone(present, stats));
   return stats;
 }
 
-Status Mirror::putFile(const ScannedFile& file, int root, const std::stop_token& stop, Stats& stats) {
+Status Mirror::putFile(ObjectStore& store, const ScannedFile& file, int root, const std::stop_token& stop,
+                       Stats& stats) {
   const std::string& path = file.file.path;
   const auto fd = os::openBeneath(root, path, O_RDONLY | O_NONBLOCK);
   if (!fd) return fd.error().code == ErrorCode::not_found ? Status{} : fail(fd.error());
-  BUOY_TRY(const os::FileIdentity before, identityOf(fd->get()));
+  BUOY_TRY(const os::FileIdentity before, os::identityOf(fd->get()));
   if (before != file.identity) return {};
-  const Status status = isSmall(file) ? store_->putPieces(path, {{{}, fd->get(), 0, before.size}}, stop)
-                                      : store_->putFile(path, fd->get(), before.size, nullptr);
-  BUOY_TRY(const os::FileIdentity after, identityOf(fd->get()));
+  const Status status = isSmall(file) ? store.putPieces(path, {{{}, fd->get(), 0, before.size}}, stop)
+                                      : store.putFile(path, fd->get(), before.size, nullptr);
+  BUOY_TRY(const os::FileIdentity after, os::identityOf(fd->get()));
   const bool changed = after != file.identity;
   if (!status) return changed ? Status{} : fail(status.error().wrap("mirror: \"" + escaped(path) + "\""));
-  BUOY_TRY(const ObjectInfo object, store_->head(path));
+  BUOY_TRY(const ObjectInfo object, store.head(path));
   const std::lock_guard lock(mutex_);
   // One that changed while it was sent is ours as well, and is put again at the next call.
   placed_.insert_or_assign(path, Placed{changed ? os::FileIdentity{} : before, object.etag, true});

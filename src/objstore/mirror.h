@@ -54,7 +54,8 @@ class Mirror {
   };
   Status removeGone(const std::unordered_set<std::string>& present, Stats& stats);
 
-  Status putFile(const ScannedFile& file, int root, const std::stop_token& stop, Stats& stats);
+  Status putFile(ObjectStore& store, const ScannedFile& file, int root, const std::stop_token& stop,
+                 Stats& stats);
 
   const std::shared_ptr<ObjectStore> store_;
   std::mutex mutex_;                                // guards what follows, and the Stats of a call

@@ -9,7 +9,8 @@
 #include <optional>
 
 #include "base/strings.h"
-#include "objstore/manifest.h"
+#include "objstore/checkpoint_keys.h"
+#include "objstore/checkpoint_path.h"
 #include "objstore/sha256.h"
 #include "objstore/transfer/pool.h"
 #include "os/beneath.h"

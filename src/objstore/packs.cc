@@ -9,6 +9,7 @@
 #include <random>
 
 #include "base/strings.h"
+#include "objstore/checkpoint_keys.h"
 #include "objstore/manifest.h"
 #include "objstore/sha256.h"
 #include "os/crash_point.h"

@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "objstore/checkpoint.h"
+#include "objstore/checkpoint_keys.h"
 #include "objstore/fingerprint.h"
 #include "objstore/object_store.h"
 #include "objstore/snapshot.h"

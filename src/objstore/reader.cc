@@ -1,13 +1,14 @@
 #include "objstore/reader.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
 #include <unordered_set>
 
+#include "objstore/checkpoint_keys.h"
+#include "objstore/checkpoint_path.h"
 #include "objstore/manifest.h"
 #include "objstore/packs.h"
 #include "objstore/sha256.h"
@@ -42,13 +43,6 @@ void waitForTick(std::int64_t latest_change_ns) {
   if (age < -kTickNs || age >= kTickNs) return;
   const struct timespec rest = {0, static_cast<long>(std::min(kTickNs, kTickNs - age))};
   ::nanosleep(&rest, nullptr);
-}
-
-Result<FileIdentity> identityOf(int fd) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) return failErrno(errno, "examine a file");
-  if (!S_ISREG(info.st_mode)) return FileIdentity{};
-  return FileIdentity::of(info);
 }
 
 Error restless(const std::string& what) {
@@ -244,12 +238,12 @@ Result<std::optional<CheckpointFile>> DirectoryReader::readFile(Round& round, co
   const auto fd = os::openBeneath(snapshot.root.get(), file.path, O_RDONLY | O_NONBLOCK);
   if (!fd && fd.error().code == ErrorCode::not_found) return std::nullopt;
   if (!fd) return fail(fd.error());
-  BUOY_TRY(const FileIdentity before, identityOf(fd->get()));
+  BUOY_TRY(const FileIdentity before, os::identityOf(fd->get()));
   if (before != scanned.identity) return std::nullopt;
 
   BUOY_TRY(const CheckpointFile* const foreign, readForeign(scanned, fd->get(), round.stop));
   if (foreign != nullptr) {
-    BUOY_TRY(const FileIdentity now, identityOf(fd->get()));
+    BUOY_TRY(const FileIdentity now, os::identityOf(fd->get()));
     if (now != scanned.identity) return std::nullopt;
     remember(scanned, fd->get(), began, foreign->sha256);
     return *foreign;
@@ -269,7 +263,7 @@ Result<std::optional<CheckpointFile>> DirectoryReader::readFile(Round& round, co
     added = std::move(*result);
     sha256 = added.sha256;
   }
-  BUOY_TRY(const FileIdentity after, identityOf(fd->get()));
+  BUOY_TRY(const FileIdentity after, os::identityOf(fd->get()));
   if (after != scanned.identity) {
     round.batch.drop(objects_ + objectPrefix(self_), added);
     return std::nullopt;
@@ -342,11 +336,11 @@ Result<bool> DirectoryReader::takeInto(PackWriter& packs, const Snapshot& snapsh
   auto fd = os::openBeneath(snapshot.root.get(), file.path, O_RDONLY | O_NONBLOCK);
   if (!fd && fd.error().code == ErrorCode::not_found) return false;
   if (!fd) return fail(fd.error());
-  BUOY_TRY(const FileIdentity before, identityOf(fd->get()));
+  BUOY_TRY(const FileIdentity before, os::identityOf(fd->get()));
   if (before != scanned.identity) return false;
   BUOY_TRY(const CheckpointFile* const foreign, readForeign(scanned, fd->get(), stop));
   if (foreign != nullptr) {
-    BUOY_TRY(const FileIdentity after, identityOf(fd->get()));
+    BUOY_TRY(const FileIdentity after, os::identityOf(fd->get()));
     if (after != scanned.identity) return false;
     remember(scanned, fd->get(), began, foreign->sha256);
     file = *foreign;

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "objstore/checkpoint.h"
+#include "objstore/checkpoint_keys.h"
 #include "objstore/object_store.h"
 #include "objstore/packs.h"
 #include "objstore/snapshot.h"

@@ -9,7 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "objstore/manifest.h"
+#include "objstore/checkpoint_keys.h"
+#include "objstore/checkpoint_path.h"
 #include "objstore/pack_restore.h"
 #include "objstore/sha256.h"
 #include "objstore/snapshot.h"

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "objstore/checkpoint_keys.h"
 #include "objstore/gang_parts.h"
 #include "objstore/list_pages.h"
 #include "objstore/sha256.h"

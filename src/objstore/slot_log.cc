@@ -1,8 +1,9 @@
 #include "objstore/slot_log.h"
 
 #include <algorithm>
-#include <charconv>
 
+#include "base/parse_number.h"
+#include "objstore/checkpoint_keys.h"
 #include "os/crash_point.h"
 
 namespace buoy::objstore {
@@ -17,11 +18,8 @@ constexpr std::uint64_t kMaxSlotBytes = 512ull << 20;
 
 // The number at the end of a key of fixed width; 0 if it is something else.
 std::uint64_t numberOf(const std::string& key, std::size_t prefix) {
-  std::uint64_t number = 0;
-  const char* begin = key.data() + std::min(prefix, key.size());
-  const char* end = key.data() + key.size();
-  const auto [stop, error] = std::from_chars(begin, end, number);
-  return error == std::errc{} && stop == end && end - begin == 20 ? number : 0;
+  const std::string_view digits = std::string_view(key).substr(std::min(prefix, key.size()));
+  return digits.size() == 20 ? parseNumber<std::uint64_t>(digits).value_or(0) : 0;
 }
 
 }  // namespace

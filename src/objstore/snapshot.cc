@@ -8,7 +8,7 @@
 #include <cerrno>
 
 #include "base/strings.h"
-#include "objstore/manifest.h"
+#include "objstore/checkpoint_path.h"
 #include "os/beneath.h"
 #include "os/files.h"
 

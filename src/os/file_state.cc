@@ -1,5 +1,6 @@
 #include "os/file_state.h"
 
+#include <cerrno>
 #include <chrono>
 
 namespace buoy::os {
@@ -20,6 +21,13 @@ struct timespec toTimespec(Time time) {
 FileIdentity FileIdentity::of(const struct stat& info) {
   return {info.st_dev, info.st_ino, static_cast<std::uint64_t>(info.st_size), nanoseconds(info.st_mtim),
           nanoseconds(info.st_ctim)};
+}
+
+Result<FileIdentity> identityOf(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return failErrno(errno, "examine a file");
+  if (!S_ISREG(info.st_mode)) return FileIdentity{};
+  return FileIdentity::of(info);
 }
 
 }  // namespace buoy::os

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <ctime>
 
+#include "base/result.h"
 #include "base/units.h"
 
 namespace buoy::os {
@@ -19,5 +20,7 @@ struct FileIdentity {
   bool operator==(const FileIdentity&) const = default;
   static FileIdentity of(const struct stat& info);
 };
+// Of an open file; what is no regular file has the empty one.
+Result<FileIdentity> identityOf(int fd);
 
 }  // namespace buoy::os
