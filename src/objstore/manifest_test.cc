@@ -1,9 +1,9 @@
 #include "objstore/manifest.h"
-#include "objstore/checkpoint_keys.h"
-#include "objstore/checkpoint_path.h"
 
 #include <gmock/gmock.h>
 
+#include "objstore/checkpoint_keys.h"
+#include "objstore/checkpoint_path.h"
 #include "objstore/object_store.h"
 
 namespace buoy::objstore {
