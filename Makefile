@@ -11,7 +11,7 @@ PYTHON ?= /usr/bin/python3
 export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 
-.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test check bench bench-transfer bench-checkpoints bench-policies simulate-faults bench-simulate install uninstall format tidy clean packages help
+.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test cloud-test cloud check bench bench-transfer bench-checkpoints bench-policies simulate-faults bench-simulate install uninstall format tidy clean packages help
 
 all: build
 
@@ -20,6 +20,7 @@ help:
 	@echo 'make demo       a real training job loses its machine four times and finishes bit for bit as if it had not'
 	@echo 'make demo-s3    the same, with its checkpoints in a real S3 server on this machine'
 	@echo 'make test       everything that CI runs: checks, unit tests with sanitizers, end-to-end tests'
+	@echo 'make cloud-test a stand-in for AWS on this machine, and Buoy on it; make cloud: a shell in it'
 	@echo 'make bench      measure; figures are kept in docs/benchmarks.md'
 	@echo 'make bench-transfer   S3: buoy, other clients and the floor, in one run'
 	@echo 'make bench-checkpoints   what a save to S3 costs, and takes from training'
@@ -46,8 +47,8 @@ demo-s3: build
 	@$(PYTHON) scripts/demo.py --s3
 
 test: build
-	@scripts/install_packages.sh test demo s3
-	@$(MAKE) --no-print-directory check unit-test tsan-test e2e-test
+	@scripts/install_packages.sh test demo s3 cloud
+	@$(MAKE) --no-print-directory check unit-test tsan-test e2e-test cloud-test
 	@echo 'make test: everything passed'
 
 check:
@@ -67,6 +68,15 @@ tsan-test:
 
 e2e-test: build
 	@$(PYTHON) -m pytest -q -n $(E2E_JOBS) --dist loadfile tests/e2e
+
+# AWS on this machine (tests/cloud/README.md), in a network of its own.
+cloud-test: build
+	@scripts/install_packages.sh cloud demo
+	@$(PYTHON) -m pytest -q tests/cloud
+
+cloud: build
+	@scripts/install_packages.sh cloud
+	@PATH="$(CURDIR)/build/release/bin:$$PATH" PYTHONPATH=tests $(PYTHON) -m cloud
 
 bench: build
 	@scripts/install_packages.sh bench demo

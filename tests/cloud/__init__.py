@@ -1,0 +1,1 @@
+"""A stand-in for AWS on this machine: see README.md."""
