@@ -62,6 +62,7 @@ class Validator {
     identity();
     size();
     times();
+    promises();
     checkpoint();
     inputsAndOutputs();
     metrics();
@@ -154,6 +155,34 @@ class Validator {
     if (spec_.max_run > Duration{} && spec_.max_wait > Duration{} && spec_.max_wait < spec_.max_run) {
       add("max_wait", "is waiting and running together, so it must be at least max_run (" +
                           formatDuration(spec_.max_run) + "), not " + formatDuration(spec_.max_wait));
+    }
+  }
+
+  // What can be said without pools; whether a deadline can be met, the server says.
+  void promises() {
+    using engine::SpotPreference;
+    using engine::SpotRule;
+    constexpr Duration kLongest = std::chrono::days{365};
+    duration("work", spec_.work, kLongest);
+    if (!spec_.deadline) {
+      if (spec_.policy != SpotRule::none) {
+        add("policy",
+            "says how a deadline is met, and there is none: add 'deadline', or choose by 'spot' alone");
+      }
+      return;
+    }
+    duration("deadline", spec_.deadline->in, kLongest);
+    if (spec_.work == Duration{}) {
+      add("work",
+          "is required with a deadline: how long the job runs if nothing interrupts it, such as 8h (rather "
+          "too long than too short), so that Buoy knows when only on-demand machines can still make it");
+    }
+    if (spec_.spot == SpotPreference::only) {
+      add("spot", "'only' cannot keep a deadline, because spot machines may not be had: use 'prefer'");
+    } else if (spec_.spot == SpotPreference::never && spec_.policy != SpotRule::none &&
+               spec_.policy != SpotRule::on_demand) {
+      add("policy",
+          strCat({"'", toString(spec_.policy), "' uses spot machines, and 'spot: never' forbids them"}));
     }
   }
 

@@ -72,6 +72,29 @@ void readRetry(MapReader& job, JobSpec& spec) {
   reader.refuseUnknown();
 }
 
+// `parse` says what a scalar must be.
+template <class T, class Parse>
+void readScalar(MapReader& reader, std::string_view key, T& out, Parse parse) {
+  const Node* node = reader.find(key);
+  if (node == nullptr) return;
+  const std::string* text = scalarText(*node);
+  auto value = text == nullptr ? parse(describe(*node)) : parse(trim(*text));
+  if (value) {
+    out = std::move(*value);
+  } else {
+    reader.wrong(key, value.error().message);
+  }
+}
+
+void readPromises(MapReader& reader, JobSpec& spec) {
+  using engine::SpotRule;
+  readScalar(reader, "deadline", spec.deadline, parseDeadline);
+  reader.get("work", spec.work);
+  readScalar(reader, "budget", spec.budget, parseBudget);
+  reader.choice("policy", spec.policy,
+                {SpotRule::on_demand, SpotRule::spot_first, SpotRule::uniform_progress, SpotRule::buoy});
+}
+
 // Every key of a job, whatever it is written in. The order is that of toJson, which makes reading it back
 // quick.
 JobSpec readFields(Problems& problems, const Node& root, const std::string& path) {
@@ -93,6 +116,7 @@ JobSpec readFields(Problems& problems, const Node& root, const std::string& path
   reader.get("max_wait", spec.max_wait);
   readRetry(reader, spec);
   reader.get("stop_grace", spec.stop_grace);
+  readPromises(reader, spec);
   reader.get("env", spec.env);
   reader.get("source", spec.source);
   reader.refuseUnknown();
@@ -271,6 +295,14 @@ std::string toJson(const JobSpec& spec) {
   writer.field("max_run", spec.max_run).field("max_wait", spec.max_wait);
   writer.key("retry").beginObject().field("failures", spec.retry_failures).endObject();
   writer.field("stop_grace", spec.stop_grace);
+  if (spec.deadline && spec.deadline->at != Time{}) {
+    writer.field("deadline", spec.deadline->at);
+  } else if (spec.deadline) {
+    writer.field("deadline", spec.deadline->in);
+  }
+  if (spec.work != Duration{}) writer.field("work", spec.work);
+  if (spec.budget != Money{}) writer.field("budget", spec.budget);
+  if (spec.policy != engine::SpotRule::none) writer.field("policy", toString(spec.policy));
   writeTextMap(writer, "env", spec.env);
   if (!spec.source.empty()) writer.field("source", spec.source);
   writer.endObject();
@@ -290,7 +322,32 @@ engine::JobRequest toRequest(const JobSpec& spec) {
   request.max_run = spec.max_run;
   request.max_wait = spec.max_wait;
   request.stop_grace = spec.stop_grace;
+  request.work = spec.work;
+  request.budget = spec.budget;
+  if (!spec.deadline) return request;
+  request.deadline_in = spec.deadline->in;
+  request.deadline_at = spec.deadline->at;
+  using engine::SpotRule;
+  const bool spot = spec.spot != engine::SpotPreference::never;
+  request.policy = spec.policy != SpotRule::none ? spec.policy : spot ? SpotRule::buoy : SpotRule::on_demand;
   return request;
+}
+
+Result<Deadline> parseDeadline(std::string_view text) {
+  if (const auto in = parseDuration(text); in && *in > Duration{}) return Deadline{.in = *in, .at = {}};
+  if (const auto at = parseTime(text); at && *at > Time{}) return Deadline{.in = {}, .at = *at};
+  return fail(ErrorCode::invalid_argument,
+              strCat({"must be a time from the submit, such as 36h, or an instant, such as "
+                      "2026-11-30T18:00:00Z, not ",
+                      inQuotes(text)}));
+}
+
+Result<Money> parseBudget(std::string_view text) {
+  const std::string_view number = text.starts_with('$') ? text.substr(1) : text;
+  const auto nano_usd = number.starts_with('-') ? std::nullopt : parseDecimal(number, 9);
+  if (nano_usd && *nano_usd > 0) return Money{*nano_usd};
+  return fail(ErrorCode::invalid_argument,
+              strCat({"must be USD above 0, such as 20 or 12.50, not ", inQuotes(text)}));
 }
 
 std::string toJson(const SourceManifest& manifest) {

@@ -45,6 +45,18 @@ struct InputSpec {
 std::string_view toString(InputSpec::Mode mode);
 std::string_view toString(InputSpec::Distribution distribution);
 
+// Until when a job is to have finished: one of the two.
+struct Deadline {
+  Duration in{};  // from the submit
+  Time at{};
+  bool operator==(const Deadline&) const = default;
+};
+// "36h", a number of seconds, or an instant such as "2026-11-30T18:00:00Z". The message of an error says what
+// it must be.
+Result<Deadline> parseDeadline(std::string_view text);
+// "20", "12.50", "$20"; at most nine decimals. The message of an error says what it must be.
+Result<Money> parseBudget(std::string_view text);
+
 // A job as a person writes it: buoy.yaml, flags or the API's JSON, all with the same keys and rules.
 struct JobSpec {
   std::string name;
@@ -62,6 +74,10 @@ struct JobSpec {
   Duration max_run{}, max_wait{};
   int retry_failures = 0;
   Duration stop_grace = std::chrono::seconds{30};
+  std::optional<Deadline> deadline;
+  Duration work{};                                   // of the whole job, uninterrupted; zero: not said
+  Money budget{};                                    // zero: none
+  engine::SpotRule policy = engine::SpotRule::none;  // none: not said
   std::map<std::string, std::string> env;
   std::string source;  // sha256 of a SourceManifest blob; empty: none
   bool operator==(const JobSpec&) const = default;

@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "api/input_source.h"
+#include "base/strings.h"
 
 namespace buoy::api {
 namespace {
@@ -75,6 +76,46 @@ env: {SEED: "7"}
   EXPECT_EQ(spec.max_wait, 6h);
   EXPECT_EQ(spec.retry_failures, 2);
   EXPECT_EQ(spec.env.at("SEED"), "7");
+}
+
+TEST(JobYaml, ADeadlineIsATimeFromTheSubmitOrAnInstant) {
+  const JobSpec from =
+      good("name: x\nrun: 'true'\ndeadline: 36h\nwork: 8h\nbudget: 20\npolicy: uniform-progress\n");
+  EXPECT_EQ(from.deadline, (Deadline{.in = 36h, .at = {}}));
+  EXPECT_EQ(from.work, 8h);
+  EXPECT_EQ(from.budget, Money{20'000'000'000});
+  EXPECT_EQ(from.policy, engine::SpotRule::uniform_progress);
+  const JobSpec until =
+      good("name: x\nrun: 'true'\ndeadline: 2026-11-30T18:00:00+01:00\nwork: 8h\nbudget: $12.50\n");
+  EXPECT_EQ(until.deadline, (Deadline{.in = {}, .at = *parseTime("2026-11-30T17:00:00Z")}));
+  EXPECT_EQ(until.budget, Money{12'500'000'000});
+  const engine::JobRequest request = toRequest(until);
+  EXPECT_EQ(request.deadline_at, until.deadline->at);
+  EXPECT_EQ(request.deadline_in, Duration{});
+  EXPECT_EQ(request.policy, engine::SpotRule::buoy) << "the default where there is a deadline";
+  EXPECT_EQ(toRequest(from).deadline_in, 36h);
+  EXPECT_EQ(toRequest(good(kGood)).policy, engine::SpotRule::none);
+  EXPECT_EQ(toRequest(good(strCat({kGood, "deadline: 2h\nwork: 1h\nspot: never\n"}))).policy,
+            engine::SpotRule::on_demand);
+}
+
+TEST(JobYaml, WhatCannotBePromisedIsRefused) {
+  EXPECT_THAT(problemOf("deadline: 8h\n"), HasSubstr("work: is required with a deadline"));
+  EXPECT_THAT(problemOf("deadline: soon\nwork: 1h\n"),
+              HasSubstr("buoy.yaml:3:11: deadline: must be a time from the submit, such as 36h"));
+  EXPECT_THAT(problemOf("deadline: 0\nwork: 1h\n"), HasSubstr("deadline: must be a time"));
+  EXPECT_THAT(problemOf("deadline: [1]\nwork: 1h\n"), HasSubstr("deadline: must be a time"));
+  EXPECT_THAT(problemOf("deadline: 400d\nwork: 1h\n"), HasSubstr("deadline: must be at most 365d"));
+  EXPECT_THAT(problemOf("deadline: 8h\nwork: 1h\nspot: only\n"),
+              HasSubstr("spot: 'only' cannot keep a deadline"));
+  EXPECT_THAT(problemOf("deadline: 8h\nwork: 1h\nspot: never\npolicy: buoy\n"),
+              HasSubstr("policy: 'buoy' uses"));
+  EXPECT_THAT(problemOf("deadline: 8h\nwork: 1h\npolicy: cheapest\n"), HasSubstr("policy"));
+  EXPECT_THAT(problemOf("policy: buoy\n"), HasSubstr("policy: says how a deadline is met"));
+  for (const char* budget : {"0", "-1", "much", "1e30", "[1]"}) {
+    EXPECT_THAT(problemOf(strCat({"budget: ", budget, "\n"})), HasSubstr("budget: must be USD above 0"))
+        << budget;
+  }
 }
 
 TEST(JobYaml, TakesShortForms) {
@@ -448,6 +489,18 @@ JobSpec anySpec() {
   spec.max_wait = spec.max_run + *durationUpTo(24h * 100);
   spec.retry_failures = *rc::gen::inRange(0, 1'001);
   spec.stop_grace = *durationUpTo(24h);
+  if (*rc::gen::arbitrary<bool>()) {
+    Deadline& deadline = spec.deadline.emplace();
+    if (*rc::gen::arbitrary<bool>()) {
+      deadline.in = Duration{1} + *durationUpTo(24h * 300);
+    } else {
+      deadline.at = Time{Duration{1}} + *durationUpTo(24h * 30'000);
+    }
+    spec.work = Duration{1} + *durationUpTo(24h * 300);
+    spec.policy = engine::SpotRule::spot_first;
+    spec.spot = engine::SpotPreference::prefer;
+  }
+  spec.budget = Money{*rc::gen::inRange<std::int64_t>(0, std::int64_t{1} << 50)};
   spec.env = *mapOf("E", textOf(kAnything, 0, 40));
   if (*rc::gen::arbitrary<bool>())
     spec.source = std::string(64, *rc::gen::elementOf(std::string("0123456789abcdef")));

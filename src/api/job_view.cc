@@ -57,7 +57,17 @@ void writeRequest(JsonWriter& writer, const engine::JobRequest& request) {
   writeTexts(writer, "pools", request.pools);
   writer.field("spot", toString(request.spot)).field("priority", request.priority);
   writer.field("retry_failures", request.retry_failures).field("max_run", request.max_run);
-  writer.field("max_wait", request.max_wait).field("stop_grace", request.stop_grace).endObject();
+  writer.field("max_wait", request.max_wait).field("stop_grace", request.stop_grace);
+  if (request.policy != engine::SpotRule::none) {
+    writer.field("policy", toString(request.policy)).field("work", request.work);
+    if (request.deadline_at != Time{}) {
+      writer.field("deadline_at", request.deadline_at);
+    } else {
+      writer.field("deadline_in", request.deadline_in);
+    }
+  }
+  if (request.budget != Money{}) writer.field("budget", request.budget);
+  writer.endObject();
 }
 
 void readRequest(MapReader& reader, engine::JobRequest& request) {
@@ -70,6 +80,11 @@ void readRequest(MapReader& reader, engine::JobRequest& request) {
   reader.seconds("max_run", request.max_run);
   reader.seconds("max_wait", request.max_wait);
   reader.seconds("stop_grace", request.stop_grace);
+  reader.word("policy", request.policy);
+  reader.seconds("work", request.work);
+  reader.get("deadline_at", request.deadline_at);
+  reader.seconds("deadline_in", request.deadline_in);
+  reader.get("budget", request.budget);
 }
 
 void writeMembers(JsonWriter& writer, const JobView& job) {

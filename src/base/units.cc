@@ -125,6 +125,23 @@ std::string formatTime(Time time) {
                 static_cast<long>(clock.seconds().count()), static_cast<long>(clock.subseconds().count()));
 }
 
+namespace {
+
+// "Z", "+01:00", "-05:30": how far ahead of UTC.
+std::optional<minutes> utcOffset(std::string_view text) {
+  if (text == "Z") return minutes{0};
+  if (!text.starts_with('+') && !text.starts_with('-')) return std::nullopt;
+  const bool ahead = text.front() == '+';
+  text.remove_prefix(1);
+  const auto hour = takeDigits(text, 2, ':');
+  const auto minute = takeDigits(text, 2, '\0');
+  if (!hour || !minute || !text.empty() || *hour > 23 || *minute > 59) return std::nullopt;
+  const minutes offset = hours{*hour} + minutes{*minute};
+  return ahead ? offset : -offset;
+}
+
+}  // namespace
+
 Result<Time> parseTime(std::string_view text) {
   const auto bad = [&] {
     return fail(ErrorCode::invalid_argument, inQuotes(text) + " is not a time like 2026-11-21T01:22:03Z");
@@ -151,9 +168,10 @@ Result<Time> parseTime(std::string_view text) {
   const std::chrono::year_month_day date{std::chrono::year{static_cast<int>(*year)},
                                          std::chrono::month{*month}, std::chrono::day{*day}};
   // 60 is a leap second: the same instant as the second after it.
-  if (rest != "Z" || !date.ok() || *hour > 23 || *minute > 59 || *second > 60) return bad();
+  const auto offset = utcOffset(rest);
+  if (!offset || !date.ok() || *hour > 23 || *minute > 59 || *second > 60) return bad();
   return Time{std::chrono::sys_days{date}.time_since_epoch() + hours{*hour} + minutes{*minute} +
-              seconds{*second} + microseconds{micros}};
+              seconds{*second} + microseconds{micros} - *offset};
 }
 
 Result<ByteCount> parseByteCount(std::string_view text) {

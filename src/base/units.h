@@ -20,6 +20,7 @@ Result<Duration> parseDuration(std::string_view text);
 std::string formatDuration(Duration duration);
 // RFC 3339 in UTC with milliseconds: "2026-11-21T01:22:03.123Z".
 std::string formatTime(Time time);
+// Also with an offset from UTC: "2026-11-21T02:22:03+01:00".
 Result<Time> parseTime(std::string_view text);
 
 struct ByteCount {

@@ -65,12 +65,15 @@ TEST(ParseTime, TakesFractionsOfAnyLength) {
   EXPECT_EQ(parseTime("1970-01-01T00:00:01Z"), Time{1s});
   EXPECT_EQ(parseTime("1970-01-01T00:00:00.5Z"), Time{500ms});
   EXPECT_EQ(parseTime("1970-01-01T00:00:00.000007999Z"), Time{7us});
+  EXPECT_EQ(parseTime("1970-01-01T02:00:01+02:00"), Time{1s});
+  EXPECT_EQ(parseTime("1969-12-31T18:30:00.5-05:30"), Time{500ms});
   EXPECT_EQ(parseTime("2024-02-29T23:59:60Z"), parseTime("2024-03-01T00:00:00Z"));
 }
 
 TEST(ParseTime, RefusesWhatIsNoTime) {
   for (const char* text :
-       {"", "2026-11-21", "2026-11-21T01:22:03", "2026-11-21T01:22:03+01:00", "2026-13-01T00:00:00Z",
+       {"", "2026-11-21", "2026-11-21T01:22:03", "2026-11-21T01:22:03+01", "2026-11-21T01:22:03+24:00",
+        "2026-11-21T01:22:03+01:60", "2026-11-21T01:22:03+01:00Z", "2026-13-01T00:00:00Z",
         "2026-02-30T00:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21T01:22:03.Z", " 2026-11-21T01:22:03Z",
         "+026-11-21T01:22:03Z", "2026-1-21T01:22:03Z", "2026-11-21T01:22:03Z "}) {
     EXPECT_FALSE(parseTime(text)) << text;

@@ -67,6 +67,20 @@ class Applier {
     duration("--checkpoint-interval", given, target.emplace());
   }
 
+  template <class T, class Parse>
+  void parsed(const char* flag, const std::string& given, T& target, Parse parse) {
+    if (given.empty()) return;
+    if (auto value = parse(given)) {
+      target = std::move(*value);
+    } else {
+      add(flag, value.error().message);
+    }
+  }
+
+  void policy(const std::string& given) {
+    if (const auto rule = engine::fromString<engine::SpotRule>(given)) spec_.policy = *rule;
+  }
+
   void spot(const std::string& given) {
     if (given == "prefer") spec_.spot = engine::SpotPreference::prefer;
     if (given == "only") spec_.spot = engine::SpotPreference::only;
@@ -189,6 +203,12 @@ void addJobFlags(Command& command, JobFlags& flags) {
       .option("--max-wait", "TIME", flags.max_wait, "longest waiting and running time from now")
       .option("--retries", "N", flags.retries, "failures of the job itself that are forgiven (0)")
       .option("--stop-grace", "TIME", flags.stop_grace, "from the stop signal to SIGKILL (30s)");
+  command.under("Deadline and budget")
+      .option("--deadline", "TIME", flags.deadline, "finish within this time (36h) or by this instant (…Z)")
+      .option("--work", "TIME", flags.work, "how long the job runs if nothing interrupts it")
+      .option("--budget", "USD", flags.budget, "never spend more: the job saves and pauses before")
+      .choice("--policy", {"on-demand", "spot-first", "uniform-progress", "buoy"}, flags.policy,
+              "how the deadline is met (buoy)");
   command.under("Options").option("--request-id", "TEXT", flags.request_id,
                                   "makes a repeated submit harmless");
 }
@@ -210,6 +230,10 @@ std::vector<api::Problem> applyFlags(const JobFlags& flags, const std::string& d
   applier.duration("--max-run", flags.max_run, spec.max_run);
   applier.duration("--max-wait", flags.max_wait, spec.max_wait);
   applier.duration("--stop-grace", flags.stop_grace, spec.stop_grace);
+  applier.parsed("--deadline", flags.deadline, spec.deadline, api::parseDeadline);
+  applier.duration("--work", flags.work, spec.work);
+  applier.parsed("--budget", flags.budget, spec.budget, api::parseBudget);
+  applier.policy(flags.policy);
   applier.list(flags.pools, spec.pools);
   applier.list(flags.outputs, spec.outputs);
   std::map<std::string, std::string> inputs;
@@ -227,7 +251,7 @@ std::string flagFor(const JobFlags& flags, const std::string& field) {
     const char* flag;
     bool given;
   };
-  const std::array<Entry, 22> entries{
+  const std::array<Entry, 26> entries{
       {{"run", "the command", !flags.command.empty()},
        {"name", "--name", !flags.name.empty()},
        {"queue", "--queue", !flags.queue.empty()},
@@ -245,6 +269,10 @@ std::string flagFor(const JobFlags& flags, const std::string& field) {
        {"max_run", "--max-run", !flags.max_run.empty()},
        {"max_wait", "--max-wait", !flags.max_wait.empty()},
        {"stop_grace", "--stop-grace", !flags.stop_grace.empty()},
+       {"deadline", "--deadline", !flags.deadline.empty()},
+       {"work", "--work", !flags.work.empty()},
+       {"budget", "--budget", !flags.budget.empty()},
+       {"policy", "--policy", !flags.policy.empty()},
        {"pools", "--pool", !flags.pools.empty()},
        {"outputs", "--output", !flags.outputs.empty()},
        {"inputs", "--input", !flags.inputs.empty()},

@@ -14,7 +14,7 @@ struct JobFlags {
   std::string file;                  // FILE; empty: ./buoy.yaml unless a command is given
   std::vector<std::string> command;  // words after the flags
   std::string name, queue, cpus, memory, gpus, machines, spot, checkpoint, keep, signal, settle, interval,
-      max_run, max_wait, retries, stop_grace, priority, source, request_id;
+      max_run, max_wait, retries, stop_grace, deadline, work, budget, policy, priority, source, request_id;
   std::vector<std::string> pools, inputs, outputs, metrics, env, env_files;
   bool no_source = false;
 };

@@ -14,6 +14,12 @@ constexpr std::pair<SpotPreference, std::string_view> kSpotPreferences[] = {
     {SpotPreference::prefer, "prefer"}, {SpotPreference::only, "only"}, {SpotPreference::never, "never"}};
 constexpr std::pair<Market, std::string_view> kMarkets[] = {{Market::spot, "spot"},
                                                             {Market::on_demand, "on_demand"}};
+constexpr std::pair<SpotRule, std::string_view> kSpotRules[] = {
+    {SpotRule::none, "none"},
+    {SpotRule::on_demand, "on-demand"},
+    {SpotRule::spot_first, "spot-first"},
+    {SpotRule::uniform_progress, "uniform-progress"},
+    {SpotRule::buoy, "buoy"}};
 constexpr std::pair<JobPhase, std::string_view> kJobPhases[] = {
     {JobPhase::queued, "queued"},      {JobPhase::starting, "starting"},
     {JobPhase::running, "running"},    {JobPhase::recovering, "recovering"},
@@ -48,6 +54,9 @@ Names<SpotPreference> namesOf(SpotPreference) {
 }
 Names<Market> namesOf(Market) {
   return kMarkets;
+}
+Names<SpotRule> namesOf(SpotRule) {
+  return kSpotRules;
 }
 Names<JobPhase> namesOf(JobPhase) {
   return kJobPhases;
@@ -88,6 +97,9 @@ std::string_view toString(SpotPreference value) {
 std::string_view toString(Market value) {
   return nameOf(value);
 }
+std::string_view toString(SpotRule value) {
+  return nameOf(value);
+}
 std::string_view toString(JobPhase value) {
   return nameOf(value);
 }
@@ -116,6 +128,7 @@ std::optional<Enum> fromString(std::string_view text) {
 }
 template std::optional<SpotPreference> fromString<SpotPreference>(std::string_view);
 template std::optional<Market> fromString<Market>(std::string_view);
+template std::optional<SpotRule> fromString<SpotRule>(std::string_view);
 template std::optional<JobPhase> fromString<JobPhase>(std::string_view);
 template std::optional<StopReason> fromString<StopReason>(std::string_view);
 template std::optional<MemberPhase> fromString<MemberPhase>(std::string_view);

@@ -18,6 +18,8 @@ namespace buoy::engine {
 
 enum class SpotPreference : std::uint8_t { prefer, only, never };
 enum class Market : std::uint8_t { spot, on_demand };
+// Who decides what a job with a deadline holds (spot_policy.h); none: it has no deadline.
+enum class SpotRule : std::uint8_t { none, on_demand, spot_first, uniform_progress, buoy };
 
 struct Resources {
   std::int32_t milli_cpus = 1000;
@@ -39,6 +41,11 @@ struct JobRequest {
   Duration max_run{};               // over all attempts, zero: none
   Duration max_wait{};              // waiting plus running from submit, zero: none
   Duration stop_grace{30'000'000};  // from the stop signal to SIGKILL
+  SpotRule policy = SpotRule::none;
+  Duration deadline_in{};  // from submit, zero: none
+  Time deadline_at{};      // or this instant
+  Duration work{};         // of the whole job, uninterrupted; known where there is a deadline
+  Money budget{};          // that the ledger never exceeds, zero: none
 };
 
 enum class JobPhase : std::uint8_t {
@@ -253,6 +260,7 @@ struct Directive {
 
 std::string_view toString(SpotPreference value);
 std::string_view toString(Market value);
+std::string_view toString(SpotRule value);
 std::string_view toString(JobPhase value);
 std::string_view toString(StopReason value);
 std::string_view toString(MemberPhase value);

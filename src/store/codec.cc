@@ -107,6 +107,9 @@ class Encoder {
   static bool isZero(Duration value) { return value.count() == 0; }
   static bool isZero(Time value) { return value == Time{}; }
   static bool isZero(Money value) { return value.nano_usd == 0; }
+  template <class T>
+  requires std::is_enum_v<T>
+  static bool isZero(T value) { return value == T{}; }
   static bool isZero(const engine::SaveMeasure& value) { return value == engine::SaveMeasure{}; }
   template <class Tag>
   static bool isZero(Id<Tag> value) {

@@ -76,10 +76,12 @@ std::unique_ptr<Attempt> anyAttempt() {
 Job anyJob() {
   Job job;
   job.id = JobId{any<std::uint64_t>()};
-  job.request = {validText(),         validText(),         {validText()},
-                 any<std::int32_t>(), anyResources(),      oneOf<SpotPreference>(2),
-                 any<std::int32_t>(), any<std::int32_t>(), anyDuration(),
-                 anyDuration(),       anyDuration()};
+  job.request = {validText(),          validText(),         {validText()},
+                 any<std::int32_t>(),  anyResources(),      oneOf<SpotPreference>(2),
+                 any<std::int32_t>(),  any<std::int32_t>(), anyDuration(),
+                 anyDuration(),        anyDuration(),       oneOf<SpotRule>(4),
+                 anyDuration(),        anyTime(),           anyDuration(),
+                 {any<std::int64_t>()}};
   job.phase = oneOf<JobPhase>(8);
   job.stop = oneOf<StopReason>(6);
   job.submitted = anyTime();

@@ -25,7 +25,7 @@ void describe(V& v, Is<engine::Resources> auto& x) {
 template <class V>
 void describe(V& v, Is<engine::JobRequest> auto& x) {
   auto& [name, queue, pools, machines, resources, spot, priority, retry_failures, max_run, max_wait,
-         stop_grace] = x;
+         stop_grace, policy, deadline_in, deadline_at, work, budget] = x;
   v.field("name", name);
   v.field("queue", queue);
   v.sparse("pools", pools);
@@ -37,6 +37,11 @@ void describe(V& v, Is<engine::JobRequest> auto& x) {
   v.sparse("max_run", max_run);
   v.sparse("max_wait", max_wait);
   v.field("stop_grace", stop_grace);
+  v.sparse("policy", policy);
+  v.sparse("deadline_in", deadline_in);
+  v.sparse("deadline_at", deadline_at);
+  v.sparse("work", work);
+  v.sparse("budget", budget);
 }
 
 template <class V>
