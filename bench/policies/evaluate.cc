@@ -1,7 +1,6 @@
 #include "evaluate.h"
 
 #include <atomic>
-#include <cmath>
 #include <mutex>
 #include <thread>
 
@@ -64,9 +63,11 @@ Score evaluate(const sim::Window& window, std::span<const Series> series) {
       total.add(score);
     }
   };
-  std::jthread other(work);
-  work();
-  other.join();
+  {
+    std::vector<std::jthread> others;
+    for (unsigned i = 1; i < std::thread::hardware_concurrency(); ++i) others.emplace_back(work);
+    work();
+  }
   return total;
 }
 

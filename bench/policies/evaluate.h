@@ -24,7 +24,7 @@ struct Score {
   void add(const Score& other);
 };
 
-// `window` without its start. Windows that do not fit are left out. Uses two threads.
+// `window` without its start. Windows that do not fit are left out. On all cores.
 Score evaluate(const sim::Window& window, std::span<const Series> series);
 
 }  // namespace buoy::bench

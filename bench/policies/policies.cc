@@ -4,11 +4,15 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <functional>
+#include <numeric>
 #include <sstream>
 #include <string>
 
 #include "evaluate.h"
+#include "markets.h"
 #include "schedule/spot/plan.h"
+#include "schedule/spot/policies.h"
 #include "schedule/spot/trace_history.h"
 #include "sim/generated_market.h"
 
@@ -22,22 +26,6 @@ using schedule::spot::historyOf;
 using schedule::spot::Planner;
 
 constexpr std::size_t kPlans = 20;
-
-using Traces = std::vector<sim::Trace>;
-
-sim::Trace part(const sim::Trace& trace, std::size_t from, std::size_t until) {
-  sim::Trace result = trace;
-  const auto at = [](auto& values, std::size_t tick) {
-    return values.begin() + static_cast<std::ptrdiff_t>(tick);
-  };
-  result.available.assign(at(trace.available, from), at(trace.available, until));
-  if (!trace.prices.empty()) result.prices.assign(at(trace.prices, from), at(trace.prices, until));
-  return result;
-}
-
-auto upTicks(const sim::Trace& trace) {
-  return std::count_if(trace.available.begin(), trace.available.end(), [](int count) { return count > 0; });
-}
 
 std::shared_ptr<Planner> plannerOf(std::vector<History> histories) {
   return std::make_shared<Planner>(std::move(histories), kPlans);
@@ -118,95 +106,164 @@ void sweeps(const Traces& traces, std::size_t every) {
   head("Changeover and price at D = 60 h; learned from the other zones");
   for (const auto& [name, changeover] : {std::pair{"0.05 h", 3min}, {"0.2 h", 12min}, {"0.4 h", 24min}})
     row(std::string("changeover ") + name, evaluate(windowOf(60h, changeover), series));
-  for (const double price : {0.4, 0.9731, 1.6, 2.3})
-    row("spot at " + std::to_string(price / 3.06).substr(0, 4) + " of on-demand",
-        evaluate(windowOf(60h, 12min, price), series));
+  for (const double ratio : {0.2, 0.318, 0.5, 0.7})
+    row("spot at " + std::to_string(ratio).substr(0, 5) + " of on-demand",
+        evaluate(windowOf(60h, 12min, ratio * 3.06), series));
 }
 
-void severalZones(Traces traces, std::size_t every) {
-  // The one with the least capacity first.
-  std::sort(traces.begin(), traces.end(),
-            [](const sim::Trace& a, const sim::Trace& b) { return upTicks(a) < upTicks(b); });
+Score onZones(const Market& market, const sim::Window& window, bool together, std::size_t every) {
+  const auto planner = plannerOf(market.past);
+  std::vector<Series> series;
+  const std::size_t length = market.zones.front().available.size();
+  for (const sim::Trace& zone : market.zones) {
+    if (series.empty() || !together)
+      series.push_back({.places = {}, .planner = planner, .from = 0, .until = length, .every = every});
+    series.back().places.push_back(&zone);
+  }
+  return evaluate(window, series);
+}
+
+void severalZones(const Traces& traces, std::size_t every) {
   head("Several zones to choose from; learned from the other half of the time");
   const std::size_t length = traces.front().available.size(), middle = length / 2;
-  std::vector<History> past;
-  for (const sim::Trace& trace : traces) past.push_back(historyOf(part(trace, 0, middle), 1));
-  const auto planner = plannerOf(past);
+  Traces past;
+  for (const sim::Trace& trace : traces) past.push_back(part(trace, 0, middle));
+  const auto planner = plannerOf(historiesOf(past));
   for (const int hours : {52, 60}) {
-    Score fours;
+    Score all_but_one;
     for (const sim::Trace& left_out : traces) {
       Series series{.places = {}, .planner = planner, .from = middle, .until = length, .every = every};
       for (const sim::Trace& trace : traces) {
         if (&trace != &left_out) series.places.push_back(&trace);
       }
-      fours.add(evaluate(windowOf(std::chrono::hours{hours}), {&series, 1}));
+      all_but_one.add(evaluate(windowOf(std::chrono::hours{hours}), {&series, 1}));
     }
-    row("all but one zone, D = " + std::to_string(hours) + " h", fours);
+    row("all but one zone, D = " + std::to_string(hours) + " h", all_but_one);
   }
-  // The two zones with the least capacity, and the same at another time: four poor ones. Learned from the
-  // rest.
-  if (traces.size() < 4) return;
-  Traces poor;
-  for (const std::size_t zone : {0u, 1u}) {
-    poor.push_back(part(traces[zone], 0, middle));
-    poor.push_back(part(traces[zone], middle, middle * 2));
+}
+
+void poorZones(const Traces& traces, std::size_t every) {
+  head("Four poor zones, D = 52 h; learned from others");
+  Score all;
+  for (const Market& market : poorMarkets(traces)) {
+    const Score score = onZones(market, windowOf(52h), true, every / 4);
+    row(market.name, score);
+    all.add(score);
   }
-  std::vector<History> others;
-  for (std::size_t zone = 2; zone < traces.size(); ++zone) others.push_back(historyOf(traces[zone], 1));
-  Series series{.places = {}, .planner = plannerOf(others), .from = 0, .until = middle, .every = every / 2};
-  for (const sim::Trace& trace : poor) series.places.push_back(&trace);
-  row("four poor ones, D = 52 h (learned from good ones)", evaluate(windowOf(52h), {&series, 1}));
+  row("all of these", all);
+}
+
+void poorStretches(const Traces& traces) {
+  const sim::Window window = windowOf(52h);
+  const auto ticks = static_cast<std::size_t>(window.deadline / traces.front().gap + 1);
+  head("Four zones of poor stretches drawn at random, D = 52 h; learned from the other zones");
+  Score all;
+  for (const Draws& draws : poorDraws(traces, ticks, 150)) {
+    const auto planner = plannerOf(draws.past);
+    std::vector<Series> series;
+    for (const Traces& market : draws.markets) {
+      series.push_back({.places = {}, .planner = planner, .from = 0, .until = ticks, .every = ticks});
+      for (const sim::Trace& zone : market) series.back().places.push_back(&zone);
+    }
+    const Score score = evaluate(window, series);
+    row(draws.name, score);
+    all.add(score);
+  }
+  row("all of these", all);
 }
 
 void strangers(const Traces& traces) {
   head("Generated markets unlike those learned from, D = 60 h");
-  std::vector<History> past;
-  for (const sim::Trace& trace : traces) past.push_back(historyOf(trace, 1));
-  const std::pair<const char*, sim::MarketModel> markets[] = {
-      {"hazards as usual", {.seed = 101, .zones = 3, .ticks = 10'000}},
-      {"ticks of an hour",
-       {.seed = 102, .zones = 6, .ticks = 2000, .gap = 1h, .up = {0.2, 0.02, 3h}, .down = {0.4, 0.05, 3h}}},
-      {"a quarter of the reclaims",
-       {.seed = 103, .zones = 3, .ticks = 10'000, .up = {.fresh = 0.25, .settled = 0.012}}},
-      {"three times the reclaims",
-       {.seed = 104, .zones = 3, .ticks = 10'000, .up = {.fresh = 3, .settled = 0.15}}},
-      {"memoryless", {.seed = 105, .zones = 3, .ticks = 10'000, .up = {0.25, 0.25}, .down = {0.5, 0.5}}},
-      {"scarce", {.seed = 106, .zones = 3, .ticks = 10'000, .up = {1.5, 0.1}, .down = {0.6, 0.06}}}};
-  for (const auto& [name, model] : markets) {
-    const Traces market = sim::generateMarket(model);
-    const auto planner = plannerOf(past);
-    std::vector<Series> series;
-    for (const sim::Trace& trace : market)
-      series.push_back({.places = {&trace},
-                        .planner = planner,
-                        .from = 0,
-                        .until = model.ticks,
-                        .every = model.ticks / 25});
-    row(name, evaluate(windowOf(60h), series));
+  Score all;
+  for (const Market& market : strangeMarkets(traces)) {
+    const Score score = onZones(market, windowOf(60h), false, market.zones.front().available.size() / 25);
+    row(market.name, score);
+    all.add(score);
   }
-  const Traces market = sim::generateMarket({.seed = 107, .zones = 3, .ticks = 10'000, .most = 8});
-  const auto planner = plannerOf(past);
-  std::vector<Series> series;
-  for (const sim::Trace& trace : market)
-    series.push_back({.places = {&trace}, .planner = planner, .from = 0, .until = 10'000, .every = 400});
+  row("all of these", all);
+  Market gangs{.name = "gangs of 4 of up to 8 machines",
+               .zones = sim::generateMarket({.seed = 107, .zones = 3, .ticks = 10'000, .most = 8}),
+               .past = historiesOf(traces)};
   sim::Window gang = windowOf(60h);
   gang.machines = 4;
-  row("gangs of 4 of up to 8 machines", evaluate(gang, series));
+  row(gangs.name, onZones(gangs, gang, false, 400));
+}
+
+std::int64_t microsecondsOf(const std::function<void()>& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin)
+      .count();
 }
 
 void speed() {
-  std::puts("\n| plan for 48 h of work | solved in |\n| --- | --- |");
-  const auto model = schedule::spot::AvailabilityModel::learn({});
-  for (const int hours : {52, 60, 72, 96}) {
+  std::puts(
+      "\n| plan for 48 h of work | solved in | memory while solving | kept |\n| --- | --- | --- | --- |");
+  Planner planner({});
+  for (const std::size_t zones : {1u, 4u}) {
+    const auto& model = planner.model(zones);
+    for (const int hours : {52, 60, 72, 96}) {
+      std::size_t peak = 0, kept = 0;
+      const auto took = microsecondsOf([&] {
+        const schedule::spot::Plan plan(model, {.time = std::chrono::hours{hours},
+                                                .slack = std::chrono::hours{hours - 48},
+                                                .step = 195s,
+                                                .changeover = 12min,
+                                                .on_demand_price = 3.06,
+                                                .spot_price = 0.9731});
+        peak = plan.peakBytes();
+        kept = plan.keptBytes();
+      });
+      std::printf("| D = %d h, %zu zone%s | %.0f ms | %.1f MiB | %.1f MiB |\n", hours, zones,
+                  zones == 1 ? "" : "s", static_cast<double>(took) / 1e3, static_cast<double>(peak) / 1048576,
+                  static_cast<double>(kept) / 1048576);
+    }
+  }
+}
+
+// Counts decisions, and the longest one that needed no new plan.
+class Timed final : public engine::SpotPolicy {
+ public:
+  Timed(std::unique_ptr<engine::SpotPolicy> policy, const Planner& planner)
+      : policy_(std::move(policy)), planner_(planner) {}
+  std::string_view name() const override { return policy_->name(); }
+  engine::SpotDecision decide(const engine::SpotView& view) override {
+    const std::size_t solved = planner_.solved();
+    engine::SpotDecision decision;
     const auto begin = std::chrono::steady_clock::now();
-    const schedule::spot::Plan plan(model, {.time = std::chrono::hours{hours},
-                                            .slack = std::chrono::hours{hours - 48},
-                                            .step = 195s,
-                                            .changeover = 12min,
-                                            .on_demand_price = 3.06,
-                                            .spot_price = 0.9731});
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-    std::printf("| D = %d h | %.0f ms |\n", hours, took.count());
+    decision = policy_->decide(view);
+    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - begin;
+    if (planner_.solved() == solved) micros.push_back(took.count());
+    return decision;
+  }
+  std::vector<double> micros;
+
+ private:
+  std::unique_ptr<engine::SpotPolicy> policy_;
+  const Planner& planner_;
+};
+
+void decisions(const Traces& traces) {
+  std::puts(
+      "\n| a decision | decisions | mean | 99 of 100 within | plans solved |\n| --- | --- | --- | --- | --- "
+      "|");
+  for (const std::size_t zones : {std::size_t{1}, std::min<std::size_t>(4, traces.size())}) {
+    const auto planner = plannerOf(historiesOf(traces));
+    std::vector<const sim::Trace*> places;
+    for (std::size_t zone = 0; zone < zones; ++zone) places.push_back(&traces[zone]);
+    std::vector<double> micros;
+    for (std::size_t start = 0; start < 10; ++start) {
+      sim::Window window = windowOf(60h);
+      window.start_tick = start * 500;
+      Timed timed(*schedule::spot::makePolicy("buoy", planner), *planner);
+      sim::replay(window, places, timed);
+      micros.insert(micros.end(), timed.micros.begin(), timed.micros.end());
+    }
+    std::sort(micros.begin(), micros.end());
+    const double mean =
+        std::accumulate(micros.begin(), micros.end(), 0.0) / static_cast<double>(micros.size());
+    std::printf("| of %zu zone%s | %zu | %.1f us | %.1f us | %zu |\n", zones, zones == 1 ? "" : "s",
+                micros.size(), mean, micros[micros.size() * 99 / 100], planner->solved());
   }
 }
 
@@ -214,7 +271,13 @@ void speed() {
 
 int main(int argc, char** argv) {
   Traces traces;
+  std::string_view only;  // --only=WORD: the tables of one function below
   for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word.starts_with("--only=")) {
+      only = word.substr(7);
+      continue;
+    }
     std::ostringstream text;
     text << std::ifstream(argv[i]).rdbuf();
     auto trace = sim::parseTrace(text.str());
@@ -231,9 +294,13 @@ int main(int argc, char** argv) {
       traces.empty() ? "generated" : "recorded");
   if (traces.empty()) traces = sim::generateMarket({.seed = 1, .zones = 5, .ticks = 8000});
   const std::size_t every = 300;
-  speed();
-  learningTables(traces, every);
-  sweeps(traces, every);
-  severalZones(traces, every);
-  strangers(traces);
+  const auto wanted = [&](std::string_view name) { return only.empty() || only == name; };
+  if (wanted("speed")) speed();
+  if (wanted("decisions")) decisions(traces);
+  if (wanted("learning")) learningTables(traces, every);
+  if (wanted("sweeps")) sweeps(traces, every);
+  if (wanted("zones")) severalZones(traces, every);
+  if (wanted("poor")) poorZones(traces, every);
+  if (wanted("stretches")) poorStretches(traces);
+  if (wanted("strangers")) strangers(traces);
 }

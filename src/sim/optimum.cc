@@ -115,28 +115,39 @@ class Program {
     for (std::int64_t t = 0; t < span; ++t) price += pay(holding, tick + t, gap_);
     const Values& next = layer(tick + span).values[static_cast<std::size_t>(1 + holding)];
     const std::int64_t last = std::min(done, reachable(tick));
-    // With less done the deadline cannot be met any more.
-    const std::int64_t least = std::max<std::int64_t>(window_.work.count() - deadline, 0) / unit_;
-    for (done = least; done <= last; ++done)
+    for (done = needed(tick); done <= last; ++done)
       take(done, price + next[static_cast<std::size_t>(done + advance)]);
   }
 
   std::int64_t reachable(std::int64_t tick) const { return std::min(most_done_, tick * gap_ / unit_); }
+  // With less done the deadline cannot be met any more.
+  std::int64_t needed(std::int64_t tick) const {
+    const std::int64_t deadline = window_.deadline.count() - tick * gap_;
+    return std::max<std::int64_t>(window_.work.count() - deadline, 0) / unit_;
+  }
 
   void solveTick(std::int64_t tick, Choices* choices) {
     Layer& now = layer(tick);
     // With the changeover behind it, what is held goes on …
     std::uint8_t* const goes_on = choices ? &choices->goes_on[choices->at(tick, 0)] : nullptr;
     std::vector<Values>& values = now.values;
-    const Values waits = tick + 1 < ticks_ ? layer(tick + 1).values[0] : Values(values[0].size(), kNever);
+    // Below `least` the deadline is lost; nothing below `low` or from `high` on is looked at from earlier
+    // ticks.
+    const std::int64_t least = std::min(needed(tick), reachable(tick) + 1);
+    const std::int64_t low = std::max<std::int64_t>(least - (lead_ + 1) * gap_ / unit_ - 2, 0);
+    const std::int64_t high = reachable(tick) + 1;
     for (std::int64_t h = 0; h < holdings_; ++h) {
       Values& value = values[static_cast<std::size_t>(1 + h)];
-      std::fill(value.begin(), value.end(), kNever);
+      std::fill(value.begin() + low, value.begin() + high, kNever);
       hold(h, tick, 0, 1, value);
     }
     // … or nothing is held: wait, or begin something.
     std::uint8_t* const fresh = choices ? &choices->fresh[choices->at(tick, 0)] : nullptr;
-    values[0] = waits;
+    std::fill(values[0].begin() + low, values[0].begin() + high, kNever);
+    if (tick + 1 < ticks_) {
+      const Values& waits = layer(tick + 1).values[0];
+      std::copy(waits.begin() + least, waits.begin() + high, values[0].begin() + least);
+    }
     for (std::int64_t h = 0; h < holdings_; ++h) {
       const auto mark = static_cast<std::uint8_t>(1 + h);
       if (lead_ > 0) {
@@ -147,7 +158,7 @@ class Program {
     }
     for (std::int64_t h = 0; h < holdings_; ++h) {
       Values& value = values[static_cast<std::size_t>(1 + h)];
-      for (std::size_t done = 0; done < value.size(); ++done) {
+      for (auto done = static_cast<std::size_t>(low); done < static_cast<std::size_t>(high); ++done) {
         if (value[done] <= values[0][done]) {
           if (goes_on && value[done] < kNever)
             goes_on[done] = static_cast<std::uint8_t>(goes_on[done] | (1u << h));

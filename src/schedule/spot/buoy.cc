@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "schedule/spot/group.h"
-
 namespace buoy::schedule::spot {
 namespace {
 
-using engine::AvailabilitySpan;
 using engine::Holding;
 using engine::SpotCandidate;
 using engine::SpotDecision;
@@ -33,43 +30,41 @@ double changeoverCost(const SpotView& view) {
   return hoursOf(view.changeover) * usd(view.on_demand_price, view.machines);
 }
 
-// In steps of three fifths, so that a plan is left only when much speaks for another one.
-double coarse(double pace) {
-  constexpr double kStep = 1.6;
-  return std::pow(kStep, std::round(std::log(pace) / std::log(kStep)));
+// To a power of `step`, so that a plan is left only when much speaks for another one, and jobs share plans.
+double coarse(double value, double step) {
+  if (!(value > 0)) return 0;
+  return std::pow(step, std::round(std::log(value) / std::log(step)));
 }
+constexpr double kPaceStep = 1.6, kPriceStep = 1.04;
 
 // Reclaims are taken to come so much more often than learned: a plan that expects too few loses far more than
-// one that expects too many.
-constexpr double kCaution = 1.15;
-constexpr double kHandoverPrior = 5;  // events: several places show soon how they are
+// one that expects too many. With several places there is nearly always one to begin with, so that a hazard
+// that is too low costs slack again and again, and how alike they are is not known.
+constexpr double kCaution = 1.3, kCautionOfSeveral = 2;
 
 }  // namespace
 
-const Plan& Buoy::planFor(const SpotView& view, std::span<const AvailabilitySpan> past) {
-  const Planner::Group& group = planner_->group(view.candidates.size());
+const Plan& Buoy::planFor(const SpotView& view) {
   PlanProblem wanted{.time = std::max(view.time_total, view.time_left),
                      .slack = std::max(view.time_total - view.work_total, view.time_left - view.work_left),
                      .step = view.step,
                      .changeover = view.changeover,
                      .on_demand_price = usd(view.on_demand_price, view.machines),
                      .spot_price = 0,
-                     .pace = {},
-                     .handovers = group.handovers};
-  AvailabilityModel::PaceMeter joint(group.model), each(planner_->group(1).model, kHandoverPrior);
-  joint.add(past);
-  wanted.pace = {.up = kCaution * coarse(joint.pace().up), .down = coarse(joint.pace().down)};
+                     .pace = {}};
+  AvailabilityModel::PaceMeter meter(one_);
   for (const SpotCandidate& place : view.candidates) {
     wanted.spot_price += usd(place.price, view.machines);
-    each.add(place.past);
+    meter.add(place.past);
   }
-  wanted.handovers *= coarse(each.pace().up);
+  const AvailabilityModel::Pace pace = meter.pace();
+  const double caution = view.candidates.size() > 1 ? kCautionOfSeveral : kCaution;
+  wanted.pace = {.up = caution * coarse(pace.up, kPaceStep), .down = coarse(pace.down, kPaceStep)};
   wanted.spot_price /= static_cast<double>(view.candidates.size());
-  const auto near = [](double a, double b) { return std::fabs(a - b) <= 0.02 * std::max(a, b); };
-  if (plan_ && near(wanted.spot_price, problem_.spot_price)) wanted.spot_price = problem_.spot_price;
+  wanted.spot_price = coarse(wanted.spot_price, kPriceStep);
   if (!plan_ || wanted != problem_) {
     problem_ = wanted;
-    plan_ = planner_->plan(group, wanted);
+    plan_ = planner_->plan(view.candidates.size(), wanted);
   }
   return *plan_;
 }
@@ -77,16 +72,15 @@ const Plan& Buoy::planFor(const SpotView& view, std::span<const AvailabilitySpan
 void Buoy::prepareSurvival(const SpotView& view) {
   if (survival_of_ == view.changeover) return;
   survival_of_ = view.changeover;
-  const AvailabilityModel& model = planner_->group(1).model;
-  survives_changeover_ = model.survival(std::max(view.changeover, Duration{1}), {});
-  survives_hours_ = model.survival(kHorizon, {});
+  survives_changeover_ = &planner_->survival(view.changeover);
+  survives_hours_ = &planner_->survival(kHorizon);
 }
 
 // What holding a place costs for some hours: its price, and the changeover after a loss with what work on
 // demand costs more meanwhile.
 double Buoy::score(const SpotView& view, std::size_t index) const {
   const SpotCandidate& place = view.candidates[index];
-  const double survives = survives_hours_[planner_->group(1).model.stateOf(place.past).index()];
+  const double survives = (*survives_hours_)[one_.stateOf(place.past).index()];
   return usd(place.price, view.machines) * hoursOf(kHorizon) + (1 - survives) * changeoverCost(view);
 }
 
@@ -94,18 +88,35 @@ bool Buoy::chooseBest(const SpotView& view, Best& best) {
   prepareSurvival(view);
   bool found = false;
   double least = 0;
+  best.next_best.up = 0;
   for (std::size_t i = 0; i < view.candidates.size(); ++i) {
     const SpotCandidate& place = view.candidates[i];
     if (!place.up()) continue;
+    const MarketState state = one_.stateOf(place.past);
     const double cost = score(view, i) + usd(place.move_cost);
-    best.alone = !found;
-    if (found && cost >= least) continue;
+    if (found && cost >= least) {
+      if (best.next_best.up == 0 || state.age > best.next_best.age) best.next_best = state;
+      continue;
+    }
+    if (found) best.next_best = best.state;
     found = true;
     least = cost;
     best.place = i;
-    best.loss = 1 - survives_changeover_[planner_->group(1).model.stateOf(place.past).index()];
+    best.state = state;
   }
   return found;
+}
+
+// `share`: of all places together.
+double Buoy::launchCost(const SpotView& view, const Plan& plan, const Best& best, std::uint8_t share) const {
+  const SpotCandidate& place = view.candidates[best.place];
+  const double time = hoursOf(view.time_left), slack = time - hoursOf(view.work_left);
+  const MarketState here{1, best.state.age, share};
+  const MarketState after{best.next_best.up, best.next_best.up != 0 ? best.next_best.age : std::uint8_t{0},
+                          share};
+  return plan.spotLaunch(time, slack, here.index(), usd(place.price, view.machines),
+                         1 - (*survives_changeover_)[best.state.index()], after.index()) +
+         usd(place.move_cost);
 }
 
 // Another place must be worth a changeover now.
@@ -123,11 +134,9 @@ SpotDecision Buoy::keepOrMove(const SpotView& view) {
 SpotDecision Buoy::decide(const SpotView& view) {
   if (view.holding == Holding::spot) return keepOrMove(view);
   if (view.candidates.empty()) return {.take = Holding::on_demand, .reason = "there is no spot to wait for"};
-  std::vector<AvailabilitySpan> joint;
-  std::span<const AvailabilitySpan> past = view.candidates.front().past;
-  if (view.candidates.size() > 1) past = joint = together(view.candidates);
-  const Plan& plan = planFor(view, past);
-  const std::size_t state = planner_->group(view.candidates.size()).model.stateOf(past).index();
+  const Plan& plan = planFor(view);
+  const MarketState market = planner_->model(view.candidates.size()).stateOf(view.candidates);
+  const std::size_t state = market.index();
   const double time = hoursOf(view.time_left), slack = time - hoursOf(view.work_left);
 
   // Waiting first: of options that cost the same, the one that commits to least.
@@ -148,14 +157,9 @@ SpotDecision Buoy::decide(const SpotView& view) {
              {.take = Holding::on_demand, .reason = "waiting would cost more"});
   }
   Best best;
-  if (chooseBest(view, best)) {
-    const SpotCandidate& place = view.candidates[best.place];
-    MarketState after = MarketState::at(state);
-    if (best.alone) after.up = after.age = 0;
-    consider(plan.spotLaunch(time, slack, state, usd(place.price, view.machines), best.loss, after.index()) +
-                 usd(place.move_cost),
+  if (chooseBest(view, best))
+    consider(launchCost(view, plan, best, market.share),
              {.take = Holding::spot, .candidate = best.place, .reason = "spot is the cheapest way on"});
-  }
   return decision;
 }
 

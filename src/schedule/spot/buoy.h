@@ -13,7 +13,7 @@ namespace buoy::schedule::spot {
 // the market have changed.
 class Buoy final : public engine::SpotPolicy {
  public:
-  explicit Buoy(std::shared_ptr<Planner> planner) : planner_(std::move(planner)) {}
+  explicit Buoy(std::shared_ptr<Planner> planner) : planner_(std::move(planner)), one_(planner_->model(1)) {}
 
   std::string_view name() const override { return "buoy"; }
   engine::SpotDecision decide(const engine::SpotView& view) override;
@@ -21,20 +21,24 @@ class Buoy final : public engine::SpotPolicy {
  private:
   struct Best {
     std::size_t place = 0;
-    double loss = 0;  // the chance that it is lost before a changeover there ends
-    bool alone = true;
+    MarketState state;      // of it alone
+    MarketState next_best;  // of the best of the others that are up; `up` is 0: none is
   };
-  const Plan& planFor(const engine::SpotView& view, std::span<const engine::AvailabilitySpan> past);
+  const Plan& planFor(const engine::SpotView& view);
   bool chooseBest(const engine::SpotView& view, Best& best);
+  double launchCost(const engine::SpotView& view, const Plan& plan, const Best& best,
+                    std::uint8_t share) const;
   engine::SpotDecision keepOrMove(const engine::SpotView& view);
   void prepareSurvival(const engine::SpotView& view);
   double score(const engine::SpotView& view, std::size_t place) const;
 
   std::shared_ptr<Planner> planner_;
+  const AvailabilityModel& one_;  // of a place by itself
   PlanProblem problem_;
   std::shared_ptr<const Plan> plan_;
-  Duration survival_of_{-1};
-  std::vector<double> survives_changeover_, survives_hours_;  // of one place, by its state
+  Duration survival_of_{-1};  // the changeover
+  // Of one place, by its state; the planner's.
+  const std::vector<double>*survives_changeover_ = nullptr, *survives_hours_ = nullptr;
 };
 
 }  // namespace buoy::schedule::spot

@@ -36,7 +36,8 @@ class BuoyTest : public ::testing::Test {
 
   std::vector<std::unique_ptr<std::vector<AvailabilitySpan>>> pasts_;
   std::vector<SpotCandidate> candidates_;
-  Buoy buoy_{std::make_shared<Planner>(std::vector<History>{})};
+  std::shared_ptr<Planner> planner_ = std::make_shared<Planner>(std::vector<History>{});
+  Buoy buoy_{planner_};
 };
 
 TEST_F(BuoyTest, WaitsWithMuchSlackAndGoesOnDemandWithLittle) {
@@ -68,6 +69,45 @@ TEST_F(BuoyTest, MovesOnlyForALargeGain) {
   candidates_[1].price = {500'000'000};
   seen.candidates = candidates_;
   EXPECT_EQ(buoy_.decide(seen).candidate, 1u);
+}
+
+TEST_F(BuoyTest, PlansAgainOnlyWhenPricesOrTheMarketChanged) {
+  place({{10h, true}, {5min, false}});
+  place({{9h, true}, {20min, false}});
+  buoy_.decide(view(12h, 20h));
+  ASSERT_EQ(planner_->solved(), 1u);
+  for (int minutes = 0; minutes < 600; minutes += 5) {
+    pasts_[0]->back().length += 5min;
+    candidates_[0].past = *pasts_[0];
+    candidates_[0].price.nano_usd += 1'000'000 * (minutes % 3 - 1);
+    buoy_.decide(view(12h - 1min * minutes, 20h - 1min * minutes));
+  }
+  EXPECT_LE(planner_->solved(), 2u);
+  const std::size_t before = planner_->solved();
+  candidates_[0].price = candidates_[1].price = {1'500'000'000};
+  buoy_.decide(view(2h, 10h));
+  EXPECT_EQ(planner_->solved(), before + 1);
+  Buoy other(planner_);
+  other.decide(view(2h, 10h));
+  EXPECT_EQ(planner_->solved(), before + 1) << "jobs share plans";
+}
+
+TEST(Plan, TakesLittleMemoryWhateverIsPlanned) {
+  constexpr std::size_t kMost = std::size_t{64} << 20;
+  const auto model = AvailabilityModel::learn({});
+  const PlanProblem problems[] = {
+      {.time = 52h, .slack = 4h, .step = 195s, .changeover = 12min},
+      {.time = 2000h, .slack = 1000h, .step = 1s, .changeover = 12min},
+      {.time = 100h, .slack = 60h, .step = 195s, .changeover = 50h},
+  };
+  for (PlanProblem problem : problems) {
+    problem.on_demand_price = 3;
+    problem.spot_price = 1;
+    const Plan plan(model, problem);
+    EXPECT_LE(plan.peakBytes(), kMost) << formatDuration(problem.time);
+    EXPECT_LE(plan.keptBytes(), plan.peakBytes());
+    EXPECT_GT(plan.keptBytes(), 1u << 20);
+  }
 }
 
 TEST_F(BuoyTest, WhereThereIsNoSpotItGoesOnDemand) {

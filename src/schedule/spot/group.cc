@@ -1,132 +1,173 @@
 #include "schedule/spot/group.h"
 
 #include <algorithm>
+#include <cmath>
+#include <vector>
 
 namespace buoy::schedule::spot {
 namespace {
 
 using engine::AvailabilitySpan;
 
-void append(std::vector<AvailabilitySpan>& spans, Duration length, bool up) {
-  if (spans.empty() || spans.back().up != up) spans.push_back({Duration{}, up});
-  spans.back().length += length;
-}
+constexpr double kPriorEvents = 5;  // what independence weighs
 
-std::vector<bool> ticksOf(const History& history) {
-  std::vector<bool> ticks;
-  for (const AvailabilitySpan& span : history.spans)
-    ticks.insert(ticks.end(), static_cast<std::size_t>(span.length / history.step), span.up);
-  return ticks;
-}
-
-// Follows one place as long as it is up, then the one that has been up longest.
-class Follower {
+// One place of a group, tick by tick.
+class Member {
  public:
-  explicit Follower(std::vector<std::vector<bool>> places)
-      : places_(std::move(places)), ages_(places_.size(), 0) {}
-
-  // Whether any place is up.
-  bool tick(std::size_t at) {
-    for (std::size_t i = 0; i < places_.size(); ++i) {
-      const bool up = places_[i][(at + i / distinct * places_[i].size() / 3) % places_[i].size()];
-      ages_[i] = up ? ages_[i] + 1 : 0;
-    }
-    const auto longest = std::max_element(ages_.begin(), ages_.end());
-    const bool any = *longest > 0;
-    const bool lost = holds_ && ages_[held_] == 0;
-    if (any && lost) ++handovers;
-    if (any && (!holds_ || lost)) held_ = static_cast<std::size_t>(longest - ages_.begin());
-    holds_ = any;
-    return any;
+  // `shift`: it begins so many ticks later, and what comes before that follows at its end.
+  Member(const History& history, double shift) {
+    for (const AvailabilitySpan& span : history.spans)
+      ticks_.insert(ticks_.end(), static_cast<std::size_t>(span.length / history.step), span.up);
+    std::rotate(ticks_.begin(),
+                ticks_.begin() + static_cast<std::ptrdiff_t>(shift * static_cast<double>(ticks_.size())),
+                ticks_.end());
+    for (const bool up : ticks_) up_before_.push_back(up_before_.back() + (up ? 1 : 0));
   }
 
-  std::size_t distinct = 1;  // from here on the same places come again, shifted by a third of their time
-  std::size_t handovers = 0;
+  std::size_t size() const { return ticks_.size(); }
+  bool up(std::size_t tick) const { return ticks_[tick]; }
+  // Ticks for which it had been up or down at a tick.
+  std::size_t age() const { return age_; }
+  void advanceTo(std::size_t tick) { age_ = tick > 0 && ticks_[tick] == ticks_[tick - 1] ? age_ + 1 : 0; }
+  std::size_t upWithin(std::size_t from, std::size_t until) const {
+    return up_before_[until] - up_before_[from];
+  }
 
  private:
-  std::vector<std::vector<bool>> places_;
-  std::vector<std::size_t> ages_;
-  std::size_t held_ = 0;
-  bool holds_ = false;
+  std::vector<bool> ticks_;
+  std::vector<std::size_t> up_before_{0};
+  std::size_t age_ = 0;
 };
+
+// What happened to groups, by the state in which it did.
+struct Counts {
+  std::array<std::array<double, kShares>, kAges> losses{}, downs{};  // of the one up longest; with none left
+  std::array<double, kMarketStates> down_hours{};
+  double recoveries = 0;
+  DriftMeter drift;
+};
+
+class Group {
+ public:
+  Group(const AvailabilityModel& one, std::vector<Member> members, Duration step)
+      : one_(one), members_(std::move(members)), step_(step) {}
+
+  void count(Counts& counts) {
+    std::size_t ticks = members_.front().size();
+    for (const Member& member : members_) ticks = std::min(ticks, member.size());
+    const double hours = static_cast<double>(step_.count()) / 3.6e9;
+    MarketState before;
+    std::size_t longest_before = members_.size();
+    for (std::size_t tick = 0; tick < ticks; ++tick) {
+      for (Member& member : members_) member.advanceTo(tick);
+      const std::size_t longest = upLongest(tick);
+      const bool any = longest < members_.size();
+      const MarketState now = stateAt(tick, longest);
+      const bool lost = before.up != 0 && tick > 0 && !members_[longest_before].up(tick);
+      if (lost) {
+        counts.losses[before.age][before.share] += 1;
+        counts.downs[before.age][before.share] += any ? 0 : 1;
+      } else if (tick > 0 && before.up == now.up) {
+        counts.drift.move(any, before.age, before.share, now.share);
+      }
+      if (tick > 0 && before.up == 0 && any) counts.recoveries += 1;
+      if (tick + 1 < ticks) {
+        counts.drift.spend(any, now.age, now.share, hours);
+        if (!any) counts.down_hours[now.index()] += hours;
+      }
+      before = now;
+      longest_before = longest;
+    }
+  }
+
+ private:
+  // members_.size(): none is up.
+  std::size_t upLongest(std::size_t tick) const {
+    std::size_t longest = members_.size();
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      if (members_[i].up(tick) && (longest == members_.size() || members_[i].age() > members_[longest].age()))
+        longest = i;
+    }
+    return longest;
+  }
+
+  MarketState stateAt(std::size_t tick, std::size_t longest) const {
+    const auto memory = static_cast<std::size_t>(std::chrono::hours{12} / step_);
+    const std::size_t from = tick > memory ? tick - memory : 0;
+    const auto ticks = [&](std::size_t count) { return step_ * static_cast<std::int64_t>(count); };
+    double share = 0;
+    std::size_t age = members_.front().age();
+    for (const Member& member : members_) {
+      share += one_.shareOf(ticks(member.upWithin(from, tick)), ticks(tick - from)) /
+               static_cast<double>(members_.size());
+      age = std::min(age, member.age());
+    }
+    const bool any = longest < members_.size();
+    return {static_cast<std::uint8_t>(any),
+            static_cast<std::uint8_t>(ageBin(ticks(any ? members_[longest].age() : age))),
+            static_cast<std::uint8_t>(shareBin(share))};
+  }
+
+  const AvailabilityModel& one_;
+  std::vector<Member> members_;
+  Duration step_;
+};
+
+// As many independent others as make it as likely that none is up when one is lost as it was.
+double worthOfOthers(const AvailabilityModel& one, const Counts& counts, std::size_t places) {
+  double losses = 0, downs = 0;
+  for (std::size_t age = 0; age < kAges; ++age) {
+    for (std::size_t share = 0; share < kShares; ++share) {
+      losses += counts.losses[age][share];
+      downs += counts.downs[age][share];
+    }
+  }
+  const auto most = static_cast<double>(places - 1);
+  if (losses == 0) return most;
+  const auto expected = [&](double others) {
+    const auto successions = one.with({.places = places, .others = others}).succession({});
+    double sum = 0;
+    for (std::size_t age = 0; age < kAges; ++age) {
+      for (std::size_t share = 0; share < kShares; ++share)
+        sum += counts.losses[age][share] * successions[share].none / successions[share].sumTo(age);
+    }
+    return sum;
+  };
+  const double wanted = (downs + kPriorEvents * expected(most) / losses) / (losses + kPriorEvents) * losses;
+  double low = 0.1, high = 2 * most;
+  for (int i = 0; i < 30; ++i) {
+    const double middle = (low + high) / 2;
+    (expected(middle) > wanted ? low : high) = middle;
+  }
+  return low;
+}
 
 }  // namespace
 
-std::vector<AvailabilitySpan> together(std::span<const engine::SpotCandidate> places) {
-  // Backwards from now: the ends of up-times and their beginnings.
-  constexpr std::size_t kMostSpans = 100;  // of one place
-  struct Edge {
-    Duration ago;
-    int change;  // going back in time
-  };
-  std::vector<Edge> edges;
-  Duration horizon = Duration::max();
-  for (const engine::SpotCandidate& place : places) {
-    const std::size_t first = place.past.size() > kMostSpans ? place.past.size() - kMostSpans : 0;
-    Duration ago{};
-    for (std::size_t i = place.past.size(); i > first; --i) {
-      const AvailabilitySpan& span = place.past[i - 1];
-      if (span.up) {
-        edges.push_back({ago, 1});
-        edges.push_back({ago + span.length, -1});
-      }
-      ago += span.length;
-    }
-    horizon = std::min(horizon, ago);
-  }
-  std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.ago < b.ago; });
-  std::vector<AvailabilitySpan> spans;
-  bool any_now = false;
-  for (const engine::SpotCandidate& place : places) any_now = any_now || place.up();
-  int up = 0;
-  Duration at{};
-  for (const Edge& edge : edges) {
-    const Duration until = std::min(edge.ago, horizon);
-    if (until > at) append(spans, until - at, up > 0);
-    at = std::max(at, until);
-    up += edge.change;
-  }
-  if (horizon > at) append(spans, horizon - at, up > 0);
-  std::reverse(spans.begin(), spans.end());
-  // A state that has just been seen has no length yet.
-  if (spans.empty() || spans.back().up != any_now) spans.push_back({Duration{}, any_now});
-  return spans;
-}
-
-Groups groupsOf(std::span<const History> histories, std::size_t size) {
-  Groups groups;
-  std::vector<std::vector<bool>> ticks;
+AvailabilityModel learnGroup(const AvailabilityModel& one, std::span<const History> histories,
+                             std::size_t places) {
+  if (places <= 1) return one;
   std::vector<const History*> used;
   for (const History& history : histories) {
-    if (history.step != histories.front().step || history.spans.empty()) continue;
-    ticks.push_back(ticksOf(history));
-    used.push_back(&history);
+    if (history.step == histories.front().step && !history.spans.empty()) used.push_back(&history);
   }
-  std::size_t up = 0, handovers = 0;
-  for (std::size_t first = 0; first < ticks.size(); ++first) {
-    std::vector<std::vector<bool>> places;
-    std::size_t length = ticks[first].size();
-    for (std::size_t i = 0; i < size; ++i) {
-      places.push_back(ticks[(first + i) % ticks.size()]);
-      length = std::min(length, places.back().size());
-    }
-    Follower follower(std::move(places));
-    follower.distinct = ticks.size();
-    History history{.place = {}, .step = used[first]->step, .spans = {}};
-    for (std::size_t at = 0; at < length; ++at) {
-      const bool any = follower.tick(at);
-      if (any) ++up;
-      append(history.spans, history.step, any);
-    }
-    handovers += follower.handovers;
-    groups.histories.push_back(std::move(history));
+  Counts counts;
+  const std::size_t copies = used.empty() ? 1 : (places + used.size() - 1) / used.size();
+  for (std::size_t first = 0; first < used.size(); ++first) {
+    std::vector<Member> members;
+    for (std::size_t i = 0; i < places; ++i)
+      members.emplace_back(*used[(first + i) % used.size()],
+                           static_cast<double>(i / used.size()) / static_cast<double>(copies));
+    Group(one, std::move(members), used.front()->step).count(counts);
   }
-  constexpr double kPriorHours = 10;
-  const double step = used.empty() ? 0 : static_cast<double>(used.front()->step.count()) / 3.6e9;
-  const double usual = size > 1 ? 0.1 : 0;
-  groups.handovers =
-      (static_cast<double>(handovers) + usual * kPriorHours) / (static_cast<double>(up) * step + kPriorHours);
-  return groups;
+  Together together{
+      .places = places, .others = worthOfOthers(one, counts, places), .drift = counts.drift.drift()};
+  const AvailabilityModel independent = one.with(together);
+  double expected = 0;
+  for (std::size_t state = 0; state < kMarketStates; ++state)
+    expected += counts.down_hours[state] * independent.recovery(MarketState::at(state), {});
+  together.recovery = (counts.recoveries + kPriorEvents) / (expected + kPriorEvents);
+  return one.with(together);
 }
 
 }  // namespace buoy::schedule::spot

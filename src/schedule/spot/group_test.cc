@@ -1,7 +1,9 @@
 #include "schedule/spot/group.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "schedule/spot/trace_history.h"
+#include "sim/generated_market.h"
 
 namespace buoy::schedule::spot {
 namespace {
@@ -9,39 +11,67 @@ namespace {
 using namespace std::chrono_literals;
 using engine::AvailabilitySpan;
 
-std::string textOf(std::span<const AvailabilitySpan> spans) {
-  std::string text;
-  for (const AvailabilitySpan& span : spans)
-    text += (span.up ? "up" : "down") + std::to_string(span.length / 1min) + " ";
-  return text;
+std::vector<History> market(std::size_t zones, double shocks) {
+  std::vector<History> histories;
+  for (const sim::Trace& trace : sim::generateMarket({.seed = 5,
+                                 .zones = zones,
+                                 .ticks = 20'000,
+                                 .up = {.fresh = 0.5, .settled = 0.5},
+                                 .down = {.fresh = 0.5, .settled = 0.5},
+                                 .daily = 0,
+                                 .shocks = shocks,
+                                 .shared = 1}))
+    histories.push_back(historyOf(trace, 1));
+  return histories;
 }
 
-TEST(Group, IsUpWhileAnyPlaceIs) {
-  const AvailabilitySpan a[] = {{10min, true}, {20min, false}, {30min, true}};
-  const AvailabilitySpan b[] = {{25min, false}, {15min, true}, {20min, false}};
-  const AvailabilitySpan c[] = {{60min, false}, {0min, true}};
-  engine::SpotCandidate places[] = {{.past = a}, {.past = b}, {.past = b}};
-  EXPECT_EQ(textOf(together({places, 1})), "up10 down20 up30 ");
-  EXPECT_EQ(textOf(together({places, 2})), "up10 down15 up35 ");
-  EXPECT_EQ(textOf(together({places + 1, 2})), "down25 up15 down20 ");
-  places[1].past = c;
-  EXPECT_EQ(textOf(together({places + 1, 1})), "down60 up0 ") << "what has just been seen counts";
+// The chance that none is up once the one that was up longest, for hours, is lost.
+double noneLeft(std::span<const History> histories, std::size_t places) {
+  const AvailabilityModel model = learnGroup(AvailabilityModel::learn(histories), histories, places);
+  const auto others = model.succession({})[1];
+  return others.none / others.sumTo(kAges - 1);
 }
 
-TEST(Group, CountsHowOftenWhatIsHeldIsLostWhileAnotherIsUp) {
-  // Two places in turn, each up for an hour, with half an hour of both.
-  History first{.place = "a", .step = 10min, .spans = {}}, second{.place = "b", .step = 10min, .spans = {}};
-  for (int i = 0; i < 200; ++i) {
-    first.spans.insert(first.spans.end(), {{60min, true}, {30min, false}});
-    second.spans.insert(second.spans.end(), {{20min, true}, {30min, false}, {40min, true}});
-  }
-  const History both[] = {first, second};
-  const Groups groups = groupsOf(both, 2);
-  ASSERT_EQ(groups.histories.size(), 2u);
-  EXPECT_EQ(groups.histories[0].spans.size(), 1u) << "never down together";
-  EXPECT_GT(groups.handovers, 1.0);
-  EXPECT_EQ(groupsOf({}, 3).histories.size(), 0u);
-  EXPECT_EQ(groupsOf({both, 1}, 3).histories.size(), 1u) << "the same one at other times";
+TEST(Group, OfOnePlaceThereIsNoOther) {
+  EXPECT_EQ(noneLeft(market(3, 0), 1), 1.0);
+}
+
+TEST(Group, KnowsHowOftenAnotherPlaceIsUp) {
+  // Each is up half of the time, whatever the others do.
+  const auto independent = market(4, 0);
+  EXPECT_NEAR(noneLeft(independent, 2), 0.5, 0.12);
+  EXPECT_NEAR(noneLeft(independent, 4), 0.125, 0.08);
+  // What strikes all of them together leaves none.
+  EXPECT_GT(noneLeft(market(4, 2), 4), noneLeft(independent, 4) + 0.2);
+}
+
+TEST(Group, FewHistoriesStandForMorePlaces) {
+  const auto histories = market(1, 0);
+  EXPECT_LT(noneLeft(histories, 3), noneLeft(histories, 1));
+  EXPECT_LT(noneLeft({}, 4), noneLeft({}, 2)) << "without any past it is a guess";
+}
+
+TEST(Group, ComesBackSoonerThanOnePlace) {
+  const auto histories = market(4, 0);
+  const AvailabilityModel one = AvailabilityModel::learn(histories);
+  const AvailabilityModel four = learnGroup(one, histories, 4);
+  const MarketState down{0, 6, 1};
+  EXPECT_NEAR(one.recovery(down, {}), 0.5, 0.15);
+  EXPECT_NEAR(four.recovery(down, {}), 2, 0.5);
+}
+
+TEST(Group, IsUpWhileAnyPlaceIsForAsLongAsTheOldest) {
+  const AvailabilityModel model = AvailabilityModel::learn({});
+  const AvailabilitySpan fresh[] = {{20h, false}, {10min, true}};
+  const AvailabilitySpan old[] = {{20h, false}, {9h, true}};
+  const AvailabilitySpan gone[] = {{20h, true}, {8h, false}};
+  const AvailabilitySpan lost[] = {{20h, true}, {5min, false}};
+  const engine::SpotCandidate some[] = {{.past = fresh}, {.past = old}, {.past = gone}};
+  EXPECT_EQ(model.stateOf(some).up, 1);
+  EXPECT_EQ(model.stateOf(some).age, model.stateOf(old).age);
+  const engine::SpotCandidate none[] = {{.past = gone}, {.past = lost}};
+  EXPECT_EQ(model.stateOf(none).up, 0);
+  EXPECT_EQ(model.stateOf(none).age, model.stateOf(lost).age);
 }
 
 }  // namespace

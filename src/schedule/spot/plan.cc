@@ -7,6 +7,7 @@ namespace buoy::schedule::spot {
 namespace {
 
 constexpr double kMostLayers = 1200;
+constexpr double kMostLayersAtOnce = 300;  // as many as a changeover lasts are needed while solving
 constexpr std::size_t kMostStored = 200;
 
 double hoursOf(Duration duration) {
@@ -14,7 +15,9 @@ double hoursOf(Duration duration) {
 }
 
 Duration wholeSteps(const PlanProblem& problem) {
-  const auto times = std::ceil(hoursOf(problem.time) / (kMostLayers * hoursOf(problem.step)));
+  const auto times = std::ceil(
+      std::max(hoursOf(problem.time) / kMostLayers, hoursOf(problem.changeover) / kMostLayersAtOnce) /
+      hoursOf(problem.step));
   return problem.step * std::max<std::int64_t>(1, static_cast<std::int64_t>(times));
 }
 
@@ -25,11 +28,14 @@ Plan::Plan(const AvailabilityModel& model, const PlanProblem& problem)
       step_(hoursOf(wholeSteps(problem))),
       changeover_(hoursOf(problem.changeover)),
       forced_(2 * changeover_ + hoursOf(problem.step)),
-      next_(model.after(wholeSteps(problem), problem.pace, false, 2e-4)),
+      next_(model.after(wholeSteps(problem), problem.pace, true, 2e-4)),
       during_(model.after(std::max(problem.changeover, Duration{1}), problem.pace, false, 5e-3)),
       kept_(model.after(std::max(problem.changeover, Duration{1}), problem.pace, true, 5e-3)),
-      survival_(model.survival(std::max(problem.changeover, Duration{1}), problem.pace)) {
-  for (double& chance : survival_) chance *= std::exp(-problem.handovers * changeover_);
+      survival_(model.survival(std::max(problem.changeover, Duration{1}), problem.pace)),
+      succession_(model.succession(problem.pace)) {
+  const auto stays = model.survival(wholeSteps(problem), problem.pace);
+  for (std::size_t state = 0; state < kMarketStates; ++state)
+    lost_.push_back(MarketState::at(state).up != 0 ? static_cast<float>(1 - stays[state]) : 0);
   // Fine where slack is scarce.
   const double most = std::max(hoursOf(problem.slack), forced_) + step_;
   for (std::size_t i = 0; i < kSlacks; ++i)
@@ -58,7 +64,7 @@ void Plan::solve() {
   const std::size_t depth = static_cast<std::size_t>(changeover_ / step_) + 3;
   const Values zero(kMarketStates * kSlacks, 0.0F);
   ring_.assign(depth, Layer{{zero, zero, zero}});
-  blend_od_ = blend_spot_ = blend_none_ = zero;
+  blend_od_ = blend_spot_ = blend_none_ = lost_none_ = lost_od_ = lost_half_ = zero;
   stored_.clear();
   stored_.reserve(layers_ / every_ + 2);
   stored_.push_back(ring_[0]);
@@ -66,8 +72,35 @@ void Plan::solve() {
     solveLayer(n);
     if (n % every_ == 0) stored_.push_back(ring_[n % ring_.size()]);
   }
-  ring_.clear();
-  ring_.shrink_to_fit();
+  constexpr std::size_t kOthers = 6;  // of the values above, beside the layers
+  peak_bytes_ = (ring_.size() + stored_.size()) * kLayerBytes + kOthers * kLayerBytes / 3;
+  for (auto* const values : {&blend_od_, &blend_spot_, &blend_none_, &lost_none_, &lost_od_, &lost_half_})
+    Values().swap(*values);
+  std::vector<Layer>().swap(ring_);
+}
+
+// What is expected once the place that was up longest is lost, by the state in which it was: of the others,
+// the one that is up longest then has not been up for longer, so sums grow with the age.
+void Plan::expectLost(const Values& values, Values& out) const {
+  for (std::uint8_t share = 0; share < kShares; ++share) {
+    const AvailabilityModel::Succession& others = succession_[share];
+    std::array<float, kSlacks> sum{};
+    const float* const none = row(values, MarketState{0, 0, share}.index());
+    for (std::size_t k = 0; k < kSlacks; ++k) sum[k] = static_cast<float>(others.none) * none[k];
+    double chance = others.none;
+    for (std::uint8_t age = 0; age < kAges; ++age) {
+      const std::size_t state = MarketState{1, age, share}.index();
+      const float* const from = row(values, state);
+      float* const to = row(out, state);
+      const auto next = static_cast<float>(others.next[age]);
+      chance += others.next[age];
+      const auto whole = static_cast<float>(1 / chance);
+      for (std::size_t k = 0; k < kSlacks; ++k) {
+        sum[k] += next * from[k];
+        to[k] = whole * sum[k];
+      }
+    }
+  }
 }
 
 // The layer so many steps before the n-th (fractions are blended), for every state and slack.
@@ -126,8 +159,14 @@ void Plan::solveLayer(std::size_t n) {
   };
   const auto fpo = static_cast<float>(po), fps = static_cast<float>(ps);
   const auto cd = static_cast<float>(changeover_);
-  const auto handed = static_cast<float>(1 - std::exp(-problem_.handovers * step_));
-  Grid wait, od_stays, od_starts, spot_starts, spot_goes;
+  // What is lost within the step or the changeover is mixed in.
+  const auto mix = [](float lost, const float* after_loss, Grid& kept) {
+    for (std::size_t k = 0; k < kSlacks; ++k) kept[k] += lost * (after_loss[k] - kept[k]);
+  };
+  expectLost(before.of[nothing], lost_none_);
+  expectLost(before.of[on_demand], lost_od_);
+  expectLost(blend_none_, lost_half_);
+  Grid wait, od_stays, od_starts, spot_starts{}, spot_goes{};
   for (std::size_t state = 0; state < kMarketStates; ++state) {
     const bool up = MarketState::at(state).up != 0;
     expect(next_.row(state), before.of[nothing], wait);
@@ -136,25 +175,16 @@ void Plan::solveLayer(std::size_t n) {
     float* const none = row(now.of[nothing], state);
     float* const od = row(now.of[on_demand], state);
     float* const sp = row(now.of[spot], state);
+    const auto survives = static_cast<float>(survival_[state]);
+    Grid lost{};
     if (up) {
       expect(kept_.row(state), blend_spot_, spot_starts);
-      spot_goes.fill(0.0F);
-      for (const Chain::Entry& entry : next_.row(state)) {
-        const bool lost = MarketState::at(entry.state).up == 0;
-        const float* const from = row(before.of[lost ? nothing : spot], entry.state);
-        for (std::size_t k = 0; k < kSlacks; ++k) spot_goes[k] += entry.weight * from[k];
-        if (lost || handed == 0) continue;
-        const float* const again = row(before.of[nothing], entry.state);
-        for (std::size_t k = 0; k < kSlacks; ++k)
-          spot_goes[k] += entry.weight * handed * (again[k] - from[k]);
-      }
+      expect(next_.row(state), before.of[spot], spot_goes);
+      mix(lost_[state], row(lost_none_, state), wait);
+      mix(lost_[state], row(lost_od_, state), od_stays);
+      mix(lost_[state], row(lost_none_, state), spot_goes);
+      std::copy_n(row(lost_half_, state), kSlacks, lost.begin());
     }
-    const auto survives = static_cast<float>(survival_[state]);
-    MarketState fell = MarketState::at(state);
-    fell.up = 0;
-    fell.age = 0;
-    Grid lost{};
-    std::copy_n(row(blend_none_, fell.index()), kSlacks, lost.begin());
     for (std::size_t k = 0; k < kSlacks; ++k) {
       if (work[k] <= 0) {
         none[k] = od[k] = sp[k] = 0;
@@ -212,18 +242,31 @@ double Plan::onDemandLaunch(double time, double slack, std::size_t state) const 
   return sum;
 }
 
-double Plan::waiting(double time, double slack, std::size_t state) const {
-  double sum = 0;
+double Plan::afterLoss(Held held, double time, double slack, MarketState state) const {
+  const AvailabilityModel::Succession& others = succession_[state.share];
+  double sum = others.none * cost(held, time, slack, MarketState{0, 0, state.share}.index());
+  for (std::uint8_t age = 0; age <= state.age; ++age) {
+    if (others.next[age] > 0)
+      sum += others.next[age] * cost(held, time, slack, MarketState{1, age, state.share}.index());
+  }
+  return sum / others.sumTo(state.age);
+}
+
+double Plan::afterStep(Held held, double time, double slack, std::size_t state) const {
+  double kept = 0;
   for (const Chain::Entry& entry : next_.row(state))
-    sum += entry.weight * cost(nothing, time - step_, slack - step_, entry.state);
-  return sum;
+    kept += entry.weight * cost(held, time, slack, entry.state);
+  const double lost = lost_[state];
+  return lost > 0 ? (1 - lost) * kept + lost * afterLoss(held, time, slack, MarketState::at(state)) : kept;
+}
+
+double Plan::waiting(double time, double slack, std::size_t state) const {
+  return afterStep(nothing, time - step_, slack - step_, state);
 }
 
 double Plan::stayingOnDemand(double time, double slack, std::size_t state) const {
-  double sum = problem_.on_demand_price * std::min(step_, std::max(0.0, time - slack));
-  for (const Chain::Entry& entry : next_.row(state))
-    sum += entry.weight * cost(on_demand, time - step_, slack, entry.state);
-  return sum;
+  return problem_.on_demand_price * std::min(step_, std::max(0.0, time - slack)) +
+         afterStep(on_demand, time - step_, slack, state);
 }
 
 }  // namespace buoy::schedule::spot

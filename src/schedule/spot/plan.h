@@ -15,15 +15,14 @@ struct PlanProblem {
   Duration changeover{};
   double on_demand_price = 0, spot_price = 0;  // USD an hour of the whole gang
   AvailabilityModel::Pace pace;
-  double handovers = 0;  // an hour: what is held is lost while another place is up
 
   bool operator==(const PlanProblem&) const = default;
 };
 
 // The least expected cost to go from every time left, slack left, holding and market state: the deadline
-// problem of one place, or of several seen as one, solved backwards in time. Slack is what is left of time
-// beyond the work: it passes while nothing works. Where less than two changeovers of slack are left,
-// on-demand is taken to the end.
+// problem of one place, or of several of which the one that has been up longest is taken, solved backwards in
+// time. Slack is what is left of time beyond the work: it passes while nothing works. Where less than two
+// changeovers of slack are left, on-demand is taken to the end. Immutable; any thread.
 class Plan {
  public:
   enum Held : std::uint8_t { nothing, on_demand, spot };  // the latter two with their changeover behind them
@@ -40,12 +39,17 @@ class Plan {
   double waiting(double time, double slack, std::size_t state) const;
   double stayingOnDemand(double time, double slack, std::size_t state) const;
 
+  // The most memory that it took while it was solved, and what it keeps, in bytes.
+  std::size_t peakBytes() const { return peak_bytes_; }
+  std::size_t keptBytes() const { return stored_.size() * kLayerBytes; }
+
  private:
   static constexpr std::size_t kSlacks = 48;
   using Values = std::vector<float>;  // by state and slack
   struct Layer {
     std::array<Values, 3> of;
   };
+  static constexpr std::size_t kLayerBytes = 3 * kMarketStates * kSlacks * sizeof(float);
   struct Shift {  // where on the grid a slack lies that is smaller by some time
     std::array<std::uint16_t, kSlacks> at{};
     std::array<float, kSlacks> share{};
@@ -56,18 +60,25 @@ class Plan {
   void solveLayer(std::size_t n);
   float* row(Values& values, std::size_t state) const { return &values[state * kSlacks]; }
   const float* row(const Values& values, std::size_t state) const { return &values[state * kSlacks]; }
+  double afterLoss(Held held, double time, double slack, MarketState state) const;
+  double afterStep(Held held, double time, double slack, std::size_t state) const;
+  void expectLost(const Values& values, Values& out) const;
   void blend(double steps_back, Held held, std::size_t n, Values& out) const;
 
   PlanProblem problem_;
   double step_, changeover_, forced_;  // hours; below `forced_` slack on-demand is taken
   Chain next_, during_, kept_;
-  std::vector<double> survival_;
+  std::vector<double> survival_;  // of a changeover
+  std::vector<float> lost_;       // the chance to be lost within a step
+  std::array<AvailabilityModel::Succession, kShares> succession_;
   std::array<double, kSlacks> slacks_{};
   Shift by_step_, by_changeover_, by_half_;
   std::size_t layers_ = 0, every_ = 1;
   std::vector<Layer> ring_;
   std::vector<Layer> stored_;  // every so many layers
   Values blend_od_, blend_spot_, blend_none_;
+  Values lost_none_, lost_od_, lost_half_;  // expected after a loss
+  std::size_t peak_bytes_ = 0;
 };
 
 }  // namespace buoy::schedule::spot

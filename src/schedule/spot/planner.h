@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "base/synchronized.h"
@@ -16,24 +18,33 @@ class Planner {
   // Keeps at most so many plans, of up to 20 MiB each.
   explicit Planner(std::vector<History> learned, std::size_t capacity = 3);
 
-  // Several places seen as one.
-  struct Group {
-    AvailabilityModel model;
-    double handovers = 0;  // an hour: what is held is lost while another place is up
-  };
-  // Of so many places; one: a place by itself. The reference stays valid.
-  const Group& group(std::size_t places);
-  std::shared_ptr<const Plan> plan(const Group& group, const PlanProblem& problem);
+  // Of so many places together; one: a place by itself. The reference stays valid.
+  const AvailabilityModel& model(std::size_t places);
+  // The chance that a place that is up stays up for so long, by its state. The reference stays valid; for a
+  // few different times.
+  const std::vector<double>& survival(Duration time);
+  // The one that is kept, or it is solved now; by one thread, while others that want the same wait for it.
+  std::shared_ptr<const Plan> plan(std::size_t places, const PlanProblem& problem);
+  // How many plans were solved so far.
+  std::size_t solved() const { return solved_; }
 
  private:
-  struct Kept {
-    const Group* group;
-    PlanProblem problem;
+  struct Slot {
+    std::once_flag once;
     std::shared_ptr<const Plan> plan;
   };
+  struct Kept {
+    std::size_t places;
+    PlanProblem problem;
+    std::shared_ptr<Slot> slot;
+  };
+  std::shared_ptr<Slot> slotFor(std::size_t places, const PlanProblem& problem);
+
   const std::vector<History> learned_;
   const std::size_t capacity_;
-  Synchronized<std::map<std::size_t, std::unique_ptr<const Group>>> groups_;
+  std::atomic<std::size_t> solved_{0};
+  Synchronized<std::map<std::size_t, std::unique_ptr<const AvailabilityModel>>> models_;
+  Synchronized<std::map<Duration, std::vector<double>>> survivals_;
   Synchronized<std::vector<Kept>> kept_;  // the last used last
 };
 
