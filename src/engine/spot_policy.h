@@ -47,6 +47,9 @@ struct SpotView {
   Holding holding = Holding::nothing;  // spot that was lost is nothing
   std::size_t held = 0;                // which candidate; with Holding::spot only
   Duration changeover_left{};          // of what is held; zero: it works
+  // Work that would have to be done again if spot were lost without notice before the policy is asked again:
+  // at most what is done between two saves.
+  Duration at_risk{};
 };
 
 struct SpotDecision {

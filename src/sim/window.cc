@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "sim/random.h"
 
 namespace buoy::sim {
 namespace {
@@ -21,7 +22,7 @@ class Replay {
  public:
   Replay(const Window& window, std::span<const Trace* const> traces)
       : window_(window), traces_(traces), past_(traces.size()), candidates_(traces.size()) {
-    view_.work_total = view_.work_left = window.work;
+    view_.work_total = view_.work_left = runningTime(window);
     view_.time_total = window.deadline;
     view_.changeover = window.changeover;
     view_.step = traces.front()->gap;
@@ -67,13 +68,26 @@ class Replay {
     view_.candidates = candidates_;
     if (view_.holding == Holding::spot && !candidates_[view_.held].up()) {
       ++result_.preemptions;
-      release();
+      release(reclaimNoticed());
     }
+    if (window_.saves) view_.at_risk = std::min(window_.saves->interval, unsaved_ + gap());
   }
 
-  void release() {
+  bool reclaimNoticed() const {
+    if (!window_.saves) return true;
+    Random random(mix(window_.saves->seed, mix(now(), view_.held)));
+    return random.real() >= window_.saves->unnoticed;
+  }
+
+  // `saved`: there is time for a save before.
+  void release(bool saved) {
     view_.holding = Holding::nothing;
     view_.changeover_left = Duration{};
+    if (window_.saves && (!saved || window_.saves->interval == Saves::kNever)) {
+      view_.work_left += unsaved_;
+      result_.redone += unsaved_;
+    }
+    unsaved_ = Duration{};
   }
 
   void apply(const SpotDecision& decision) {
@@ -81,7 +95,7 @@ class Replay {
                (decision.candidate < candidates_.size() && candidates_[decision.candidate].up()));
     const SpotDecision holding{.take = view_.holding, .candidate = view_.held};
     if (decision == holding) return;
-    release();
+    if (view_.holding != Holding::nothing) release(true);
     if (decision.take == Holding::nothing) return;
     ++result_.changes;
     view_.holding = decision.take;
@@ -96,6 +110,7 @@ class Replay {
     const Duration worked = std::min(view_.work_left, gap() - changing);
     view_.changeover_left -= changing;
     view_.work_left -= worked;
+    if (window_.saves) unsaved_ = (unsaved_ + worked) % window_.saves->interval;
     const PricePerHour price =
         view_.holding == Holding::spot ? candidates_[view_.held].price : window_.on_demand_price;
     // The last tick is billed until the work ends; all others wholly.
@@ -111,6 +126,7 @@ class Replay {
   std::vector<std::string> places_;
   SpotView view_;
   std::size_t tick_ = 0;
+  Duration unsaved_{};  // work since the last save
   WindowResult result_;
 };
 
@@ -146,10 +162,19 @@ Status validate(const Window& window, std::span<const Trace* const> traces) {
     return invalid("the changeover must be from zero to a year");
   if (window.machines < 1 || window.machines > kMostMachines)
     return invalid("the number of machines must be from 1 to a million");
-  if (window.work + window.changeover > window.deadline)
+  if (window.saves && (window.saves->interval <= Duration{} || window.saves->cost < Duration{} ||
+                       window.saves->cost > window.saves->interval))
+    return invalid("a save must take no longer than the time from one to the next");
+  const Duration earliest = runningTime(window) + window.changeover;
+  if (earliest > window.deadline)
     return invalid(strCat({"the deadline cannot be met: the work and one changeover take ",
-                           formatDuration(window.work + window.changeover), ", which is the earliest one"}));
+                           formatDuration(earliest), ", which is the earliest one"}));
   return validateTraces(window, traces);
+}
+
+Duration runningTime(const Window& window) {
+  if (!window.saves) return window.work;
+  return window.work + window.saves->cost * (window.work / window.saves->interval);
 }
 
 WindowResult replay(const Window& window, std::span<const Trace* const> traces, engine::SpotPolicy& policy) {

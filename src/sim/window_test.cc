@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sim/generated_market.h"
+
 namespace buoy::sim {
 namespace {
 
@@ -37,6 +39,15 @@ class Scripted final : public engine::SpotPolicy {
   std::vector<SpotDecision> script_;
 };
 
+// Spot while there is any.
+class Eager final : public engine::SpotPolicy {
+ public:
+  std::string_view name() const override { return "eager"; }
+  SpotDecision decide(const SpotView& view) override {
+    return view.candidates[0].up() ? SpotDecision{.take = Holding::spot} : SpotDecision{};
+  }
+};
+
 constexpr SpotDecision kWait{}, kSpot{.take = Holding::spot}, kOnDemand{.take = Holding::on_demand};
 
 Window windowOf(Duration work, Duration deadline) {
@@ -61,6 +72,46 @@ TEST(Replay, PaysChangeoversAtTheNewPriceAndBillsToTheSecond) {
   EXPECT_EQ(policy.held[3], Holding::nothing) << "the loss is seen at the tick where it happens";
   EXPECT_THAT(policy.ages, ::testing::ElementsAre(0min, 10min, 20min, 0min, 10min, 0min, 10min, 20min));
   EXPECT_THAT(policy.spans, ::testing::ElementsAre(1, 1, 1, 2, 2, 3, 3, 3));
+}
+
+TEST(Replay, WorkSinceTheLastSaveIsDoneAgainAfterAReclaimWithoutNotice) {
+  const Trace trace = traceOf({1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0});
+  const Trace* traces[] = {&trace};
+  const auto run = [&](Window window) {
+    Scripted policy({kSpot, kSpot, kSpot, kSpot, kOnDemand, kOnDemand, kOnDemand, kOnDemand, kOnDemand,
+                     kOnDemand, kOnDemand, kOnDemand});
+    return replay(window, traces, policy);
+  };
+  // 25 min of work until the loss at 40 min: the last save was at 18.
+  Window window = windowOf(30min, 120min);
+  window.saves = {.interval = 9min, .cost = 0min, .unnoticed = 1};
+  EXPECT_EQ(run(window).redone, 7min);
+  EXPECT_EQ(run(window).finish, 40min + 15min + 5min + 7min);
+  window.saves->unnoticed = 0;
+  EXPECT_EQ(run(window).redone, 0min);
+  EXPECT_EQ(run(window).finish, 40min + 15min + 5min);
+  // Three saves on the way take a minute each.
+  window.saves->cost = 1min;
+  EXPECT_EQ(runningTime(window), 33min);
+  EXPECT_EQ(run(window).finish, 40min + 15min + 8min);
+  // Whoever never saves begins again, told or not.
+  window.saves = {.interval = Saves::kNever};
+  EXPECT_EQ(run(window).redone, 25min);
+  EXPECT_EQ(run(window).finish, 40min + 15min + 30min);
+}
+
+TEST(Replay, ChanceDecidesWhichReclaimsComeWithoutNoticeAndTheSeedChance) {
+  const auto market = generateMarket({.seed = 3, .ticks = 2000, .up = {.fresh = 2, .settled = 1}});
+  const Trace* traces[] = {&market.front()};
+  Window window = windowOf(24h, 90h);
+  const auto redone = [&](double unnoticed, std::uint64_t seed) {
+    window.saves = {.interval = 30min, .cost = 0min, .unnoticed = unnoticed, .seed = seed};
+    Eager policy;
+    return replay(window, traces, policy).redone;
+  };
+  EXPECT_EQ(redone(0.5, 1), redone(0.5, 1));
+  EXPECT_NE(redone(0.5, 1), redone(0.5, 2));
+  EXPECT_LT(redone(0.2, 1), redone(1, 1));
 }
 
 TEST(Replay, AMissedDeadlineIsSaidAndEndsOnDemand) {

@@ -6,18 +6,13 @@
 #include "api/json_writer.h"
 #include "base/strings.h"
 #include "cli/context.h"
+#include "cli/render/plot.h"
 #include "cli/render/table.h"
 
 namespace buoy::cli {
 namespace {
 
 constexpr std::size_t kShownDifferences = 5;
-
-std::string percent(double part) {
-  char text[16];
-  std::snprintf(text, sizeof text, "%.0f %%", part * 100);
-  return text;
-}
 
 std::string rate(double per_hour) {
   char text[24];
@@ -34,7 +29,7 @@ std::string strikesOf(const RehearsedRun& reference, const RehearsedRun& run) {
   std::string text;
   for (const RehearsedRun::Strike& strike : run.strikes) {
     const double at = secondsOf(strike.at - run.running()) / std::max(secondsOf(reference.length()), 1e-6);
-    text += (text.empty() ? "" : ", ") + percent(at) + (strike.mid_save ? " (saving)" : "");
+    text += (text.empty() ? "" : ", ") + formatPercent(at) + (strike.mid_save ? " (saving)" : "");
   }
   return text;
 }
@@ -56,7 +51,7 @@ std::string table(const Look& look, const RehearsalOutcome& outcome) {
     table.rows.push_back(
         {std::string(describe(each.scenario)),
          Cell(std::string(toString(each.judgement.verdict)), colorOf(each.judgement.verdict)),
-         strikesOf(outcome.reference, each.run), from ? percent(*from) : std::string(),
+         strikesOf(outcome.reference, each.run), from ? formatPercent(*from) : std::string(),
          formatDuration(ledger.timeOf(engine::Use::redone)), formatDuration(restart),
          cleaned(each.judgement.note)});
   }
@@ -87,7 +82,7 @@ std::string costLine(const RehearsalReport& report) {
   const RehearsalCost& cost = report.cost;
   std::string text = strCat(
       {"\nWhere machines are taken ", rate(cost.reclaims_per_hour), " times an hour (", report.hazard_source,
-       "), ", percent(cost.unnoticed), " of them without notice, ", "this job would lose ",
+       "), ", formatPercent(cost.unnoticed), " of them without notice, ", "this job would lose ",
        formatDuration(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(cost.lost_seconds))),
        " of machine time an hour"});
   if (cost.price.nano_usd > 0)

@@ -145,6 +145,12 @@ std::string formatNumber(double value) {
   return buffer.data();
 }
 
+std::string formatPercent(double share) {
+  std::array<char, 32> buffer{};
+  std::snprintf(buffer.data(), buffer.size(), "%.0f %%", share * 100);
+  return buffer.data();
+}
+
 std::string renderPlot(const Look& look, const Plot& plot) {
   std::vector<PlotPoint> points;
   std::copy_if(plot.points.begin(), plot.points.end(), std::back_inserter(points),

@@ -26,5 +26,7 @@ struct Plot {
 std::string renderPlot(const Look& look, const Plot& plot);
 // "0.0312", "1.5e-07", "12300": at most five significant digits, no needless zeros.
 std::string formatNumber(double value);
+// "35 %".
+std::string formatPercent(double share);
 
 }  // namespace buoy::cli

@@ -11,20 +11,25 @@ using engine::SpotView;
 
 constexpr SpotDecision kOnDemand{.take = Holding::on_demand, .reason = "the deadline leaves no slack"};
 
+// What is left of the time once an on-demand machine has done the work.
+Duration spareOf(const SpotView& view) {
+  return view.time_left - view.work_left - view.changeover;
+}
+
 // Whether the deadline can still be met if what `decision` takes is lost at the worst moment before the next
 // decision: work must go on on-demand then.
 bool staysSafe(const SpotView& view, const SpotDecision& decision) {
-  const Duration spare = view.time_left - view.work_left - view.changeover;
+  const Duration spare = spareOf(view);
   switch (decision.take) {
     case Holding::on_demand:
       return true;
     case Holding::nothing:
-      return spare >= view.step;
+      return spare >= view.step + (view.holding == Holding::nothing ? Duration{} : view.at_risk);
     case Holding::spot: {
       const bool held = view.holding == Holding::spot && view.held == decision.candidate;
       // Time passes without work until the changeover ends; from then on work keeps pace.
       const Duration idle = held ? view.changeover_left : view.candidates[decision.candidate].changeover;
-      return spare >= std::min(view.step, idle);
+      return spare >= std::min(view.step, idle) + view.at_risk;
     }
   }
   return false;
@@ -42,7 +47,10 @@ SpotDecision SafetyNet::decide(const SpotView& view) {
   const bool spot_works = on_spot && view.changeover_left == Duration{};
   const SpotDecision stay{
       .take = Holding::spot, .candidate = view.held, .reason = "no slack for a changeover, spot still works"};
-  const SpotDecision fallback = spot_works ? stay : kOnDemand;
+  // Spot that works keeps pace with time, but for what a loss would undo: that is saved by going on-demand as
+  // long as there is time for it.
+  const bool may_stay = view.at_risk == Duration{} || spareOf(view) < Duration{};
+  const SpotDecision fallback = spot_works && may_stay ? stay : kOnDemand;
 
   if (!on_spot && fills(view.work_left + 2 * view.changeover)) return kOnDemand;
   if (fills(view.work_left + view.changeover)) return fallback;

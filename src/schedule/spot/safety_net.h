@@ -14,8 +14,8 @@ namespace buoy::schedule::spot {
 // With w the work left, d the changeover bound and R the time left, rounded to whole steps (R down, what is
 // compared with it up): if w + 2d >= R, nothing but spot that is held already may go on; if w + d >= R,
 // nothing but spot that is held with its changeover behind it (the two rules of "Can't Be Late", NSDI '24).
-// And no answer is let through after which, should spot be lost within one step, w + d would no longer fit.
-// All in integers.
+// And no answer is let through after which, should spot be lost within one step with the work that is at
+// risk, w + d would no longer fit. All in integers.
 class SafetyNet final : public engine::SpotPolicy {
  public:
   explicit SafetyNet(std::unique_ptr<engine::SpotPolicy> policy) : policy_(std::move(policy)) {}

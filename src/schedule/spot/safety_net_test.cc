@@ -57,7 +57,14 @@ TEST(SafetyNet, NoPolicyMissesADeadlineThatWasFeasible) {
     sim::Window window{.changeover = Duration{random.between(0, 5 * gap.count())},
                        .on_demand_price = {3'000'000'000}};
     window.work = Duration{random.between(1, 150 * gap.count())};
-    const Duration least = window.work + window.changeover;
+    if (random.oneIn(2)) {  // then work is lost, too
+      const Duration interval = random.oneIn(4) ? sim::Saves::kNever : random.between(gap / 3, 9 * gap);
+      window.saves = {.interval = interval,
+                      .cost = random.between(Duration{}, gap / 20),
+                      .unnoticed = random.real(),
+                      .seed = seed};
+    }
+    const Duration least = sim::runningTime(window) + window.changeover;
     // Often there is no slack at all, or hardly any.
     const Duration slack{random.oneIn(3) ? random.below(3) : random.between(0, 40 * gap.count())};
     window.deadline = least + slack;
