@@ -75,7 +75,7 @@ class Replay {
 
   bool reclaimNoticed() const {
     if (!window_.saves) return true;
-    Random random(mix(window_.saves->seed, mix(now(), view_.held)));
+    Random random(mix(mix(window_.saves->seed, window_.start_tick), mix(tick_, view_.held)));
     return random.real() >= window_.saves->unnoticed;
   }
 
