@@ -55,6 +55,16 @@ def test_every_policy_meets_the_deadline_and_none_beats_the_optimum(market):
     assert "20m" in " ".join(told["assumptions"])
 
 
+def test_the_job_says_its_own_deadline_and_budget(market):
+    market.write("job.yaml", JOB + "work: 8h\ndeadline: 11h\nbudget: 45\n")
+    told = forecast(market, "job.yaml", "--trace", "a.json", "--starts", "20", "--changeover", "10m")
+    assert (told["work_hours"], told["deadline_hours"]) == (8, 11)
+    on_demand, buoy = told["policies"][0], told["policies"][-1]
+    assert on_demand["within_budget"] == 0 < buoy["within_budget"] <= 1
+    longer = forecast(market, "job.yaml", "--trace", "a.json", "--starts", "20", "--deadline", "20h", "--changeover", "10m")
+    assert longer["deadline_hours"] == 20
+
+
 def test_the_same_seed_gives_the_same_forecast_and_another_one_another(market):
     arguments = ["--trace", "a.json", "--starts", "20", "--policy", "uniform-progress", *FLAGS]
     first, again, other = (forecast(market, *arguments, "--seed", seed) for seed in ("1", "1", "2"))

@@ -243,6 +243,7 @@ Result<ForecastRequest> requestOf(const SimulateFlags& flags, const sim::Window&
                                   const api::JobSpec* job, ForecastReport& report) {
   ForecastRequest request;
   request.window = window;
+  if (job) request.budget = job->budget;
   BUOY_TRY(request.seed, number<std::uint64_t>("--seed", flags.seed));
   if (!flags.starts.empty()) {
     BUOY_TRY(request.starts, number<std::size_t>("--starts", flags.starts));
@@ -300,8 +301,12 @@ int run(const Context& context, const SimulateFlags& flags) {
   of_job.no_source = true;
   const auto input = readInput(context, of_job, false);
   if (!input) return input.error();
-  window.machines = input->spec.machines;
-  return flags.exact() ? runExact(context, flags, window) : runForecast(context, flags, window, &input->spec);
+  const api::JobSpec& job = input->spec;
+  window.machines = job.machines;
+  window.work = job.work;
+  if (job.deadline)
+    window.deadline = job.deadline->at == Time{} ? job.deadline->in : job.deadline->at - wallClock();
+  return flags.exact() ? runExact(context, flags, window) : runForecast(context, flags, window, &job);
 }
 
 std::vector<std::string> policyChoices() {
@@ -318,8 +323,8 @@ void addSimulate(Command& root) {
   Command& command = root.add("simulate", "Say what a job with a deadline would cost, before paying");
   command.optionalArgument("FILE", flags->file, "the job (./buoy.yaml, unless --work is given)", Hint::file);
   command.under("Job")
-      .option("--work", "TIME", flags->work, "running time that it needs, such as 48h")
-      .option("--deadline", "TIME", flags->deadline, "from the start until it must be done")
+      .option("--work", "TIME", flags->work, "running time that it needs, such as 48h (the job's)")
+      .option("--deadline", "TIME", flags->deadline, "from the start until it must be done (the job's)")
       .option("--machines", "N", flags->machines, "size of the gang (the job's)")
       .option("--changeover", "TIME", flags->changeover,
               "from a launch until work goes on (6m; in one window: 0s)")
