@@ -2,8 +2,10 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -137,3 +139,20 @@ class Buoy:
             except ProcessLookupError:
                 pass
         wait_for(lambda: not self.hosts(), "the end of all machines")
+
+
+@pytest.fixture
+def make_buoy():
+    """Makes control planes: make_buoy(config=…, environment=…)."""
+    made = []
+
+    def make(config=None, environment=None):
+        # Short, because a Unix socket's path may have 107 bytes at most.
+        directory = pathlib.Path(tempfile.mkdtemp(prefix="buoy-e2e-"))
+        made.append((Buoy(directory, config, environment), directory))
+        return made[-1][0]
+
+    yield make
+    for buoy, directory in made:
+        buoy.stop()
+        shutil.rmtree(directory, ignore_errors=True)

@@ -82,7 +82,7 @@ class Controls:
     # -- instances ---------------------------------------------------------------------------------------------------------
 
     def instances(self) -> list[dict[str, Any]]:
-        return [life.view() for life in self._world.lives.values()]
+        return [life.view() for life in self._world.all()]
 
     def interrupt(self, instance: str | None = None, zone: str | None = None, notice: float | None = None) -> list[str]:
         """EC2 takes one spot instance, all of a zone, or all."""
@@ -115,7 +115,7 @@ class Controls:
         return self._world.lives[instance].machine.console()
 
     def _each(self, instance: str | None, zone: str | None, act: Callable[[Life], Any], spot_only: bool = False) -> list[str]:
-        lives = [life for life in self._world.lives.values() if life.alive and (instance in (None, life.id)) and (zone in (None, life.zone))
+        lives = [life for life in self._world.all() if life.alive and (instance in (None, life.id)) and (zone in (None, life.zone))
                  and not (spot_only and life.market != "spot")]
         if instance and not lives:
             raise ValueError(f"{instance} is no instance that runs" + (" on spot" if spot_only else ""))

@@ -68,7 +68,7 @@ class Actions(EC2BaseResponse):
     # -- instances ---------------------------------------------------------------------------------------------------------
 
     def describe_instances(self) -> ActionResult:
-        hidden = {life.id for life in self.world.lives.values() if not self.world.visible(life)}
+        hidden = {life.id for life in self.world.all() if not self.world.visible(life)}
         if hidden:
             for wanted in self._get_param("InstanceIds", []):
                 if wanted in hidden:
@@ -116,7 +116,7 @@ class Actions(EC2BaseResponse):
         """moto lets a group go that is in use."""
         group = self._get_param("GroupId") or self.ec2_backend.get_security_group_by_name_or_id(self._get_param("GroupName")).id
         with self.world.lock:
-            used = any(group in (other.id for other in life.record.security_groups) for life in self.world.lives.values() if not life.over)
+            used = any(group in (other.id for other in life.record.security_groups) for life in self.world.all() if not life.over)
             named = any(group == rule.source_group.get("GroupId") for other in self.ec2_backend.describe_security_groups() if other.id != group
                         for rule in [*other.ingress_rules, *other.egress_rules])
             if used or named:
@@ -127,7 +127,7 @@ class Actions(EC2BaseResponse):
 
     def describe_spot_instance_requests(self) -> ActionResult:
         wanted = self._get_param("SpotInstanceRequestIds", [])
-        found = {life.request.id: life for life in self.world.lives.values() if life.request and life.region == self.region}
+        found = {life.request.id: life for life in self.world.all() if life.request and life.region == self.region}
         if missing := [request for request in wanted if request not in found]:
             raise EC2ClientError("InvalidSpotInstanceRequestID.NotFound", f"The spot instance request ID '{missing[0]}' does not exist")
         views = [_request_view(life) for request, life in found.items() if not wanted or request in wanted]
@@ -140,7 +140,7 @@ class Actions(EC2BaseResponse):
 
     def cancel_spot_instance_requests(self) -> ActionResult:
         wanted, cancelled = self._get_param("SpotInstanceRequestIds", []), []
-        for life in self.world.lives.values():
+        for life in self.world.all():
             if life.request and life.request.id in wanted:
                 if life.request.state == "active":
                     life.request.become("cancelled", "request-canceled-and-instance-running", "The request was cancelled.")

@@ -12,8 +12,8 @@ Item = tuple[str, str]  # kind, id
 
 
 def everything(world: World, regions: list[str]) -> list[Item]:
-    found = [("instance", life.id) for life in world.lives.values() if not life.over]
-    found += [("spot request", life.request.id) for life in world.lives.values() if life.request and life.request.state in ("open", "active")]
+    found = [("instance", life.id) for life in world.all() if not life.over]
+    found += [("spot request", life.request.id) for life in world.all() if life.request and life.request.state in ("open", "active")]
     for region in regions:
         found += _of_ec2(ec2(region))
         found += _of_efs(region)

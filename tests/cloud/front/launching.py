@@ -126,7 +126,7 @@ def _check_quota(world: World, pool: Pool, order: Order) -> None:
     quota = world.market.quota[order.market]
     if quota is None:
         return
-    used = sum(world.market.cpus(life.type) for life in world.lives.values() if life.alive and life.market == order.market)
+    used = sum(world.market.cpus(life.type) for life in world.all() if life.alive and life.market == order.market)
     if used + order.least * world.market.cpus(pool.type) <= quota:
         return
     if order.market == "spot":

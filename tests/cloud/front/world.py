@@ -43,7 +43,7 @@ class World:
 
     def reset(self) -> None:
         """No instances, a calm market, no faults; with the lock held."""
-        for life in self.lives.values():
+        for life in self.all():
             before = life.state
             life.become("terminated")  # what is still to happen to it does not
             if life.machine and before != "terminated":
@@ -53,6 +53,10 @@ class World:
         self.log.clear()
         self.market.reset()
         self.settings = Settings()
+
+    def all(self) -> list[Life]:
+        """In the order of their launches."""
+        return list(self.lives.values())
 
     # -- from launch to end --------------------------------------------------------------------------------------------
 
@@ -164,7 +168,7 @@ class World:
         self.timeline.after(said_after, lambda: self.end(life, "failure", sudden=True))
 
     def running_in(self, pool: Pool, market: str) -> list[Life]:
-        return [life for life in self.lives.values() if life.alive and life.market == market
+        return [life for life in self.all() if life.alive and life.market == market
                 and (life.type, life.zone) == (pool.type, pool.zone)]
 
     def free_room(self, pool: Pool, market: str) -> int | None:
@@ -197,12 +201,12 @@ class World:
         return time.time() - life.launched >= self.settings.consistent_after
 
     def at_address(self, address: str) -> Life | None:
-        return next((life for life in self.lives.values() if not life.over and life.record.private_ip == address), None)
+        return next((life for life in self.all() if not life.over and life.record.private_ip == address), None)
 
     def bill(self) -> list[dict[str, Any]]:
         now = time.time()
         lines = []
-        for life in list(self.lives.values()):
+        for life in self.all():
             pool = self.market.pool(life.type, life.zone)
             fixed = pool.on_demand_price
             price = pool.spot_price if life.market == "spot" else lambda _, fixed=fixed: fixed
