@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "schedule/spot_first.h"
+#include "schedule/scheduler.h"
 #include "sim/search.h"
 #include "store/codec.h"
 
@@ -78,7 +78,8 @@ class EncodedStore final : public sim::Persistence {
   std::uint64_t next_job_ = 1, next_machine_ = 1;
 };
 
-const schedule::SpotFirst kPolicy;
+const schedule::Scheduler kPolicy(
+    std::make_shared<schedule::spot::Planner>(std::vector<schedule::spot::History>{}));
 
 sim::SearchOptions searchOptions(const Options& options) {
   sim::SearchOptions search{.policy = &kPolicy, .store = {}};

@@ -48,6 +48,7 @@ int exitCodeOf(engine::JobPhase phase, std::optional<std::int32_t> exit_code) {
     case engine::JobPhase::running:
     case engine::JobPhase::recovering:
     case engine::JobPhase::stopping:
+    case engine::JobPhase::paused:
       return 0;  // detached: the job goes on
   }
   return static_cast<int>(ExitCode::failure);

@@ -50,9 +50,10 @@ const Member* firstFailure(const Attempt& attempt) {
 
 void Stepper::waitForPlacement(JobSlot& slot) {
   const Job& job = slot.job;
-  if (isTerminal(job.phase) || job.stop != StopReason::none || job.next) return;
-  s_.enqueue(slot);
+  if (isTerminal(job.phase) || job.stop != StopReason::none || job.next || job.paused) return;
   touch(slot);
+  if (isSteered(job)) return s_.ask(slot);
+  s_.enqueue(slot);
 }
 
 void Stepper::leaveVacant(JobSlot& slot) {
@@ -114,7 +115,7 @@ void Stepper::fillVacancies(JobSlot& slot) {
   const PoolView view = viewOf(s_, *anchor, job.request.resources);
   const PlacementRequest request{.job = &job,
                                  .resources = job.request.resources,
-                                 .spot = job.request.spot,
+                                 .spot = spotOf(job),
                                  .count = static_cast<std::int32_t>(vacancies)};
   Placement placement = policy_.place(request, {&view, 1}, now_);
   if (placement.pool) {
@@ -140,19 +141,26 @@ void Stepper::fillVacancies(JobSlot& slot) {
 
 // The next attempt of a job whose current one ends without being its last: on the machines that survive.
 void Stepper::formNext(JobSlot& slot) {
+  const Job& job = slot.job;
+  if (job.next || slot.bucket || job.paused) return;
+  if (isSteered(job)) return s_.ask(slot);
+  assemble(slot);
+}
+
+void Stepper::assemble(JobSlot& slot) {
   Job& job = slot.job;
-  if (job.next || slot.bucket) return;
   auto next = std::make_unique<Attempt>();
   bool survivors = false;
   for (const Member& member : job.current->members) {
     const MachineSlot* const machine = s_.findMachine(member.machine);
-    const bool survives = machine && machine->machine.phase == MachinePhase::assigned &&
-                          machine->machine.job == job.id && !machine->machine.notice_deadline;
+    bool survives = machine && machine->machine.phase == MachinePhase::assigned &&
+                    machine->machine.job == job.id && !machine->machine.notice_deadline;
+    if (isSteered(job)) survives = survives && suits(job, machine->machine);
     next->members.emplace_back().machine = survives ? member.machine : MachineId{};
     survivors = survivors || survives;
   }
   touch(slot);
-  if (!survivors) return waitForPlacement(slot);
+  if (!survivors) return s_.enqueue(slot);
   next->number = ++job.attempts;
   next->epoch = ++job.epoch;
   next->created = now_;
@@ -173,6 +181,7 @@ void Stepper::proceed(JobSlot& slot) {
   if (job.current && job.current->directed && job.current->verify_until == Time{} && allDone(*job.current)) {
     conclude(slot);
   }
+  moveOver(slot);
   if (!job.current || job.current->directed) return;
   for (const Member& member : job.current->members) {
     const MachineSlot* const machine = s_.findMachine(member.machine);
@@ -185,6 +194,7 @@ void Stepper::direct(JobSlot& slot) {
   Job& job = slot.job;
   Attempt& attempt = *job.current;
   attempt.directed = true;
+  attempt.begun = now_;
   std::string names;
   for (std::size_t rank = 0; rank < attempt.members.size(); ++rank) {
     Member& member = attempt.members[rank];
@@ -234,8 +244,17 @@ void Stepper::conclude(JobSlot& slot) {
                    std::to_string(job.request.retry_failures), " that are forgiven"}),
            job);
     enterPhase(slot, JobPhase::recovering, now_, std::move(what));
-  } else if (job.phase != JobPhase::recovering) {
+  } else if (job.phase != JobPhase::recovering && !job.paused) {
     enterPhase(slot, JobPhase::recovering, now_, "its machine is being replaced");
+  }
+  if (job.paused) {
+    std::string why = std::move(job.reason);
+    record("paused",
+           strCat({"paused: ", why,
+                   job.last_version > 0 ? "; version " + std::to_string(job.last_version) + " is kept"
+                                        : "; nothing was saved"}),
+           job);
+    enterPhase(slot, JobPhase::paused, now_, std::move(why));
   }
   formNext(slot);
   retire(slot);
@@ -274,16 +293,17 @@ void Stepper::stopPeers(JobSlot& slot, StopReason reason) {
 }
 
 // A machine is or will be lost: what the members report from now on is neither success nor failure.
-void Stepper::interrupt(JobSlot& slot, std::string_view why) {
+void Stepper::interrupt(JobSlot& slot, std::string_view why, StopReason reason) {
   Attempt& attempt = *slot.job.current;
   if (attempt.failed || slot.job.stop != StopReason::none) return;
+  if (isSteered(slot.job)) slot.job.steering->moving = false;
   if (!attempt.interrupted) {
     attempt.interrupted = true;
-    slot.job.reason = why;
+    if (!slot.job.paused) slot.job.reason = why;
     touch(slot);
   }
   attempt.verify_until = Time{};
-  stopPeers(slot, StopReason::peer_lost);
+  stopPeers(slot, reason);
   formNext(slot);
 }
 

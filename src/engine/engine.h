@@ -39,6 +39,9 @@ class PlacementPolicy {
   // Pure. `pools` in the order of preference of the job or its queue.
   virtual Placement place(const PlacementRequest& request, std::span<const PoolView> pools,
                           Time now) const = 0;
+  // What a job with a deadline holds from now on, by a spot policy within the safety net. Pure, too. Without
+  // spot policies: on-demand.
+  virtual SpotDecision steer(SpotRule rule, const SpotView& view) const;
 };
 
 struct Settings {
@@ -49,7 +52,8 @@ struct Settings {
   Duration launch_backoff_min{1'000'000}, launch_backoff_max{300'000'000};  // per pool, doubling
   Duration gang_hold{60'000'000};       // how long machines that are up wait for a rank that cannot be had
   Duration verify_timeout{10'000'000};  // how long a gang's failure waits for word of the other machines
-  Duration stop_margin{30'000'000};  // beyond the grace, before a machine that does not report done is ended
+  Duration stop_margin{30'000'000};   // beyond the grace, before a machine that does not report done is ended
+  Duration launch_time{180'000'000};  // taken for pools that do not say, until launches were seen
 };
 
 // The whole state: unfinished jobs and machines that are not gone, with the indices that keep every operation
@@ -115,6 +119,22 @@ Placement rederive(const Record::Decision& decision, Time at, const PlacementPol
 
 // What the agent of this machine should be doing now; idle for unknown machines is wrong: they get shutdown.
 Directive directiveFor(const State& state, MachineId machine);
+
+// The spot policy's answer, and whether it is the one that was given. Pure.
+bool rederives(const Record::Steered& steered, const PlacementPolicy& policy);
+
+// How long at most it takes from the order for machines of this pool until work goes on there, for a job of
+// which nothing is known yet.
+Duration changeoverBound(const Pool& pool, const JobRequest& request, const Settings& settings);
+// Until when the job is to have finished; nullopt: whenever. `submitted`: when it was or would be.
+std::optional<Time> deadlineOf(const JobRequest& request, Time submitted);
+// The earliest deadline that can be promised at `now` with these pools, in order of preference: by the first
+// that has on-demand machines for it. nullopt: none has.
+std::optional<Time> earliestDeadline(const JobRequest& request, std::span<const Pool* const> pools, Time now,
+                                     const Settings& settings);
+// "cannot be met: 8h of work and up to 6m …"; empty: it can, or there is none.
+std::string whyInfeasible(const JobRequest& request, std::span<const Pool* const> pools, Time now,
+                          const Settings& settings);
 
 // Erases the terminal jobs and gone machines named in `changes`, once those are durable.
 void forget(State& state, const Changes& changes);

@@ -26,6 +26,21 @@ class FirstFit final : public PlacementPolicy {
     return placement;
   }
 
+  // Spot while there is any and enough time to begin on-demand after it is lost.
+  SpotDecision steer(SpotRule rule, const SpotView& view) const override {
+    const SpotDecision on_demand{.take = Holding::on_demand, .reason = "time is short"};
+    const Duration spare = view.time_left - view.work_left - view.changeover - view.step;
+    const bool works = view.holding == Holding::spot && view.changeover_left == Duration{0};
+    const SpotDecision stay{.take = Holding::spot, .candidate = view.held, .reason = "it works"};
+    if (works && rule != SpotRule::on_demand) return stay;
+    if (rule == SpotRule::on_demand || spare < view.changeover + view.step) return on_demand;
+    if (view.holding == Holding::spot) return stay;
+    for (std::size_t i = 0; i < view.candidates.size(); ++i) {
+      if (view.candidates[i].up()) return {.take = Holding::spot, .candidate = i, .reason = "spot is up"};
+    }
+    return {.take = Holding::nothing, .reason = "there is time"};
+  }
+
  private:
   static void consider(const PlacementRequest& request, const PoolView& view, Market market,
                        const MachineType& type, Time now, Placement& placement) {

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/spot_question.h"
 #include "engine/types.h"
 
 // What can happen to the engine (Event), what it wants done (Action), and what of its state must be made
@@ -22,6 +23,10 @@ struct CancelJob {
 struct SaveJob {
   JobId job;
 };  // ask the running job to save now
+struct ResumeJob {
+  JobId job;
+  Money budget;  // the new one, of the whole job; zero: as it was
+};
 struct ReclaimMachine {
   MachineId machine;
   Duration notice{};
@@ -102,9 +107,10 @@ struct AgentReport {
 // ---- from the clock
 struct Tick {};
 
-using Event = std::variant<SubmitJob, CancelJob, SaveJob, ReclaimMachine, OpenMachine, CloseMachine, PutPool,
-                           PutQueue, LaunchSucceeded, LaunchFailed, MachineGone, MachineAlive, PriceChanged,
-                           AgentConnected, LeaseRenewed, NoticeReceived, AgentReport, Tick>;
+using Event =
+    std::variant<SubmitJob, CancelJob, SaveJob, ResumeJob, ReclaimMachine, OpenMachine, CloseMachine, PutPool,
+                 PutQueue, LaunchSucceeded, LaunchFailed, MachineGone, MachineAlive, PriceChanged,
+                 AgentConnected, LeaseRenewed, NoticeReceived, AgentReport, Tick>;
 
 // ---- actions: each idempotent by its machine id
 struct LaunchMachine {
@@ -146,6 +152,13 @@ struct Record {
   };
   std::vector<Candidate>
       candidates;  // of a placement decision: rejected empty = possible; the first possible was chosen
+  // What a spot policy was asked about a job with a deadline, and what it answered.
+  struct Steered {
+    SpotQuestion question;
+    Holding take = Holding::nothing;
+    std::string pool;  // with Holding::spot
+    std::string reason;
+  };
   // What the policy was shown when it decided: its answer follows from this and `at` alone (rederive).
   struct Decision {
     struct Seen {
@@ -157,9 +170,10 @@ struct Record {
     SpotPreference spot = SpotPreference::prefer;
     std::int32_t count = 1;
     std::vector<Seen> pools;
-    std::vector<MachineId> machines;  // that were taken or asked for; none: nothing was possible
+    std::vector<MachineId> machines;         // that were taken or asked for; none: nothing was possible
+    std::shared_ptr<const Steered> steered;  // of a spot policy; then nothing else is here
   };
-  std::shared_ptr<const Decision> decision;  // null: this record is of no placement
+  std::shared_ptr<const Decision> decision;  // null: this record is of no decision
 };
 // A closed piece of a machine's billed life. Spans of one machine touch and never overlap.
 struct Span {

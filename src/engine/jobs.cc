@@ -29,10 +29,12 @@ void Stepper::on(const SubmitJob& event) {
     }
   }
   const auto queue = s_.queues.find(request.queue);
-  if (queue == s_.queues.end() || !queue->second.known) {
+  const bool known = queue != s_.queues.end() && queue->second.known;
+  if (!known && request.queue != "default")
+    return refuse(ErrorCode::not_found, strCat({"no queue '", request.queue, "'"}));
+  if (!promisable(request)) return;
+  if (!known) {
     // The default queue needs no setting up.
-    if (request.queue != "default")
-      return refuse(ErrorCode::not_found, strCat({"no queue '", request.queue, "'"}));
     QueueSlot& made = s_.queueSlot(request.queue);
     made.known = true;
     touch(made);
@@ -47,8 +49,26 @@ void Stepper::on(const SubmitJob& event) {
   job.reason = "waiting its turn";
   touch(slot);
   record("submitted", strCat({"submitted to queue ", request.queue, ": ", describe(request)}), job);
-  s_.enqueue(slot);
   out_.reply.job = id;
+  if (request.policy == SpotRule::none) return s_.enqueue(slot);
+  job.steering = std::make_unique<Steering>();
+  s_.steered.insert(id);
+  s_.ask(slot);
+}
+
+// What cannot be kept is not promised.
+bool Stepper::promisable(const JobRequest& request) {
+  if (request.policy == SpotRule::none) return true;
+  if (!deadlineOf(request, now_) || request.work <= Duration{0}) {
+    refuse(ErrorCode::invalid_argument, "a job with a policy needs a deadline and the work that it is");
+    return false;
+  }
+  std::vector<const Pool*> pools;
+  for (const PoolSlot* const slot : s_.poolsOf(request)) pools.push_back(&slot->pool);
+  const std::string why = whyInfeasible(request, pools, now_, settings_);
+  if (why.empty()) return true;
+  refuse(ErrorCode::invalid_argument, "deadline: " + why);
+  return false;
 }
 
 void Stepper::on(const CancelJob& event) {
@@ -73,10 +93,15 @@ void Stepper::on(const SaveJob& event) {
                   strCat({event.job.toString(), " is ", toString(job.phase), ": only what runs can save"}));
   }
   out_.reply.job = event.job;
+  askToSave(*slot, "the job is asked to save now");
+}
+
+void Stepper::askToSave(JobSlot& slot, std::string why) {
+  Job& job = slot.job;
   ++job.save_requests;
   job.save_asked = now_;
-  touch(*slot);
-  record("save_requested", "the job is asked to save now", job);
+  touch(slot);
+  record("save_requested", std::move(why), job);
   for (const Member& member : job.current->members) {
     if (MachineSlot* const machine = s_.findMachine(member.machine)) redirect(*machine);
   }
@@ -128,6 +153,7 @@ void Stepper::finish(JobSlot& slot, JobPhase phase, std::string reason) {
   if (job.current) dismiss(slot, *job.current, nullptr);
   job.next.reset();
   job.current.reset();
+  if (isSteered(job)) s_.steered.erase(job.id);
   s_.timers.remove(slot.timer);
 }
 
@@ -145,7 +171,8 @@ std::optional<Time> Stepper::forcedEnd(const Member& member, const Job& job) con
   return std::max(told, s_.resumed_at) + settings_.stop_margin;
 }
 
-std::optional<Time> Stepper::jobDeadline(const Job& job) const {
+std::optional<Time> Stepper::jobDeadline(const JobSlot& slot) const {
+  const Job& job = slot.job;
   std::optional<Time> earliest;
   const auto consider = [&](Time at) {
     if (!earliest || at < *earliest) earliest = at;
@@ -156,6 +183,8 @@ std::optional<Time> Stepper::jobDeadline(const Job& job) const {
     if (job.request.max_run > Duration{0} && job.phase == JobPhase::running) {
       consider(job.phase_since + std::max(Duration{0}, job.request.max_run - job.ran));
     }
+    if (slot.ask_at != Time{} && !job.paused) consider(slot.ask_at);
+    if (const auto at = budgetEnd(job)) consider(*at);
   }
   if (const Attempt* const attempt = forming(job); attempt && attempt->vacant_since != Time{}) {
     consider(attempt->vacant_since + settings_.gang_hold);
@@ -182,6 +211,8 @@ void Stepper::jobTimer(JobSlot& slot) {
       return stopJob(slot, StopReason::max_run,
                      strCat({"ran for max_run (", formatDuration(request.max_run), ")"}));
     }
+    if (slot.ask_at != Time{} && due(slot.ask_at)) s_.ask(slot);
+    if (const auto at = budgetEnd(job); at && due(*at)) pause(slot);
   }
   if (const Attempt* const attempt = forming(job);
       attempt && attempt->vacant_since != Time{} && due(attempt->vacant_since + settings_.gang_hold)) {

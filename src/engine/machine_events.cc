@@ -119,6 +119,7 @@ void Stepper::on(const PriceChanged& event) {
     touch(pool);
     setPrices(pool, type, event.since);
     s_.wake(pool);
+    s_.askAll(pool);
   }
 }
 
@@ -239,8 +240,12 @@ void Stepper::on(const PutPool& event) {
   if (event.pool.name.empty()) return refuse(ErrorCode::invalid_argument, "a pool needs a name");
   PoolSlot& slot = s_.poolSlot(event.pool.name);
   const bool made = !slot.known;
+  Pool seen = std::move(slot.pool);
   slot.pool = event.pool;
   slot.known = true;
+  // What was learned of it stays.
+  slot.pool.launch_seen = seen.launch_seen;
+  slot.pool.spot_seen = std::move(seen.spot_seen);
   // Whoever changes a pool has done something about its failures: it is tried again at once.
   slot.pool.consecutive_failures = slot.pool.spot_failures = 0;
   slot.pool.retry_at = slot.pool.spot_retry_at = Time{};
@@ -248,6 +253,7 @@ void Stepper::on(const PutPool& event) {
   touch(slot);
   if (made) s_.reopenAll();
   s_.wake(slot);
+  s_.askAll(slot);
 }
 
 void Stepper::on(const PutQueue& event) {

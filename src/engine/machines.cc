@@ -87,6 +87,8 @@ void Stepper::connected(MachineSlot& slot) {
   Machine& machine = slot.machine;
   startBilling(slot);
   if (machine.phase == MachinePhase::requested) noteLaunchSuccess(*slot.pool, machine.market);
+  // Not one that came up while nobody was there to see it.
+  if (machine.requested >= s_.resumed_at) noteLaunchTime(*slot.pool, now_ - machine.requested);
   record("machine_up",
          strCat({machine.id.toString(), " is up after ", formatDuration(now_ - machine.requested), ": ",
                  describe(machine)}),
@@ -190,6 +192,7 @@ void Stepper::noteLaunchFailure(PoolSlot& slot, Market market, LaunchError error
   if (now_ < retry_at) return;  // one of many that were in flight: counted already
   const std::uint32_t doublings = std::min<std::uint32_t>(failures, 20);
   ++failures;
+  if (spot_only) noteSpot(slot, false);
   const Duration wait =
       std::min(settings_.launch_backoff_max, Duration{settings_.launch_backoff_min.count() << doublings});
   retry_at = now_ + wait;
@@ -203,6 +206,7 @@ void Stepper::noteLaunchFailure(PoolSlot& slot, Market market, LaunchError error
 void Stepper::noteLaunchSuccess(PoolSlot& slot, Market market) {
   Pool& pool = slot.pool;
   const bool spot = market == Market::spot;
+  if (spot) noteSpot(slot, true);
   if (pool.consecutive_failures == 0 && (!spot || pool.spot_failures == 0)) return;
   pool.consecutive_failures = 0;
   pool.retry_at = Time{};

@@ -32,15 +32,19 @@ void State::Impl::enqueue(JobSlot& slot) {
   if (slot.bucket) return;
   const JobRequest& request = slot.job.request;
   const bool started = slot.job.attempts > 0;
-  const BucketKey key{request.queue, &request.pools,   &request.resources,
-                      request.spot,  request.machines, started};
+  const bool one_pool = isSteered(slot.job) && slot.job.steering->want == Holding::spot;
+  const std::vector<std::string> only =
+      one_pool ? std::vector<std::string>{slot.job.steering->pool} : std::vector<std::string>();
+  const BucketKey key{request.queue,      one_pool ? &only : &request.pools,
+                      &request.resources, spotOf(slot.job),
+                      request.machines,   started};
   auto found = buckets.find(key);
   if (found == buckets.end()) {
     auto bucket = std::make_unique<Bucket>();
     bucket->queue = &queueSlot(request.queue);
-    bucket->pools = request.pools;
+    bucket->pools = *key.pools;
     bucket->resources = request.resources;
-    bucket->spot = request.spot;
+    bucket->spot = key.spot;
     bucket->machines = request.machines;
     bucket->started = started;
     found = buckets.insert(std::move(bucket)).first;
@@ -142,11 +146,40 @@ std::vector<PoolSlot*> State::Impl::poolsOf(const JobRequest& request) const {
   return result;
 }
 
+std::vector<PoolSlot*> State::Impl::poolsOf(const Job& job) const {
+  if (!isSteered(job) || job.steering->want != Holding::spot) return poolsOf(job.request);
+  const auto found = pools.find(job.steering->pool);
+  if (found == pools.end() || !found->second.known) return {};
+  return {pools_by_number[found->second.timer.id]};
+}
+
+void State::Impl::ask(JobSlot& slot) {
+  if (slot.asked || !isSteered(slot.job)) return;
+  slot.asked = true;
+  asked.push_back(slot.job.id);
+}
+
+void State::Impl::askWaiting() {
+  for (const JobId id : steered) {
+    JobSlot& slot = *findJob(id);
+    if (!slot.job.current && !slot.bucket) ask(slot);
+  }
+}
+
+void State::Impl::askAll(PoolSlot& pool) {
+  for (const JobId id : steered) {
+    JobSlot& slot = *findJob(id);
+    const std::vector<PoolSlot*> own = poolsOf(slot.job.request);
+    if (std::find(own.begin(), own.end(), &pool) != own.end()) ask(slot);
+  }
+}
+
 void State::Impl::wake(PoolSlot& pool) {
   if (pool.woken) return;
   pool.woken = true;
   pool.cursor.reset();
   woken.push_back(&pool);
+  if (!steered.empty()) askWaiting();
 }
 
 }  // namespace buoy::engine

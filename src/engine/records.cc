@@ -20,6 +20,10 @@ std::uint32_t attemptNumber(const Job& job) {
 
 void Stepper::touch(JobSlot& slot) {
   list(out_.changes.jobs, slot.job.id, slot.dirty_index);
+  retime(slot);
+}
+
+void Stepper::retime(JobSlot& slot) {
   if (slot.touched) return;
   slot.touched = true;
   s_.touched_jobs.push_back(slot.job.id);

@@ -91,7 +91,8 @@ void Stepper::enterMemberPhase(JobSlot& slot, MachineSlot& machine, Member& memb
   const auto& members = job.current->members;
   const bool whole = std::all_of(members.begin(), members.end(),
                                  [](const Member& each) { return each.phase >= MemberPhase::running; });
-  if (!whole || job.current->interrupted || job.stop != StopReason::none) return;
+  if (!whole || job.current->interrupted || job.stop != StopReason::none || job.paused) return;
+  noteSetup(slot, at);
   record("running", strCat({"attempt ", std::to_string(job.current->number), " runs"}), job, member.machine);
   enterPhase(slot, JobPhase::running, at, "running");
 }
@@ -104,6 +105,7 @@ void Stepper::commit(JobSlot& slot, Member& member, const AgentReport& report) {
   touch(slot);
   job.last_save = report.save;
   settleUseful(slot, report.committed_covers);
+  noteSaved(slot, report.committed_covers);
   record("committed", strCat({"checkpoint version ", std::to_string(version), " is committed"}), job,
          member.machine);
   if (job.save_asked == Time{} || report.committed_covers < job.save_asked) return;
@@ -154,7 +156,7 @@ void Stepper::loseMember(JobSlot& slot, MachineSlot& machine, Member& member, st
   member.result = MemberResult{.kind = MemberResult::Kind::machine_lost, .exit_code = 0, .detail = detail};
   touch(slot);
   interrupt(slot, detail);
-  if (job.stop == StopReason::none && !job.current->failed)
+  if (job.stop == StopReason::none && !job.current->failed && !job.paused)
     enterPhase(slot, JobPhase::recovering, now_, std::move(detail));
 }
 

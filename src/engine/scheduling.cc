@@ -130,14 +130,14 @@ void Stepper::startAttempt(JobSlot& slot, const Placement& placement,
 }
 
 // A full pool must not keep out a job for the sake of idle machines that the job cannot use.
-void Stepper::makeRoom(PoolSlot& pool, const JobRequest& request) {
+void Stepper::makeRoom(PoolSlot& pool, const Job& job) {
   if (pool.idle.empty() || freeIn(pool) > 0 || pool.pool.paused) return;
   std::vector<MachineSlot*> useless;
   for (const MachineId id : pool.idle) {
     MachineSlot& slot = *s_.findMachine(id);
     const MachineType* const type = typeOf(pool.pool, slot.machine.type);
     const auto excluded = slot.machine.market == Market::spot ? SpotPreference::never : SpotPreference::only;
-    const bool usable = type && covers(type->resources, request.resources) && request.spot != excluded;
+    const bool usable = type && covers(type->resources, job.request.resources) && spotOf(job) != excluded;
     if (!usable) useless.push_back(&slot);
   }
   for (MachineSlot* const slot : useless) release(*slot, "a waiting job needs its place in the pool");
@@ -146,22 +146,29 @@ void Stepper::makeRoom(PoolSlot& pool, const JobRequest& request) {
 bool Stepper::examine(Bucket& bucket) {
   JobSlot& slot = *s_.findJob(bucket.waiting.begin()->job);
   const Job& job = slot.job;
-  const std::vector<PoolSlot*> pools = s_.poolsOf(job.request);
+  const std::vector<PoolSlot*> pools = s_.poolsOf(job);
   s_.views.clear();
   for (const PoolSlot* const pool : pools) s_.views.push_back(viewOf(s_, *pool, job.request.resources));
-  const PlacementRequest request{.job = &job,
-                                 .resources = job.request.resources,
-                                 .spot = job.request.spot,
-                                 .count = job.request.machines};
+  const PlacementRequest request{
+      .job = &job, .resources = job.request.resources, .spot = spotOf(job), .count = job.request.machines};
   Placement placement = policy_.place(request, s_.views, now_);
+  const bool moving = isSteered(job) && job.steering->moving;
+  if (placement.pool && !affords(job, placement)) {
+    if (moving) {
+      s_.dequeue(slot);  // what works goes on as long as it is paid for
+    } else {
+      pause(slot);
+    }
+    return true;
+  }
   if (placement.pool) {
     startAttempt(slot, placement, decisionOn(request, s_.views));
     return true;
   }
   std::string reason = whyWaiting(placement);
-  auto decision = reason == job.reason ? nullptr : decisionOn(request, s_.views);
+  auto decision = moving || reason == job.reason ? nullptr : decisionOn(request, s_.views);
   s_.block(bucket, pools);
-  for (PoolSlot* const pool : pools) makeRoom(*pool, job.request);
+  for (PoolSlot* const pool : pools) makeRoom(*pool, job);
   if (decision) {
     Record& made = record("waiting", reason, job);
     made.candidates = std::move(placement.candidates);
@@ -233,15 +240,14 @@ std::optional<Placement> explain(const State& state, JobId id, Time now, const P
     count = static_cast<std::int32_t>(
         std::count_if(members.begin(), members.end(), [](const Member& member) { return !member.machine; }));
   } else if (slot.bucket) {
-    pools = impl.poolsOf(job->request);
+    pools = impl.poolsOf(*job);
   } else {
     return std::nullopt;
   }
   std::vector<PoolView> views;
   for (const PoolSlot* const pool : pools) views.push_back(viewOf(impl, *pool, job->request.resources));
-  return policy.place(
-      {.job = job, .resources = job->request.resources, .spot = job->request.spot, .count = count}, views,
-      now);
+  return policy.place({.job = job, .resources = job->request.resources, .spot = spotOf(*job), .count = count},
+                      views, now);
 }
 
 }  // namespace buoy::engine

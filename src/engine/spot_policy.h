@@ -15,6 +15,7 @@ namespace buoy::engine {
 struct AvailabilitySpan {
   Duration length{};
   bool up = false;
+  bool operator==(const AvailabilitySpan&) const = default;
 };
 
 // A place that may have spot capacity: a zone and a machine type, large enough for the job. All candidates
@@ -33,6 +34,8 @@ struct SpotCandidate {
 };
 
 enum class Holding : std::uint8_t { nothing, spot, on_demand };
+// By which policy; none: the job has no deadline.
+enum class SpotRule : std::uint8_t { none, on_demand, spot_first, uniform_progress, buoy };
 
 // Everything a decision may depend on. Times are counted from the start of the job's clock (its submit).
 struct SpotView {

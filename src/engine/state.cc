@@ -173,7 +173,8 @@ void indexMachine(State::Impl& state, MachineSlot& slot) {
 
 // Waits for a whole new attempt: it has none, or the one it has was interrupted and nothing survives it.
 bool needsPlacement(const Job& job) {
-  if (isTerminal(job.phase) || job.stop != StopReason::none || job.next) return false;
+  if (isTerminal(job.phase) || job.stop != StopReason::none || job.next || job.paused) return false;
+  if (isSteered(job)) return false;  // its policy is asked first
   return !job.current || (job.current->directed && job.current->interrupted);
 }
 
@@ -182,7 +183,13 @@ void indexJob(State::Impl& state, JobSlot& slot) {
   slot.timer = Timer{.id = job.id.value, .kind = TimerKind::job};
   slot.bucket = nullptr;
   slot.vacant_in = nullptr;
+  slot.asked = false;
+  slot.ask_at = Time{};
   if (isTerminal(job.phase)) return;
+  if (isSteered(job)) {
+    state.steered.insert(job.id);
+    state.ask(slot);
+  }
   if (needsPlacement(job)) state.enqueue(slot);
   const Attempt* const attempt = forming(job);
   if (attempt && attempt->vacant_since != Time{}) {
@@ -203,6 +210,8 @@ void State::Impl::rebuild() {
   touched_jobs.clear();
   touched_machines.clear();
   jobs.forEach([](JobSlot& slot) { slot.bucket = nullptr; });
+  steered.clear();
+  asked.clear();
   buckets.clear();
   resetPools(*this);
   machines.forEach([&](MachineSlot& slot) { indexMachine(*this, slot); });

@@ -43,6 +43,9 @@ struct PoolSlot {
   std::set<Rank> vacant;                                     // jobs with a rank that only this pool can fill
   bool woken = false;          // something became possible here since the last pass
   std::optional<Rank> cursor;  // how far the pass is
+  // The longest launch of the last and of this dozen.
+  Duration longest_before{}, longest{};
+  std::uint32_t launches = 0;
 };
 
 struct QueueSlot {
@@ -77,6 +80,8 @@ struct Bucket {
 struct JobSlot {
   Job job;
   Timer timer;
+  Time ask_at{};                  // when its spot policy is asked next, at the latest; zero: never
+  bool asked = false;             // in Impl::asked
   Bucket* bucket = nullptr;       // waits for placement
   PoolSlot* vacant_in = nullptr;  // waits for a rank to be filled there
   std::uint32_t dirty_index = 0;
@@ -123,12 +128,14 @@ struct State::Impl {
   TimerHeap timers;
   std::set<std::unique_ptr<Bucket>, BucketLess> buckets;
   std::set<Rank> open;
+  std::set<JobId> steered;  // unfinished jobs with a deadline
   std::uint64_t pass = 0;
   Time resumed_at{};   // deadlines of agents that could not be heard before count from here
   bool stale = false;  // restored: the indices are to be rebuilt before the next step
 
   // of the running step
   std::vector<PoolSlot*> woken;
+  std::vector<JobId> asked;         // their spot policies are to be asked
   std::vector<JobId> pending;       // to be advanced
   std::vector<JobId> touched_jobs;  // their timers are to be set again
   std::vector<MachineId> touched_machines;
@@ -152,6 +159,10 @@ struct State::Impl {
   void block(Bucket& bucket, const std::vector<PoolSlot*>& pools);
   void reopenAll();
   std::vector<PoolSlot*> poolsOf(const JobRequest& request) const;  // in order of preference
+  std::vector<PoolSlot*> poolsOf(const Job& job) const;             // the same, where it may now be placed
+  void ask(JobSlot& slot);
+  void askWaiting();            // jobs with a deadline that have nothing
+  void askAll(PoolSlot& pool);  // of what it offers something has changed
   void wake(PoolSlot& pool);
 
   void rebuild();
@@ -161,6 +172,14 @@ struct State::Impl {
 inline Attempt* forming(const Job& job) {
   if (job.next) return job.next.get();
   return job.current && !job.current->directed ? job.current.get() : nullptr;
+}
+inline bool isSteered(const Job& job) {
+  return job.steering != nullptr;
+}
+// What placement may use for it now: a job with a deadline is told by its policy.
+inline SpotPreference spotOf(const Job& job) {
+  if (!isSteered(job)) return job.request.spot;
+  return job.steering->want == Holding::spot ? SpotPreference::only : SpotPreference::never;
 }
 inline bool isUp(const Machine& machine) {
   return machine.phase == MachinePhase::idle || machine.phase == MachinePhase::assigned;

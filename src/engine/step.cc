@@ -23,13 +23,19 @@ void Stepper::refuse(ErrorCode code, std::string message) {
 // Follows every consequence of what the step did: attempts begin and end, machines find new work or are
 // released.
 void Stepper::settle() {
-  while (!s_.pending.empty() || !s_.woken.empty() || !s_.open.empty()) {
+  while (!s_.pending.empty() || !s_.asked.empty() || !s_.woken.empty() || !s_.open.empty()) {
     for (std::size_t i = 0; i < s_.pending.size(); ++i) {
       JobSlot& slot = *s_.findJob(s_.pending[i]);
       slot.pending = false;
       proceed(slot);
     }
     s_.pending.clear();
+    for (std::size_t i = 0; i < s_.asked.size(); ++i) {
+      JobSlot& slot = *s_.findJob(s_.asked[i]);
+      slot.asked = false;
+      steer(slot);
+    }
+    s_.asked.clear();
     schedule();
   }
   for (const MachineId id : s_.freed) {
@@ -47,7 +53,7 @@ void Stepper::settle() {
   for (const JobId id : s_.touched_jobs) {
     JobSlot& slot = *s_.findJob(id);
     slot.touched = false;
-    if (const auto at = jobDeadline(slot.job)) {
+    if (const auto at = jobDeadline(slot)) {
       s_.timers.set(slot.timer, *at);
     } else {
       s_.timers.remove(slot.timer);
@@ -103,7 +109,7 @@ void Stepper::runTimers() {
       case TimerKind::job: {
         JobSlot& slot = *s_.findJob(JobId{timer->id});
         jobTimer(slot);
-        reset(slot.timer, jobDeadline(slot.job));
+        reset(slot.timer, jobDeadline(slot));
         break;
       }
     }

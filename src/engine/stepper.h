@@ -8,7 +8,7 @@
 #include "engine/state_impl.h"
 
 // One step of the engine, and what its parts share. Private to src/engine; the parts are jobs.cc,
-// attempts.cc, reports.cc, machines.cc, scheduling.cc, ledger.cc and step.cc.
+// attempts.cc, reports.cc, machines.cc, scheduling.cc, steering.cc, budget.cc, ledger.cc and step.cc.
 //
 // Rules that hold between any two steps:
 // - A machine with a job is a member of that job's current or next attempt; a machine of a directed member is
@@ -34,6 +34,7 @@ class Stepper {
   void on(const SubmitJob& event);
   void on(const CancelJob& event);
   void on(const SaveJob& event);
+  void on(const ResumeJob& event);
   void on(const ReclaimMachine& event);
   void on(const OpenMachine& event);
   void on(const CloseMachine& event);
@@ -60,6 +61,7 @@ class Stepper {
   void touch(MachineSlot& slot);
   void touch(PoolSlot& slot);
   void touch(QueueSlot& slot);
+  void retime(JobSlot& slot);        // its deadline is looked at again; nothing durable has changed
   void redirect(MachineSlot& slot);  // its directive may have changed: sent once, at the end of the step
   // What is shown to the policy, to be kept with its answer; taken before the answer is carried out.
   std::shared_ptr<Record::Decision> decisionOn(const PlacementRequest& request,
@@ -73,7 +75,9 @@ class Stepper {
   void stopJob(JobSlot& slot, StopReason reason, std::string why);
   void finish(JobSlot& slot, JobPhase phase, std::string reason);
   void jobTimer(JobSlot& slot);
-  std::optional<Time> jobDeadline(const Job& job) const;
+  bool promisable(const JobRequest& request);  // else it has refused
+  std::optional<Time> jobDeadline(const JobSlot& slot) const;
+  void askToSave(JobSlot& slot, std::string why);
   std::optional<Time> forcedEnd(const Member& member, const Job& job) const;
 
   // Attempts (attempts.cc).
@@ -82,8 +86,9 @@ class Stepper {
   void direct(JobSlot& slot);
   void conclude(JobSlot& slot);
   void retire(JobSlot& slot);  // the current attempt is over, the next one takes its place
-  void interrupt(JobSlot& slot, std::string_view why);
+  void interrupt(JobSlot& slot, std::string_view why, StopReason reason = StopReason::peer_lost);
   void formNext(JobSlot& slot);                   // from the machines that survive, or from none
+  void assemble(JobSlot& slot);                   // the same, now
   void dissolve(JobSlot& slot);                   // gives up the forming attempt
   void vacate(JobSlot& slot, MachineId machine);  // the forming attempt loses this machine
   void fillVacancies(JobSlot& slot);
@@ -131,11 +136,42 @@ class Stepper {
   void schedule();
   void fillWoken();  // ranks that wait for a pool go before whole gangs
   Bucket* nextBucket();
-  void makeRoom(PoolSlot& pool, const JobRequest& request);
+  void makeRoom(PoolSlot& pool, const Job& job);
   bool examine(Bucket& bucket);
   void startAttempt(JobSlot& slot, const Placement& placement, std::shared_ptr<Record::Decision> decision);
   void fill(JobSlot& slot, Attempt& attempt, Placement placement, std::shared_ptr<Record::Decision> decision);
   MachineSlot* takeIdle(PoolSlot& pool, const Resources& resources, Market market);  // null: none fits
+
+  // Jobs with a deadline (steering.cc).
+  SpotQuestion questionOf(JobSlot& slot);
+  void addPlaces(SpotQuestion& question, const JobSlot& slot, const PoolSlot* held);
+  Market marketOf(const Attempt& attempt) const;
+  void steer(JobSlot& slot);
+  void recordSteered(JobSlot& slot, SpotQuestion question, const SpotDecision& decision,
+                     const std::string& pool);
+  void saveInTime(JobSlot& slot, const SpotQuestion& question);
+  bool suits(const Job& job, const Attempt& attempt) const;  // it is what the policy wants
+  static bool suits(const Job& job, const Machine& machine);
+  void pursue(JobSlot& slot);
+  void moveOver(JobSlot& slot);
+  void noteSaved(JobSlot& slot, Time covered);
+  void noteSetup(JobSlot& slot, Time at);
+  void noteLaunchTime(PoolSlot& slot, Duration took);
+  void noteSpot(PoolSlot& slot, bool up);
+
+  // Budgets (budget.cc).
+  struct Spending {
+    Money spent;        // with what is not in the ledger yet
+    Money reserve;      // for the end of all of its machines
+    PricePerHour rate;  // of all of its machines
+  };
+  template <class Visit>
+  void forEachMachineOf(const Job& job, Visit visit) const;
+  Money reserveFor(const JobRequest& request, PricePerHour all) const;
+  Spending spendingOf(const Job& job) const;
+  std::optional<Time> budgetEnd(const Job& job) const;  // when it has to be paused
+  bool affords(const Job& job, const Placement& placement) const;
+  void pause(JobSlot& slot);
 
   // Ledger (ledger.cc).
   void closeSpan(MachineSlot& slot, Time at);

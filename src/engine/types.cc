@@ -14,6 +14,8 @@ constexpr std::pair<SpotPreference, std::string_view> kSpotPreferences[] = {
     {SpotPreference::prefer, "prefer"}, {SpotPreference::only, "only"}, {SpotPreference::never, "never"}};
 constexpr std::pair<Market, std::string_view> kMarkets[] = {{Market::spot, "spot"},
                                                             {Market::on_demand, "on_demand"}};
+constexpr std::pair<Holding, std::string_view> kHoldings[] = {
+    {Holding::nothing, "nothing"}, {Holding::spot, "spot"}, {Holding::on_demand, "on_demand"}};
 constexpr std::pair<SpotRule, std::string_view> kSpotRules[] = {
     {SpotRule::none, "none"},
     {SpotRule::on_demand, "on-demand"},
@@ -21,16 +23,17 @@ constexpr std::pair<SpotRule, std::string_view> kSpotRules[] = {
     {SpotRule::uniform_progress, "uniform-progress"},
     {SpotRule::buoy, "buoy"}};
 constexpr std::pair<JobPhase, std::string_view> kJobPhases[] = {
-    {JobPhase::queued, "queued"},      {JobPhase::starting, "starting"},
-    {JobPhase::running, "running"},    {JobPhase::recovering, "recovering"},
-    {JobPhase::stopping, "stopping"},  {JobPhase::succeeded, "succeeded"},
-    {JobPhase::failed, "failed"},      {JobPhase::cancelled, "cancelled"},
-    {JobPhase::timed_out, "timed_out"}};
+    {JobPhase::queued, "queued"},       {JobPhase::starting, "starting"},
+    {JobPhase::running, "running"},     {JobPhase::recovering, "recovering"},
+    {JobPhase::stopping, "stopping"},   {JobPhase::paused, "paused"},
+    {JobPhase::succeeded, "succeeded"}, {JobPhase::failed, "failed"},
+    {JobPhase::cancelled, "cancelled"}, {JobPhase::timed_out, "timed_out"}};
 constexpr std::pair<StopReason, std::string_view> kStopReasons[] = {
     {StopReason::none, "none"},           {StopReason::cancelled, "cancelled"},
     {StopReason::max_run, "max_run"},     {StopReason::max_wait, "max_wait"},
     {StopReason::peer_lost, "peer_lost"}, {StopReason::peer_failed, "peer_failed"},
-    {StopReason::notice, "notice"}};
+    {StopReason::notice, "notice"},       {StopReason::moved, "moved"},
+    {StopReason::paused, "paused"}};
 constexpr std::pair<MemberPhase, std::string_view> kMemberPhases[] = {
     {MemberPhase::assigned, "assigned"},   {MemberPhase::preparing, "preparing"},
     {MemberPhase::restoring, "restoring"}, {MemberPhase::running, "running"},
@@ -54,6 +57,9 @@ Names<SpotPreference> namesOf(SpotPreference) {
 }
 Names<Market> namesOf(Market) {
   return kMarkets;
+}
+Names<Holding> namesOf(Holding) {
+  return kHoldings;
 }
 Names<SpotRule> namesOf(SpotRule) {
   return kSpotRules;
@@ -97,6 +103,9 @@ std::string_view toString(SpotPreference value) {
 std::string_view toString(Market value) {
   return nameOf(value);
 }
+std::string_view toString(Holding value) {
+  return nameOf(value);
+}
 std::string_view toString(SpotRule value) {
   return nameOf(value);
 }
@@ -128,6 +137,7 @@ std::optional<Enum> fromString(std::string_view text) {
 }
 template std::optional<SpotPreference> fromString<SpotPreference>(std::string_view);
 template std::optional<Market> fromString<Market>(std::string_view);
+template std::optional<Holding> fromString<Holding>(std::string_view);
 template std::optional<SpotRule> fromString<SpotRule>(std::string_view);
 template std::optional<JobPhase> fromString<JobPhase>(std::string_view);
 template std::optional<StopReason> fromString<StopReason>(std::string_view);
@@ -164,6 +174,8 @@ Job clone(const Job& job) {
   result.last_save = job.last_save;
   result.save_requests = job.save_requests;
   result.save_asked = job.save_asked;
+  result.paused = job.paused;
+  result.steering = job.steering ? std::make_unique<Steering>(*job.steering) : nullptr;
   return result;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "base/units.h"
+#include "engine/spot_policy.h"
 
 // The nouns of the engine. Plain values: no I/O, no clock, no threads. Full job specifications (command, env,
 // …) are not here: the store keeps them, the engine keeps only what decisions need, so that 100,000 queued
@@ -18,8 +19,6 @@ namespace buoy::engine {
 
 enum class SpotPreference : std::uint8_t { prefer, only, never };
 enum class Market : std::uint8_t { spot, on_demand };
-// Who decides what a job with a deadline holds (spot_policy.h); none: it has no deadline.
-enum class SpotRule : std::uint8_t { none, on_demand, spot_first, uniform_progress, buoy };
 
 struct Resources {
   std::int32_t milli_cpus = 1000;
@@ -54,6 +53,7 @@ enum class JobPhase : std::uint8_t {
   running,     // every member's process runs
   recovering,  // lost its machine(s) or failed with retries left; the next attempt is being put together
   stopping,    // told to stop, saving
+  paused,      // saved, and without machines: its budget is used up; it goes on when that is raised
   succeeded,
   failed,
   cancelled,
@@ -63,7 +63,17 @@ constexpr bool isTerminal(JobPhase phase) {
   return phase >= JobPhase::succeeded;
 }
 
-enum class StopReason : std::uint8_t { none, cancelled, max_run, max_wait, peer_lost, peer_failed, notice };
+enum class StopReason : std::uint8_t {
+  none,
+  cancelled,
+  max_run,
+  max_wait,
+  peer_lost,
+  peer_failed,
+  notice,
+  moved,   // it goes on elsewhere, or later
+  paused,  // its budget is used up
+};
 
 // The phases of one member of an attempt, as its agent reports them, in this order (some may be skipped).
 enum class MemberPhase : std::uint8_t {
@@ -122,6 +132,8 @@ struct Attempt {
   bool failed = false;  // a member's failure counts: every other machine was verified to live
   Time verify_until{};  // a member failed, the peers' machines are being asked; zero: no
   Time vacant_since{};  // a rank has no machine and none can be had in the pool; zero: no
+  Time begun{};         // when it was directed
+  Time saved_until{};   // the work done before this instant is committed; zero: nothing is
 };
 
 // Ledger categories. Every instant of every machine's billed life is in exactly one.
@@ -152,6 +164,16 @@ struct SaveMeasure {
   bool operator==(const SaveMeasure&) const = default;
 };
 
+// What a job with a deadline is to hold, and what that is decided by (steering.cc).
+struct Steering {
+  Holding want = Holding::nothing;
+  std::string pool;       // with Holding::spot: where
+  std::string reason;     // why; empty: not decided yet
+  bool moving = false;    // the current attempt works on until the next one is whole; then it saves and ends
+  Duration saved_work{};  // running time of the whole gang that is in committed checkpoints
+  Duration setup{};       // the longest from the start of an attempt to its running; zero: none was seen
+};
+
 struct Job {
   JobId id;
   JobRequest request;
@@ -172,7 +194,9 @@ struct Job {
   std::uint64_t last_version = 0;  // newest committed checkpoint over all attempts
   SaveMeasure last_save;           // of that version; bytes_per_second 0 and took 0: nothing was measured
   std::uint64_t save_requests = 0;  // how often a save was asked for
-  Time save_asked{};  // the last time that was; zero: it is answered by a version, or there was none
+  Time save_asked{};    // the last time that was; zero: it is answered by a version, or there was none
+  bool paused = false;  // for want of budget; while it still saves, too
+  std::unique_ptr<Steering> steering;  // of a job with a deadline
 };
 // A deep copy (Job itself is move-only because of its attempts).
 Job clone(const Job& job);
@@ -234,6 +258,16 @@ struct Pool {
   // the same for spot launches that failed for want of capacity or by price; on-demand may go on meanwhile
   std::uint32_t spot_failures = 0;
   Time spot_retry_at{};
+  Duration
+      launch_time{};  // how long a launch is taken to last until that was seen; zero: as the settings say
+  Duration launch_seen{};  // an upper bound of those seen of late; zero: none was
+  // Since when spot could be had, or not, as launches showed; oldest first, the last kSpotSeen.
+  struct SpotChange {
+    Time at{};
+    bool up = false;
+  };
+  std::vector<SpotChange> spot_seen;
+  static constexpr std::size_t kSpotSeen = 64;
 };
 struct Queue {
   std::string name;
@@ -260,6 +294,7 @@ struct Directive {
 
 std::string_view toString(SpotPreference value);
 std::string_view toString(Market value);
+std::string_view toString(Holding value);
 std::string_view toString(SpotRule value);
 std::string_view toString(JobPhase value);
 std::string_view toString(StopReason value);

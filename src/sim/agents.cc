@@ -126,7 +126,11 @@ void Agents::runJob(Agent& agent) {
   const Directive& directive = *agent.wanted;
   if (directive.job == agent.ended_job && directive.epoch == agent.ended_epoch) return;
   if (busy(agent)) {
-    if (agent.job == directive.job && agent.epoch == directive.epoch) return;
+    if (agent.job == directive.job && agent.epoch == directive.epoch) {
+      if (directive.save > agent.saves_asked) agent.next_save = core_.now;
+      agent.saves_asked = directive.save;
+      return;
+    }
     return endWith(agent, MemberResult::Kind::fenced, "given to another attempt");  // and comes back here
   }
   begin(agent, directive);

@@ -85,6 +85,7 @@ class Agents {
     Time stage_end{}, give_up{}, kill_at{};
     std::optional<Time> breaks_at;
     Time next_save{};
+    std::uint64_t saves_asked = 0;
     std::optional<Time> save_ends;
     Duration save_done{}, saved_done{};
     Time save_covers{};

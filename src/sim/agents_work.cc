@@ -27,6 +27,7 @@ void Agents::begin(Agent& agent, const Directive& directive) {
   agent.epoch = directive.epoch;
   agent.rank = directive.rank;
   agent.grace = directive.grace;
+  agent.saves_asked = directive.save;
   agent.program = ports_.program(directive.job);
   agent.phases.clear();
   agent.version = 0;

@@ -21,6 +21,11 @@ void Auditor::committed(const engine::State& state, const engine::Changes& chang
 }
 
 void Auditor::checkDecision(const engine::Record& record, const engine::PlacementPolicy& policy) {
+  if (record.decision && record.decision->steered) {
+    if (!engine::rederives(*record.decision->steered, policy))
+      core_.problem("what a spot policy answered comes out otherwise from its record");
+    return;
+  }
   if (record.candidates.empty()) return;
   const auto problem = [&](std::string_view what) { core_.problem(strCat({"a ", record.kind, what})); };
   if (!record.decision) return problem(" record has candidates, and not what was known");
@@ -81,7 +86,9 @@ void Auditor::checkJob(const engine::State& state, const Job& job) {
         problem(strCat({" counts on ", member.machine.toString(), ", which is not its own"}));
     }
   }
+  checkBudget(job);
   if (!engine::isTerminal(job.phase)) return;
+  checkDeadline(job);
   account.finished = true;
   account.phase = job.phase;
   account.limited = job.request.max_run > Duration{0} || job.request.max_wait > Duration{0};
@@ -89,6 +96,30 @@ void Auditor::checkJob(const engine::State& state, const Job& job) {
   const engine::Ledger ledger = job.ledger ? *job.ledger : engine::Ledger{};
   if (ledger.time != account.ledger.time || ledger.cost != account.ledger.cost)
     problem(": its ledger is not the sum of its spans");
+}
+
+// Whatever the market and the faults that were excused for did.
+void Auditor::checkBudget(const Job& job) {
+  if (job.request.budget == Money{} || !job.ledger) return;
+  Money spent;
+  for (const Money each : job.ledger->cost) spent += each;
+  if (spent <= job.request.budget) return;
+  // Machines that nobody could stop; both attempts of a move may have their own.
+  const Duration away = excused(job.submitted, core_.now);
+  const Money more = cost(highest_, away * 2 * job.request.machines);
+  if (spent.nano_usd <= job.request.budget.nano_usd + more.nano_usd) return;
+  core_.problem(strCat({job.id.toString(), " costs ", formatMoney(spent), " and has a budget of ",
+                        formatMoney(job.request.budget)}));
+}
+
+void Auditor::checkDeadline(const Job& job) {
+  if (!promises || job.request.policy == engine::SpotRule::none || job.request.budget != Money{} ||
+      job.phase != engine::JobPhase::succeeded)
+    return;
+  const Time deadline = *engine::deadlineOf(job.request, job.submitted);
+  const Duration late = core_.now - deadline - excused(job.submitted, core_.now);
+  if (late <= Duration{0}) return;
+  core_.problem(strCat({job.id.toString(), " has missed its deadline by ", formatDuration(late)}));
 }
 
 void Auditor::checkMachine(const engine::State& state, const Machine& machine) {

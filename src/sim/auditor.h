@@ -46,6 +46,8 @@ class Auditor {
   void checkEnd(const std::vector<std::pair<JobId, const Program*>>& programs);
   // How long a machine may go on after the engine has let it go; longer is a leak. Set before checkEnd.
   Duration leak_bound{60'000'000};
+  // Nothing happens that a deadline gives way to: on-demand machines can be had and stay.
+  bool promises = false;
   // Faults that excuse more: the control plane was away, the provider deaf.
   void excuse(Time from, Time until) { excuses_.push_back({from, until}); }
   // A price had changed by `by`, and the control plane did not know: the money of machines that ran meanwhile
@@ -95,6 +97,8 @@ class Auditor {
 
   void addSpan(const engine::Span& span);
   void checkJob(const engine::State& state, const engine::Job& job);
+  void checkBudget(const engine::Job& job);
+  void checkDeadline(const engine::Job& job);
   void checkMachine(const engine::State& state, const engine::Machine& machine);
   Duration excused(Time from, Time until) const;
   ExactCost tolerance(const MachineAccount& account) const;

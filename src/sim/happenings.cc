@@ -160,6 +160,8 @@ Duration Simulation::progressBound() const {
     if (happening.kind != Kind::submit) continue;
     const JobPlan& plan = happening.plan;
     const int attempts = 2 + static_cast<int>(plan.failures);
+    sum += happening.request.deadline_in;  // it may wait for spot until then
+    if (happening.request.budget != Money{}) sum += 20 * attempt;
     sum += attempts *
            (attempt + plan.prepare + plan.restore + plan.save + plan.work + happening.request.stop_grace);
   }

@@ -121,6 +121,36 @@ Happening faultOf(Random& random) {
   return fault;
 }
 
+// A deadline that can be met, a budget that may not be enough.
+void promise(Random& random, const engine::Settings& settings, Happening& submit) {
+  engine::JobRequest& request = submit.request;
+  static constexpr engine::SpotRule kRules[] = {engine::SpotRule::on_demand, engine::SpotRule::spot_first,
+                                                engine::SpotRule::uniform_progress};
+  if (random.oneIn(2) && request.spot != engine::SpotPreference::only) {
+    request.policy =
+        request.spot == engine::SpotPreference::never ? engine::SpotRule::on_demand : kRules[random.below(3)];
+    request.work = submit.plan.work + seconds(random, 0, 20);
+    request.deadline_in = request.work + std::max(settings.launch_time, request.stop_grace) +
+                          settings.launch_time + settings.lease + seconds(random, 0, 600);
+  }
+  if (random.oneIn(6)) request.budget = Money{random.below(300) * 1'000'000LL + 1'000'000};
+}
+
+// Leaves what no deadline gives way to.
+void calmDown(Scenario& scenario) {
+  scenario.promises = true;
+  for (Zone& zone : scenario.zones) zone.pool.max_machines = 0;
+  std::erase_if(scenario.happenings, [](const Happening& each) {
+    return each.kind != Kind::submit && each.kind != Kind::crash && each.kind != Kind::warned &&
+           each.kind != Kind::doubled && each.kind != Kind::replay;
+  });
+  for (Happening& each : scenario.happenings) {
+    each.plan.failures = 0;
+    each.plan.breaks_with_peer = false;
+    each.request.max_run = each.request.max_wait = Duration{0};
+  }
+}
+
 }  // namespace
 
 Scenario randomScenario(std::uint64_t seed) {
@@ -133,6 +163,7 @@ Scenario randomScenario(std::uint64_t seed) {
   settings.boot_timeout = 120s;
   settings.launch_backoff_max = 8s;
   settings.gang_hold = 20s;
+  settings.launch_time = 25s;
   settings.idle_timeout = random.oneIn(2) ? Duration{0} : Duration{30s};
   scenario.agents.heartbeat = settings.lease / 3;
   scenario.agents.orphan_after = 180s;
@@ -148,6 +179,12 @@ Scenario randomScenario(std::uint64_t seed) {
   for (std::uint32_t i = 0; i < jobs; ++i) scenario.happenings.push_back(submitOf(random, i + 1));
   const std::uint32_t faults = random.below(16);
   for (std::uint32_t i = 0; i < faults; ++i) scenario.happenings.push_back(faultOf(random));
+  Random promises(mix(seed, 0x70726f6d));
+  const bool calm = promises.oneIn(3);
+  for (Happening& each : scenario.happenings) {
+    if (each.kind == Kind::submit && (calm || promises.oneIn(3))) promise(promises, settings, each);
+  }
+  if (calm) calmDown(scenario);
   std::stable_sort(scenario.happenings.begin(), scenario.happenings.end(),
                    [](const Happening& a, const Happening& b) { return a.at < b.at; });
   return scenario;
@@ -184,6 +221,13 @@ std::string describe(const Happening& happening) {
       for (const std::string& pool : request.pools) add("pool=", pool);
       if (request.max_run > Duration{0}) add("max_run=", formatDuration(request.max_run));
       if (request.max_wait > Duration{0}) add("max_wait=", formatDuration(request.max_wait));
+      if (request.policy != engine::SpotRule::none) {
+        add("policy=", std::string(engine::toString(request.policy)));
+        add("estimate=", formatDuration(request.work));
+        add("deadline=", formatDuration(request.deadline_in));
+      }
+      if (request.budget != Money{}) add("budget=", formatMoney(request.budget));
+      if (plan.restore > Duration{0}) add("restore=", formatDuration(plan.restore));
       return text;
     }
     case Kind::crash:

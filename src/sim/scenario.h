@@ -65,6 +65,8 @@ struct Scenario {
   // runs in which nothing is lost.
   Duration people{5'000'000};
   bool fast = false;  // Control::Options::fast
+  // Only the market and crashes disturb it: every deadline is to be met.
+  bool promises = false;
 };
 
 // A small world with a few jobs, and faults of every kind, chosen by the seed.

@@ -106,6 +106,7 @@ class Shrinker {
       happening([](Happening& each) { return put(each.request.max_run, Duration{}); });
       happening([](Happening& each) { return put(each.request.max_wait, Duration{}); });
       happening([](Happening& each) { return put(each.request.retry_failures, 0); });
+      happening([](Happening& each) { return put(each.request.budget, Money{}); });
       happening([](Happening& each) { return put(each.plan.failures, 0u); });
       happening([](Happening& each) { return put(each.plan.breaks_with_peer, false); });
       happening([](Happening& each) { return put(each.plan.save_every, Duration{60'000'000}); });

@@ -217,6 +217,7 @@ void Simulation::start() {
   if (scenario_.people > Duration{0}) core_.queue.push(begin_ + scenario_.people, What::people);
   end_by_ = quiet_at_ + progressBound();
   auditor_.leak_bound = leakBound();
+  auditor_.promises = scenario_.promises;
   auditor_.news_bound = scenario_.cloud.news_max + scenario_.commit;
 }
 
@@ -325,7 +326,9 @@ void Simulation::replied(std::uint32_t request, const engine::Reply& reply) {
     return;
   }
   if (!reply.accepted) {
-    core_.problem("a job is refused: " + reply.message);
+    // Launches may have been seen that take longer than the deadline allows for.
+    const bool promised = happening.request.policy != engine::SpotRule::none && !scenario_.promises;
+    if (!promised) core_.problem("a job is refused: " + reply.message);
     return;
   }
   jobs_.push_back(reply.job);
@@ -344,6 +347,10 @@ void Simulation::people() {
         happen(happening);
       }
     }
+    control_.state().forEachJob([&](const engine::Job& job) {
+      if (job.phase == engine::JobPhase::paused)
+        control_.receive(engine::ResumeJob{job.id, Money{2 * job.request.budget.nano_usd}});
+    });
     control_.state().forEachMachine([&](const engine::Machine& machine) {
       if (machine.holder.empty() || machine.phase == engine::MachinePhase::releasing) return;
       const auto until = held_until_.find(machine.id.value);

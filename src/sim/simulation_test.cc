@@ -79,6 +79,62 @@ TEST(Simulation, ACrashAtEveryPointLosesNothing) {
   }
 }
 
+// A job of ten minutes; from the fifth minute on there is no spot.
+Scenario promisedWorld() {
+  Scenario scenario = smallWorld();
+  scenario.promises = true;
+  const Time begin{std::chrono::hours{24 * 365 * 50}};
+  for (Zone& zone : scenario.zones) {
+    zone.pool.max_machines = 0;
+    zone.market = std::make_shared<SteppedMarket>(
+        std::vector<SteppedMarket::Step>{{begin, {10, {300'000'000}}}, {begin + 5min, {0, {300'000'000}}}});
+  }
+  engine::JobRequest& request = scenario.happenings[0].request;
+  request.policy = engine::SpotRule::spot_first;
+  request.work = 10min;
+  request.deadline_in = 20min;
+  // After the last happening there is spot for everybody again.
+  scenario.happenings.push_back(at(18min, Happening::Kind::warned));
+  return scenario;
+}
+
+TEST(Simulation, ADeadlineIsMetOnDemandWhenSpotGoes) {
+  const RunResult result = runOf(promisedWorld());
+  EXPECT_EQ(result.problems, std::vector<std::string>{});
+  EXPECT_EQ(result.jobs_finished, 1u);
+  EXPECT_GE(result.machines, 2u);
+  EXPECT_GT(result.billed, Money{5 * 300'000'000LL / 60 + 5 * 1'000'000'000LL / 60})
+      << "spot, and then on demand";
+  EXPECT_LT(result.took, 20min);
+}
+
+TEST(Simulation, ACrashAtEveryPointMovesNoDeadline) {
+  for (std::uint32_t point = 0; point < 5; ++point) {
+    for (const Duration when :
+         {Duration{0}, Duration{1s}, Duration{3min}, Duration{5min}, Duration{5min + 1s}, Duration{9min}}) {
+      Scenario scenario = promisedWorld();
+      scenario.happenings.push_back(at(when, Happening::Kind::crash, 5s, point));
+      const RunResult result = runOf(scenario);
+      EXPECT_EQ(result.problems, std::vector<std::string>{}) << point;
+      EXPECT_LT(result.took, 20min) << point;
+    }
+  }
+}
+
+TEST(Simulation, ABudgetIsNeverExceededWhateverCrashes) {
+  for (std::uint32_t point = 0; point < 5; ++point) {
+    for (const Duration when : {Duration{0}, Duration{1s}, Duration{3min}, Duration{6min}}) {
+      Scenario scenario = smallWorld();
+      scenario.happenings[0].request.budget = {50'000'000};  // five cents: three minutes and the reserve
+      scenario.happenings.push_back(at(when, Happening::Kind::crash, 1s, point));
+      const RunResult result = runOf(scenario);
+      EXPECT_EQ(result.problems, std::vector<std::string>{}) << point;
+      EXPECT_GT(result.machines, 1u) << "it was paused, and resumed with more";
+      EXPECT_EQ(result.jobs_finished, 1u);
+    }
+  }
+}
+
 TEST(Simulation, TheSameScenarioGivesTheSameRun) {
   const Scenario scenario = randomScenario(4);
   const RunResult first = runOf(scenario), second = runOf(scenario);

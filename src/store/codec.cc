@@ -127,6 +127,10 @@ class Encoder {
   static bool isZero(const std::unique_ptr<T>& value) {
     return !value;
   }
+  template <class T>
+  static bool isZero(const std::shared_ptr<T>& value) {
+    return !value;
+  }
 
   template <class T>
   void number(T value) {

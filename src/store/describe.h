@@ -80,7 +80,8 @@ void describe(V& v, Is<engine::Member> auto& x) {
 
 template <class V>
 void describe(V& v, Is<engine::Attempt> auto& x) {
-  auto& [number, epoch, members, created, directed, interrupted, failed, verify_until, vacant_since] = x;
+  auto& [number, epoch, members, created, directed, interrupted, failed, verify_until, vacant_since, begun,
+         saved_until] = x;
   v.field("number", number);
   v.field("epoch", epoch);
   v.field("members", members);
@@ -90,6 +91,8 @@ void describe(V& v, Is<engine::Attempt> auto& x) {
   v.sparse("failed", failed);
   v.sparse("verify_until", verify_until);
   v.sparse("vacant_since", vacant_since);
+  v.sparse("begun", begun);
+  v.sparse("saved_until", saved_until);
 }
 
 template <class V>
@@ -115,9 +118,21 @@ void describe(V& v, Is<engine::SaveMeasure> auto& x) {
 }
 
 template <class V>
+void describe(V& v, Is<engine::Steering> auto& x) {
+  auto& [want, pool, reason, moving, saved_work, setup] = x;
+  v.field("want", want);
+  v.sparse("pool", pool);
+  v.sparse("reason", reason);
+  v.sparse("moving", moving);
+  v.sparse("saved_work", saved_work);
+  v.sparse("setup", setup);
+}
+
+template <class V>
 void describe(V& v, Is<engine::Job> auto& x) {
   auto& [id, request, phase, stop, submitted, phase_since, waiting_since, ran, attempts, failures, epoch,
-         exit_code, reason, current, next, ledger, last_version, last_save, save_requests, save_asked] = x;
+         exit_code, reason, current, next, ledger, last_version, last_save, save_requests, save_asked, paused,
+         steering] = x;
   v.field("id", id);
   v.field("request", request);
   v.field("phase", phase);
@@ -138,6 +153,8 @@ void describe(V& v, Is<engine::Job> auto& x) {
   v.sparse("last_save", last_save);
   v.sparse("save_requests", save_requests);
   v.sparse("save_asked", save_asked);
+  v.sparse("paused", paused);
+  v.sparse("steering", steering);
 }
 
 template <class V>
@@ -180,9 +197,16 @@ void describe(V& v, Is<engine::MachineType> auto& x) {
 }
 
 template <class V>
+void describe(V& v, Is<engine::Pool::SpotChange> auto& x) {
+  auto& [at, up] = x;
+  v.field("at", at);
+  v.sparse("up", up);
+}
+
+template <class V>
 void describe(V& v, Is<engine::Pool> auto& x) {
   auto& [name, provider, types, max_machines, spot, on_demand, paused, provider_config, consecutive_failures,
-         retry_at, spot_failures, spot_retry_at] = x;
+         retry_at, spot_failures, spot_retry_at, launch_time, launch_seen, spot_seen] = x;
   v.field("name", name);
   v.field("provider", provider);
   v.field("types", types);
@@ -195,6 +219,9 @@ void describe(V& v, Is<engine::Pool> auto& x) {
   v.sparse("retry_at", retry_at);
   v.sparse("spot_failures", spot_failures);
   v.sparse("spot_retry_at", spot_retry_at);
+  v.sparse("launch_time", launch_time);
+  v.sparse("launch_seen", launch_seen);
+  v.sparse("spot_seen", spot_seen);
 }
 
 template <class V>
@@ -209,13 +236,60 @@ void describe(V& v, Is<engine::Record::Decision::Seen> auto& x) {
 }
 
 template <class V>
+void describe(V& v, Is<engine::AvailabilitySpan> auto& x) {
+  auto& [length, up] = x;
+  v.field("length", length);
+  v.sparse("up", up);
+}
+
+template <class V>
+void describe(V& v, Is<engine::SpotQuestion::Place> auto& x) {
+  auto& [pool, type, price, changeover, past] = x;
+  v.field("pool", pool);
+  v.field("type", type);
+  v.field("price", price);
+  v.field("changeover", changeover);
+  v.field("past", past);
+}
+
+template <class V>
+void describe(V& v, Is<engine::SpotQuestion> auto& x) {
+  auto& [rule, work_total, work_left, unsaved, time_total, time_left, changeover, step, on_demand_price,
+         machines, places, holding, held, changeover_left] = x;
+  v.field("rule", rule);
+  v.field("work_total", work_total);
+  v.field("work_left", work_left);
+  v.sparse("unsaved", unsaved);
+  v.field("time_total", time_total);
+  v.field("time_left", time_left);
+  v.field("changeover", changeover);
+  v.field("step", step);
+  v.field("on_demand_price", on_demand_price);
+  v.field("machines", machines);
+  v.field("places", places);
+  v.field("holding", holding);
+  v.sparse("held", held);
+  v.sparse("changeover_left", changeover_left);
+}
+
+template <class V>
+void describe(V& v, Is<engine::Record::Steered> auto& x) {
+  auto& [question, take, pool, reason] = x;
+  v.field("question", question);
+  v.field("take", take);
+  v.sparse("pool", pool);
+  v.field("reason", reason);
+}
+
+template <class V>
 void describe(V& v, Is<engine::Record::Decision> auto& x) {
-  auto& [resources, spot, count, pools, machines] = x;
+  auto& [resources, spot, count, pools, machines, steered] = x;
   v.field("resources", resources);
   v.field("spot", spot);
   v.field("count", count);
   v.field("pools", pools);
   v.sparse("machines", machines);
+  v.sparse("steered", steered);
 }
 
 template <class V>

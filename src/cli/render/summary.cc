@@ -109,6 +109,7 @@ Color colorOf(engine::JobPhase phase) {
       return Color::cyan;
     case engine::JobPhase::recovering:
     case engine::JobPhase::stopping:
+    case engine::JobPhase::paused:
       return Color::yellow;
     case engine::JobPhase::succeeded:
       return Color::green;
