@@ -12,7 +12,7 @@
 #include "os/environment.h"
 #include "os/files.h"
 #include "os/log.h"
-#include "schedule/spot_first.h"
+#include "schedule/scheduler.h"
 
 // buoy: the command line and the control plane in one program. Here the two are put together with the
 // providers.
@@ -24,6 +24,7 @@ using buoy::Result;
 using buoy::Status;
 
 constexpr std::uint64_t kMaxConfig = 4 << 20;
+constexpr std::size_t kPlans = 4;  // of spot policies, each of up to 20 MiB
 
 Result<buoy::api::ServerConfig> readConfig(const std::string& file) {
   struct sysinfo host {};
@@ -78,7 +79,8 @@ Status serve(const buoy::cli::ServeOptions& wanted) {
     return buoy::fail(ErrorCode::failed_precondition,
                       "buoy-agent was not found beside buoy nor in ../libexec; set BUOY_AGENT to its path");
   }
-  static const buoy::schedule::SpotFirst policy;
+  static const buoy::schedule::Scheduler policy(
+      std::make_shared<buoy::schedule::spot::Planner>(std::vector<buoy::schedule::spot::History>{}, kPlans));
   buoy::control::ServeOptions options;
   buoy::control::ControlOptions& control = options.control;
   control.state_dir = wanted.state_dir;

@@ -20,6 +20,7 @@ constexpr std::size_t kMostTypes = 200;
 constexpr std::size_t kMostEntries = 10'000;
 constexpr std::int32_t kMostMachines = 100'000;
 constexpr const char* kLocal = "local";
+constexpr Duration kLocalLaunch = std::chrono::seconds{5};  // a process
 
 // "none", or a duration.
 void readNotice(MapReader& reader, std::optional<Duration>& notice) {
@@ -229,6 +230,8 @@ engine::Pool readPool(MapReader& reader) {
   reader.get("spot", pool.spot);
   reader.get("on_demand", pool.on_demand);
   reader.get("paused", pool.paused);
+  if (!reader.get("launch_time", pool.launch_time) && pool.provider == kLocal)
+    pool.launch_time = kLocalLaunch;
   readTypes(reader, pool);
   readProviderSection(reader, pool);
   checkNamed(reader, pool.name);
@@ -297,6 +300,7 @@ ServerConfig withDefaults(ServerConfig config, int host_cpus, ByteCount host_mem
   if (config.pools.empty()) {
     const int cpus = std::clamp(host_cpus, 1, 4096);
     engine::Pool pool{.name = kLocal, .provider = kLocal};
+    pool.launch_time = kLocalLaunch;
     for (int n = 1; n < cpus; n *= 2) {
       const ByteCount share{host_memory.value / static_cast<std::uint64_t>(cpus) *
                             static_cast<std::uint64_t>(n)};
@@ -350,6 +354,7 @@ std::string toJson(const LocalMarket& market) {
 void writePoolFields(JsonWriter& writer, const engine::Pool& pool) {
   writer.field("name", pool.name).field("provider", pool.provider).field("max_machines", pool.max_machines);
   writer.field("spot", pool.spot).field("on_demand", pool.on_demand).field("paused", pool.paused);
+  if (pool.launch_time != Duration{}) writer.field("launch_time", pool.launch_time);
   writer.key("types").beginArray();
   for (const engine::MachineType& type : pool.types) {
     writer.beginObject().field("name", type.name);

@@ -17,6 +17,7 @@ namespace buoy::api {
 //     - name: local
 //       provider: local
 //       max_machines: 8
+//       launch_time: 90s             # of a machine, until it was seen (local: 5s, else 3m)
 //       types:
 //         - {name: small, cpus: 1, memory: 1GiB, price: 1.00, spot_price: 0.30}
 //       market:                      # the provider's own section; here: provider local

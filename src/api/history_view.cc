@@ -58,6 +58,7 @@ engine::Record::Decision::Seen readSeen(MapReader& reader) {
 }
 
 void writeDecision(JsonWriter& writer, const engine::Record::Decision& decision) {
+  if (decision.steered) return writeSteered(writer, *decision.steered);
   writer.key("known").beginObject().key("resources").beginObject();
   writeResourceFields(writer, decision.resources);
   writer.endObject().field("spot", toString(decision.spot)).field("machines", decision.count);
@@ -70,6 +71,10 @@ void writeDecision(JsonWriter& writer, const engine::Record::Decision& decision)
 
 std::shared_ptr<const engine::Record::Decision> readDecision(MapReader& record) {
   auto decision = std::make_shared<engine::Record::Decision>();
+  if (record.find("answer") != nullptr) {
+    decision->steered = readSteered(record);
+    return decision;
+  }
   readChild(record, "known", [&](MapReader& reader) {
     readResources(reader, decision->resources);
     readSpot(reader, decision->spot);

@@ -72,20 +72,6 @@ void readRetry(MapReader& job, JobSpec& spec) {
   reader.refuseUnknown();
 }
 
-// `parse` says what a scalar must be.
-template <class T, class Parse>
-void readScalar(MapReader& reader, std::string_view key, T& out, Parse parse) {
-  const Node* node = reader.find(key);
-  if (node == nullptr) return;
-  const std::string* text = scalarText(*node);
-  auto value = text == nullptr ? parse(describe(*node)) : parse(trim(*text));
-  if (value) {
-    out = std::move(*value);
-  } else {
-    reader.wrong(key, value.error().message);
-  }
-}
-
 void readPromises(MapReader& reader, JobSpec& spec) {
   using engine::SpotRule;
   readScalar(reader, "deadline", spec.deadline, parseDeadline);

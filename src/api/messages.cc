@@ -243,6 +243,21 @@ Result<ReclaimRequest> parseReclaimRequest(std::string_view json) {
   });
 }
 
+std::string toJson(const ResumeRequest& request) {
+  return writeObject([&](JsonWriter& writer) {
+    if (request.budget != Money{}) writer.field("budget", request.budget);
+  });
+}
+
+Result<ResumeRequest> parseResumeRequest(std::string_view json) {
+  return parseObject(json, [](MapReader& reader) {
+    ResumeRequest request;
+    readScalar(reader, "budget", request.budget, parseBudget);
+    reader.refuseUnknown();
+    return request;
+  });
+}
+
 std::string hashesToJson(std::string_view key, std::span<const std::string> hashes) {
   return writeList(key, hashes, [](JsonWriter& writer, const std::string& hash) { writer.value(hash); });
 }

@@ -31,6 +31,20 @@ engine::Queue readQueue(MapReader& reader);
 void writeSave(JsonWriter& writer, const engine::SaveMeasure& save);  // an object
 engine::SaveMeasure readSave(MapReader& reader);
 
+// A scalar as `parse` (text → Result) takes it; the message of its error says what it must be.
+template <class T, class Parse>
+void readScalar(MapReader& reader, std::string_view key, T& out, Parse parse) {
+  const Node* node = reader.find(key);
+  if (node == nullptr) return;
+  const std::string* text = scalarText(*node);
+  auto value = text == nullptr ? parse(describe(*node)) : parse(trim(*text));
+  if (value) {
+    out = std::move(*value);
+  } else {
+    reader.wrong(key, value.error().message);
+  }
+}
+
 // Messages between our own programs: one error is enough, unknown fields are passed over.
 Result<Node> parseMessage(std::string_view json);
 Status firstProblem(Problems& problems);

@@ -259,6 +259,12 @@ struct ReclaimRequest {
 std::string toJson(const ReclaimRequest& request);
 Result<ReclaimRequest> parseReclaimRequest(std::string_view json);
 
+struct ResumeRequest {
+  Money budget;  // zero: as it was
+};
+std::string toJson(const ResumeRequest& request);
+Result<ResumeRequest> parseResumeRequest(std::string_view json);
+
 // POST /v1/blobs/missing: {"hashes": […]} → {"missing": […]}; each isSha256.
 std::string hashesToJson(std::string_view key, std::span<const std::string> hashes);
 Result<std::vector<std::string>> parseHashes(std::string_view key, std::string_view json);

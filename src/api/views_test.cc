@@ -304,6 +304,9 @@ TEST(Requests, OpenAndReclaim) {
   EXPECT_EQ(parseReclaimRequest("{}")->notice, std::nullopt);
   EXPECT_FALSE(parseReclaimRequest(R"({"notice":"-1s"})"));
   EXPECT_EQ(toJson(ReclaimRequest{250ms}), R"({"notice":0.25})");
+  EXPECT_EQ(parseResumeRequest(toJson(ResumeRequest{Money{20'500'000'000}}))->budget, Money{20'500'000'000});
+  EXPECT_EQ(parseResumeRequest("{}")->budget, Money{});
+  EXPECT_FALSE(parseResumeRequest(R"({"budget":-1})"));
 }
 
 TEST(Requests, Hashes) {

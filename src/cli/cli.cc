@@ -28,7 +28,7 @@ void addCommands(Command& root) {
     }
   };
   under("Jobs", addRun, addSubmit, addRehearse, addPs, addShow, addLogs, addWhy, addCancel, addSave,
-        addReclaim, addDownload);
+        addResume, addReclaim, addDownload);
   under("Storage", addCp, addSync, addLs, addRm, addMb);
   under("Machines", addMachines, addPools, addQueues);
   under("Planning", addSimulate, addMarket);

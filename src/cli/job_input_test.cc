@@ -82,6 +82,25 @@ TEST_F(JobInputTest, FlagsMakeAJob) {
   EXPECT_EQ(input->source.files[0].path, "train.py");
 }
 
+TEST_F(JobInputTest, FlagsPromiseADeadlineAndABudget) {
+  flags_.command = {"python3", "train.py"};
+  flags_.deadline = "36h";
+  flags_.work = "8h";
+  flags_.budget = "$12.50";
+  flags_.policy = "uniform-progress";
+  const auto input = read();
+  ASSERT_TRUE(input) << renderProblems({}, input.error());
+  EXPECT_EQ(input->spec.deadline, (api::Deadline{.in = std::chrono::hours{36}, .at = {}}));
+  EXPECT_EQ(input->spec.work, std::chrono::hours{8});
+  EXPECT_EQ(input->spec.budget, Money{12'500'000'000});
+  EXPECT_EQ(input->spec.policy, engine::SpotRule::uniform_progress);
+  flags_.budget = "much";
+  EXPECT_THAT(problem(), HasSubstr("--budget: must be USD above 0"));
+  flags_.budget.clear();
+  flags_.deadline = "tomorrow";
+  EXPECT_THAT(problem(), HasSubstr("--deadline: must be a time from the submit"));
+}
+
 TEST_F(JobInputTest, APythonScriptAloneIsRunByPython) {
   flags_.command = {"train.py", "--epochs", "3"};
   EXPECT_EQ(read()->spec.run, "python3 train.py --epochs 3");

@@ -110,6 +110,18 @@ std::vector<api::Problem> checkAdmission(const Catalog::View& view, const engine
   return refusals;
 }
 
+std::vector<api::Problem> checkDeadline(const Catalog::View& view, const engine::JobRequest& request,
+                                        Time now, const engine::Settings& settings) {
+  const engine::Queue* queue = find(view.queues, request.queue);
+  std::vector<const engine::Pool*> pools;
+  for (const std::string& name : !request.pools.empty() || queue == nullptr ? request.pools : queue->pools) {
+    if (const engine::Pool* const pool = find(view.pools, name)) pools.push_back(pool);
+  }
+  std::string why = engine::whyInfeasible(request, pools, now, settings);
+  if (why.empty()) return {};
+  return {problem("deadline", std::move(why))};
+}
+
 std::vector<api::Problem> checkQueue(const Catalog::View& view, const engine::Queue& queue) {
   std::vector<api::Problem> problems;
   for (const std::string& name : queue.pools) {

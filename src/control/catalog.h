@@ -6,6 +6,7 @@
 
 #include "api/job_spec.h"
 #include "base/synchronized.h"
+#include "engine/engine.h"
 #include "engine/types.h"
 
 namespace buoy::control {
@@ -27,6 +28,10 @@ class Catalog {
 // What of a job can never work with these pools and queues: an unknown pool or queue (with the nearest known
 // one), more resources than any machine type has, more machines than a pool may have. Empty: nothing. Pure.
 std::vector<api::Problem> checkAdmission(const Catalog::View& view, const engine::JobRequest& request);
+// Why its deadline cannot be met, with the earliest that can, if it is submitted at `now`. Empty: it can, or
+// there is none. Pure.
+std::vector<api::Problem> checkDeadline(const Catalog::View& view, const engine::JobRequest& request,
+                                        Time now, const engine::Settings& settings);
 // The same for a queue's pools.
 std::vector<api::Problem> checkQueue(const Catalog::View& view, const engine::Queue& queue);
 

@@ -68,6 +68,30 @@ TEST_F(AdmissionTest, LimitsAndMarketsAreChecked) {
   EXPECT_EQ(why(), "queue: queue 'default' has no pools");
 }
 
+TEST_F(AdmissionTest, ADeadlineMustBeOneThatAPoolCanKeep) {
+  const engine::Settings settings;
+  const Time now{std::chrono::hours{24 * 365 * 50}};
+  const auto refusal = [&] {
+    const auto problems = checkDeadline(view_, request_, now, settings);
+    return problems.empty() ? "" : problems.front().field + ": " + problems.front().message;
+  };
+  EXPECT_EQ(refusal(), "") << "it has none";
+  request_.policy = engine::SpotRule::buoy;
+  request_.work = std::chrono::hours{8};
+  request_.deadline_in = std::chrono::hours{8};
+  EXPECT_THAT(refusal(), HasSubstr("deadline: cannot be met: 8h 0m of work and up to 6m 15s"));
+  EXPECT_THAT(refusal(), HasSubstr("the earliest deadline is 8h 7m from now"));
+  view_.pools[0].launch_time = std::chrono::seconds{30};
+  EXPECT_THAT(refusal(), HasSubstr("the earliest deadline is 8h 2m from now")) << "by the first pool";
+  request_.deadline_in = std::chrono::hours{8} + std::chrono::minutes{2};
+  EXPECT_EQ(refusal(), "");
+  request_.deadline_in = {};
+  request_.deadline_at = now - std::chrono::hours{1};
+  EXPECT_THAT(refusal(), HasSubstr("cannot be met"));
+  for (engine::Pool& pool : view_.pools) pool.on_demand = false;
+  EXPECT_THAT(refusal(), HasSubstr("no pool of the job offers on-demand machines"));
+}
+
 TEST_F(AdmissionTest, AQueuesPoolsMustExist) {
   EXPECT_TRUE(checkQueue(view_, view_.queues[0]).empty());
   EXPECT_EQ(checkQueue(view_, {"q", 0, {"big", "bgi"}, false}).size(), 1u);

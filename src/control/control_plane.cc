@@ -207,7 +207,7 @@ Status ControlPlane::Impl::listen() {
                [this] {
                  if (options.on_stop_requested) options.on_stop_requested();
                },
-               *options.policy});
+               *options.policy, options.settings});
   addServerRoutes(router, *services);
   addJobRoutes(router, *services);
   addStreamRoutes(router, *services);

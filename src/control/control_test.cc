@@ -19,7 +19,7 @@
 #include "os/fd.h"
 #include "os/files.h"
 #include "os/system_clock.h"
-#include "schedule/spot_first.h"
+#include "schedule/scheduler.h"
 
 namespace buoy::control {
 namespace {
@@ -135,7 +135,8 @@ class Harness {
 
   std::string directory_;
   FakeCloud cloud_;
-  schedule::SpotFirst policy_;
+  schedule::Scheduler policy_{
+      std::make_shared<schedule::spot::Planner>(std::vector<schedule::spot::History>{})};
   std::atomic<std::int64_t> ahead_ = 0;
   ControlOptions options_;
   std::unique_ptr<ControlPlane> plane_;
@@ -306,6 +307,47 @@ TEST_F(ControlTest, DecisionsAreFoundAgainFromWhatWasKnown) {
   EXPECT_EQ(decisionIn(machine), placed);
   EXPECT_EQ(plane_.call("GET", "/v1/machines/m99/why").status, 404);
   EXPECT_EQ(plane_.call("GET", "/v1/jobs/nobody/why").status, 404);
+}
+
+TEST_F(ControlTest, ADeadlineIsSteeredAndExplained) {
+  const net::Response late = plane_.trySubmit("x", "", R"(,"deadline":"1h","work":"1h")");
+  EXPECT_EQ(late.status, 400);
+  EXPECT_THAT(late.body, HasSubstr("the earliest deadline is 1h 7m from now"));
+  EXPECT_EQ(json::parse(late.body)["error"]["problems"][0]["field"], "deadline");
+
+  const std::string job = plane_.submit("one", "", R"(,"deadline":"3h","work":"1h","policy":"spot-first")");
+  FakeAgent agent(plane_.cloud_.waitForMachine());
+  EXPECT_EQ(plane_.get("/v1/machines/m1")["market"], "spot");
+  EXPECT_EQ(plane_.get("/v1/jobs/" + job)["request"]["deadline_in"], 10800);
+  agent.runToTheEnd({}, 0);
+  plane_.finished(job);
+  plane_.restart();
+  std::vector<json> steered;
+  for (const json& line : plane_.stream("/v1/jobs/" + job + "/why")) {
+    if (line["kind"] == "steered") steered.push_back(line);
+  }
+  ASSERT_EQ(steered.size(), 1u) << "only changes are kept";
+  EXPECT_EQ(steered[0]["rederived"], true);
+  EXPECT_EQ(steered[0]["answer"]["hold"], "spot");
+  EXPECT_EQ(steered[0]["answer"]["pool"], "local");
+  EXPECT_EQ(steered[0]["known"]["work_left"], 3600);
+  EXPECT_EQ(steered[0]["known"]["places"][0]["price"], 0.3);
+}
+
+TEST_F(ControlTest, AJobWithoutBudgetLeftIsPausedAndGoesOnWithMore) {
+  const std::string job = plane_.submit("one", "", R"(,"budget":0.01)");
+  EXPECT_EQ(plane_.get("/v1/jobs/" + job)["phase"], "paused");
+  EXPECT_EQ(plane_.call("POST", "/v1/jobs/" + job + "/resume").status, 409);
+  EXPECT_EQ(plane_.call("POST", "/v1/jobs/" + job + "/resume", R"({"budget":"much"})").status, 400);
+  EXPECT_EQ(plane_.call("POST", "/v1/jobs/j9/resume", R"({"budget":1})").status, 404);
+  plane_.restart();
+  EXPECT_EQ(plane_.get("/v1/jobs/" + job)["phase"], "paused");
+  EXPECT_TRUE(plane_.cloud_.alive().empty());
+  EXPECT_EQ(plane_.call("POST", "/v1/jobs/" + job + "/resume", R"({"budget":1})").status, 202);
+  FakeAgent agent(plane_.cloud_.waitForMachine());
+  agent.runToTheEnd({}, 0);
+  EXPECT_EQ(plane_.finished(job)["phase"], "succeeded");
+  EXPECT_EQ(plane_.call("POST", "/v1/jobs/" + job + "/resume", R"({"budget":2})").status, 409);
 }
 
 TEST_F(ControlTest, WhatKeepsNoCheckpointsCannotSave) {

@@ -71,7 +71,9 @@ void submit(Services& services, Call call) {
   auto parsed = api::parseSubmitRequest(call.request.body);
   if (!parsed) return sendProblems(*call.responder, std::move(parsed).error());
   engine::JobRequest request = api::toRequest(parsed->spec);
-  auto problems = checkAdmission(*services.catalog.view(), request);
+  const auto view = services.catalog.view();
+  auto problems = checkAdmission(*view, request);
+  if (problems.empty()) problems = checkDeadline(*view, request, services.clock.now(), services.settings);
   if (problems.empty()) problems = resolveInputs(services.store, parsed->spec, parsed->request_id);
   if (!problems.empty()) return sendProblems(*call.responder, std::move(problems));
   Submission submission;
@@ -133,6 +135,26 @@ void save(Services& services, Call call) {
     }
     const engine::Job* job = state.job(id);
     if (job == nullptr)
+      return sendError(*responder, {ErrorCode::failed_precondition, id.toString() + " has ended", false});
+    sendJson(*responder, 202, api::toJson(api::viewOf(*job)));
+  };
+  if (const Status taken = services.writer.offer(std::move(submission)); !taken)
+    sendError(*responder, taken.error());
+}
+
+void resume(Services& services, Call call) {
+  const auto row = findJob(services.store, call.captured[0]);
+  if (!row) return sendError(*call.responder, row.error());
+  const auto parsed = api::parseResumeRequest(call.request.body.empty() ? "{}" : call.request.body);
+  if (!parsed) return sendError(*call.responder, parsed.error());
+  const auto responder = call.responder;
+  Submission submission;
+  submission.events.emplace_back(engine::ResumeJob{row->id, parsed->budget});
+  submission.done = [responder, id = row->id](const Result<engine::Reply>& reply,
+                                              const engine::State& state) {
+    const engine::Job* job = state.job(id);
+    if (!reply && reply.error().code != ErrorCode::not_found) return sendError(*responder, reply.error());
+    if (job == nullptr || !reply)
       return sendError(*responder, {ErrorCode::failed_precondition, id.toString() + " has ended", false});
     sendJson(*responder, 202, api::toJson(api::viewOf(*job)));
   };
@@ -214,6 +236,7 @@ void addJobRoutes(Router& router, Services& services) {
   });
   router.add("POST", "/v1/jobs/{}/cancel", [&](Call call) { cancel(services, std::move(call)); });
   router.add("POST", "/v1/jobs/{}/save", [&](Call call) { save(services, std::move(call)); });
+  router.add("POST", "/v1/jobs/{}/resume", [&](Call call) { resume(services, std::move(call)); });
   router.add("GET", "/v1/jobs/{}/outputs", [&](Call call) { outputs(services, std::move(call)); });
   router.add("GET", "/v1/jobs/{}/outputs/{*}", [&](Call call) { outputs(services, std::move(call)); });
 }

@@ -41,6 +41,7 @@ struct Services {
   std::function<std::string()> fingerprint;  // of the TLS certificate; empty: none
   std::function<void()> requestStop;
   const engine::PlacementPolicy& policy;
+  const engine::Settings& settings;
 };
 
 // Each adds its part of the API; `services` must outlive the router.

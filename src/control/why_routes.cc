@@ -21,6 +21,10 @@ api::RecordView viewOf(store::RecordRow row, const engine::PlacementPolicy& poli
   api::RecordView view{row.seq, std::move(row.record), std::nullopt};
   const engine::Record& record = view.record;
   if (!record.decision) return view;
+  if (record.decision->steered) {
+    view.rederived = engine::rederives(*record.decision->steered, policy);
+    return view;
+  }
   const engine::Placement again = engine::rederive(*record.decision, record.at, policy);
   view.rederived = std::equal(again.candidates.begin(), again.candidates.end(), record.candidates.begin(),
                               record.candidates.end(), same);

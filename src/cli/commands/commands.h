@@ -12,6 +12,7 @@ void addShow(Command& root);
 void addLogs(Command& root);
 void addWhy(Command& root);
 void addCancel(Command& root);
+void addResume(Command& root);
 void addSave(Command& root);
 void addRehearse(Command& root);
 void addReclaim(Command& root);

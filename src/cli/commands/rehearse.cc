@@ -63,6 +63,9 @@ Result<api::JobSpec> forTheStage(api::JobSpec spec) {
   spec.spot = engine::SpotPreference::only;
   spec.retry_failures = 0;
   spec.max_run = spec.max_wait = Duration{};
+  spec.deadline.reset();
+  spec.policy = engine::SpotRule::none;
+  spec.budget = {};
   return spec;
 }
 

@@ -6,6 +6,7 @@
 #include "cli/job_feed.h"
 #include "cli/story.h"
 #include "cli/submission.h"
+#include "engine/engine.h"
 
 namespace buoy::cli {
 namespace {
@@ -52,6 +53,28 @@ std::string fitLine(const engine::SaveMeasure& save) {
          formatDuration(save.notice) + " (" + formatByteCount({save.bytes_per_second}) + "/s measured)";
 }
 
+// "in 2h 3m (2026-11-21T18:00:00.000Z), 8h of work, policy buoy"
+std::string deadlineLine(const api::JobView& job) {
+  const auto deadline = engine::deadlineOf(job.request, job.submitted);
+  if (!deadline) return "";
+  const Duration left = *deadline - wallClock();
+  const std::string when = engine::isTerminal(job.phase) ? formatTime(*deadline)
+                           : left > Duration{}
+                               ? strCat({"in ", formatDuration(left), " (", formatTime(*deadline), ")"})
+                               : strCat({formatDuration(-left), " ago (", formatTime(*deadline), ")"});
+  return strCat({when, ", ", formatDuration(job.request.work), " of work, policy ",
+                 engine::toString(job.request.policy)});
+}
+
+std::string budgetLine(const api::JobView& job) {
+  if (job.request.budget == Money{}) return "";
+  const Money spent = job.ledger ? job.ledger->totalCost() : Money{};
+  std::string text = strCat({formatMoney(job.request.budget), ", ", formatMoney(spent), " booked"});
+  if (job.phase == engine::JobPhase::paused)
+    text += "; it goes on with 'buoy resume " + job.id.toString() + " --budget USD'";
+  return text;
+}
+
 std::string facts(const Look& look, const api::JobView& job) {
   std::string text;
   const auto line = [&](std::string_view name, const std::string& value) {
@@ -62,6 +85,8 @@ std::string facts(const Look& look, const api::JobView& job) {
   line("queue", job.request.queue +
                     (job.request.priority != 0 ? ", priority " + std::to_string(job.request.priority) : ""));
   line("needs", resourcesLine(job.request));
+  line("deadline", deadlineLine(job));
+  line("budget", budgetLine(job));
   line("machines", machinesLine(job));
   line("attempts", job.attempts > 0
                        ? std::to_string(job.attempts) +

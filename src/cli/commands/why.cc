@@ -34,9 +34,14 @@ std::string render(const Look& look, const std::vector<api::RecordView>& records
   const api::RecordView* last = nullptr;
   for (const api::RecordView& record : records) {
     text += renderRecord(look, record, Telling::full, clockTime(record.record.at));
-    if (record.record.candidates.empty()) continue;
-    text += renderDecision(look, record, last);
-    last = &record;
+    const bool steered = record.record.decision && record.record.decision->steered;
+    if (record.record.candidates.empty() && !steered) continue;
+    if (steered) {
+      text += renderSteered(look, *record.record.decision->steered);
+    } else {
+      text += renderDecision(look, record, last);
+      last = &record;
+    }
     if (!record.rederived) continue;
     ++told.decisions;
     if (*record.rederived) continue;

@@ -19,7 +19,7 @@ Weight weightOf(std::string_view kind) {
     std::string_view kind;
     Weight weight;
   };
-  static constexpr std::array<Entry, 25> kWeights{{{"submitted", Weight::detail},
+  static constexpr std::array<Entry, 30> kWeights{{{"submitted", Weight::detail},
                                                    {"attempt_started", Weight::detail},
                                                    {"machine_up", Weight::detail},
                                                    {"committed", Weight::detail},
@@ -36,6 +36,11 @@ Weight weightOf(std::string_view kind) {
                                                    {"notice", Weight::warning},
                                                    {"unreachable", Weight::warning},
                                                    {"verifying", Weight::warning},
+                                                   {"moving", Weight::detail},
+                                                   {"resumed", Weight::good},
+                                                   {"pausing", Weight::warning},
+                                                   {"paused", Weight::warning},
+                                                   {"steered", Weight::plain},
                                                    {"retry", Weight::warning},
                                                    {"stopping", Weight::warning},
                                                    {"launch_failed", Weight::warning},
@@ -84,6 +89,23 @@ std::string hourly(PricePerHour price) {
   return formatMoney(Money{price.nano_usd}) + "/h";
 }
 
+std::string holdingText(const engine::SpotQuestion& known) {
+  std::string text;
+  switch (known.holding) {
+    case engine::Holding::nothing:
+      return "nothing";
+    case engine::Holding::spot:
+      text = known.held < known.places.size() ? "spot in " + cleaned(known.places[known.held].pool) : "spot";
+      break;
+    case engine::Holding::on_demand:
+      text = "on-demand";
+      break;
+  }
+  if (known.changeover_left > Duration{})
+    text += ", which works in " + formatDuration(known.changeover_left) + " at most";
+  return text;
+}
+
 }  // namespace
 
 std::string renderRecord(const Look& look, const api::RecordView& view, Telling telling,
@@ -125,6 +147,34 @@ std::string renderKnown(const Look& look, const api::RecordView& view) {
     add(seen.trial_spot || seen.trial_on_demand, "a launch is being tried");
     line(known);
   }
+  return text;
+}
+
+std::string renderSteered(const Look& look, const engine::Record::Steered& steered) {
+  const engine::SpotQuestion& known = steered.question;
+  std::string text;
+  const auto line = [&](const std::string& content) {
+    text += "           " + paint(look, Color::dim, content) + "\n";
+  };
+  std::string work = "known: " + formatDuration(known.work_left + known.unsaved) + " of " +
+                     formatDuration(known.work_total) + " of work left";
+  if (known.unsaved > Duration{})
+    work += ", counting " + formatDuration(known.unsaved) + " that are not saved";
+  line(work);
+  line("known: " +
+       (known.time_left > Duration{} ? formatDuration(known.time_left) + " until the deadline"
+                                     : "the deadline has passed") +
+       ", a changeover takes up to " + formatDuration(known.changeover));
+  line("known: on-demand " + hourly(known.on_demand_price) + ", holding " + holdingText(known));
+  for (const engine::SpotQuestion::Place& place : known.places) {
+    std::string what = "known: spot in " + cleaned(place.pool) + " " + hourly(place.price);
+    if (!place.past.empty()) {
+      const engine::AvailabilitySpan& now = place.past.back();
+      what += (now.up ? ", to be had for " : ", not to be had for ") + formatDuration(now.length);
+    }
+    line(what);
+  }
+  line(strCat({"policy: ", toString(known.rule)}));
   return text;
 }
 

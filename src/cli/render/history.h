@@ -15,6 +15,8 @@ std::string renderRecord(const Look& look, const api::RecordView& record, Tellin
                          std::string_view time);
 // What was known when a decision was made, a line a pool, indented; empty if it is not recorded.
 std::string renderKnown(const Look& look, const api::RecordView& record);
+// Of a decision about a job with a deadline: what its policy was shown, indented.
+std::string renderSteered(const Look& look, const engine::Record::Steered& steered);
 // The candidates of a decision as a table, indented; empty if there are none.
 std::string renderCandidates(const Look& look, const api::RecordView& record);
 
