@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "aws/metadata_client.h"
 #include "aws/service_call.h"
 #include "base/parse_number.h"
 #include "base/strings.h"
@@ -11,7 +12,6 @@
 namespace buoy::aws {
 namespace {
 
-constexpr const char* kTokenSeconds = "21600";
 constexpr std::string_view kRolesPath = "/latest/meta-data/iam/security-credentials/";
 // How long credentials that the service failed to renew are used before it is asked again; AWS's own tools do
 // likewise, and its services take them.
@@ -28,77 +28,29 @@ class InstanceMetadata final : public CredentialsSource {
           ErrorCode::unauthenticated,
           nowhere_else_ + "; the instance metadata service is switched off (AWS_EC2_METADATA_DISABLED)");
     }
-    BUOY_TRY(url_, parseServiceUrl(options_.endpoint));
-    while (url_.target.ends_with('/')) url_.target.pop_back();
-    net::ClientOptions client_options;
-    client_options.connect_timeout = options_.timeout;
-    client_options.max_response = 1u << 20;
-    client_ = net::makeClient(url_.endpoint, client_options);
-    auto credentials = ask();
-    client_.reset();
+    BUOY_TRY(MetadataClient client, MetadataClient::create(options_));
+    auto credentials = ask(client);
+    answered_ = answered_ || client.answered();
     if (credentials) return credentials;
     const Error error = std::move(credentials).error();
-    if (answered_ || nowhere_else_.empty()) return fail(error.wrap(name()));
-    return fail(ErrorCode::unauthenticated, strCat({nowhere_else_, "; ", name(), ": ", error.message}));
+    if (answered_ || nowhere_else_.empty()) return fail(error.wrap(client.name()));
+    return fail(ErrorCode::unauthenticated,
+                strCat({nowhere_else_, "; ", client.name(), ": ", error.message}));
   }
 
  private:
-  std::string name() const { return "instance metadata service at " + url_.endpoint.toString(); }
-
-  Result<net::Response> request(std::string method, std::string_view path, const char* header,
-                                const std::string& value) {
-    net::Request request;
-    request.method = std::move(method);
-    request.target = strCat({url_.target, path});
-    request.headers = {{"Host", url_.hostHeader()}};
-    if (!value.empty()) request.headers.emplace_back(header, value);
-    auto response = client_->send(request, options_.timeout);
-    for (int again = 1; again < options_.attempts && (!response || response->status >= 500); ++again) {
-      response = client_->send(request, options_.timeout);
-    }
-    answered_ = answered_ || response;
-    return response;
+  static Result<std::string> read(MetadataClient& client, std::string_view path, std::string_view if_absent) {
+    BUOY_TRY(const std::optional<std::string> found, client.get(path));
+    if (!found) return fail(ErrorCode::unauthenticated, std::string(if_absent));
+    if (trim(*found).empty()) return fail(ErrorCode::unavailable, "status 200", true);
+    return *found;
   }
 
-  // Empty: ask without one.
-  Result<std::string> token() {
-    auto response =
-        request("PUT", "/latest/api/token", "x-aws-ec2-metadata-token-ttl-seconds", kTokenSeconds);
-    // Somebody listens, but the answer got lost on the way here.
-    const bool lost = !response && response.error().code == ErrorCode::deadline_exceeded;
-    if (!response && !lost) return fail(std::move(response).error());
-    if (!lost && response->status == 200) return std::string(trim(response->body));
-    if (!lost && response->status == 400) {
-      return fail(ErrorCode::invalid_argument, "it takes no request for a token (status 400)");
-    }
-    if (lost || response->status == 403 || response->status == 404 || response->status == 405) {
-      if (options_.allow_v1) return std::string();
-      return fail(ErrorCode::unavailable,
-                  "it gives no token, and version 1, which needs none, is switched off; in a container the "
-                  "instance's hop limit must be at least 2",
-                  true);
-    }
-    return fail(ErrorCode::unavailable, "status " + std::to_string(response->status), true);
-  }
-
-  Result<std::string> read(const std::string& token, std::string_view path, std::string_view if_absent) {
-    BUOY_TRY(net::Response response, request("GET", path, "x-aws-ec2-metadata-token", token));
-    if (response.status == 404) return fail(ErrorCode::unauthenticated, std::string(if_absent));
-    if (response.status == 401) {
-      return fail(ErrorCode::unavailable, "it wants a token and gave none that it takes (status 401)", true);
-    }
-    if (response.status != 200 || trim(response.body).empty()) {
-      return fail(ErrorCode::unavailable, "status " + std::to_string(response.status), true);
-    }
-    return std::move(response.body);
-  }
-
-  Result<Credentials> ask() {
-    BUOY_TRY(const std::string token, token());
-    BUOY_TRY(const std::string roles, read(token, kRolesPath, "no IAM role is attached to this instance"));
+  Result<Credentials> ask(MetadataClient& client) {
+    BUOY_TRY(const std::string roles, read(client, kRolesPath, "no IAM role is attached to this instance"));
     const std::string role(trim(split(trim(roles), '\n').front()));
     BUOY_TRY(const std::string document,
-             read(token, strCat({kRolesPath, role}), "the instance's IAM role is gone"));
+             read(client, strCat({kRolesPath, role}), "the instance's IAM role is gone"));
     const auto parsed = nlohmann::json::parse(document, nullptr, false);
     if (parsed.is_object() && parsed.contains("Code") && parsed["Code"] != "Success") {
       const std::string code = parsed["Code"].is_string() ? parsed["Code"].get<std::string>() : "";
@@ -118,8 +70,6 @@ class InstanceMetadata final : public CredentialsSource {
   const MetadataOptions options_;
   const std::string nowhere_else_;
   const Clock& clock_;
-  ServiceUrl url_;
-  std::unique_ptr<net::Client> client_;
   bool answered_ = false;  // anything, ever
 };
 

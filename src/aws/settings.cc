@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "aws/endpoint.h"
 #include "aws/shared_files.h"
 #include "base/parse_number.h"
 #include "base/strings.h"
@@ -33,6 +34,18 @@ class Loader {
     settings.use_dualstack = dualstack || nested_dualstack;
     BUOY_TRY(settings.use_fips, flag(find("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")));
     return {};
+  }
+
+  // Of any service; empty: not configured.
+  Result<std::string> endpointOf(const std::string& service) const {
+    BUOY_TRY(const bool ignored,
+             flag(find("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")));
+    if (ignored) return std::string();
+    std::string upper = service;
+    for (char& c : upper) {
+      if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    }
+    return endpoint(upper, service);
   }
 
  private:
@@ -90,11 +103,8 @@ class Loader {
   }
 
   Status loadEndpoints(Settings& settings) const {
-    BUOY_TRY(const bool ignored,
-             flag(find("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")));
-    if (ignored) return {};
-    BUOY_TRY(settings.s3_endpoint, endpoint("S3", "s3"));
-    BUOY_TRY(settings.sts_endpoint, endpoint("STS", "sts"));
+    BUOY_TRY(settings.s3_endpoint, endpointOf("s3"));
+    BUOY_TRY(settings.sts_endpoint, endpointOf("sts"));
     return {};
   }
 
@@ -155,6 +165,20 @@ class Loader {
 };
 
 }  // namespace
+
+Result<std::map<std::string, std::string>> loadEndpoints(const Environment& environment,
+                                                         const Settings& settings,
+                                                         const std::vector<std::string>& services) {
+  BUOY_TRY(const SharedFiles files, loadSharedFiles(environment));
+  auto found = files.profile(settings.profile);
+  if (!found) return fail(ErrorCode::invalid_argument, std::move(found).error().message);
+  std::map<std::string, std::string> endpoints;
+  for (const std::string& service : services) {
+    BUOY_TRY(std::string url, Loader(environment, files, *found).endpointOf(service));
+    if (!url.empty()) endpoints[service] = std::move(url);
+  }
+  return endpoints;
+}
 
 Result<Settings> loadSettings(const Environment& environment, const std::string& profile) {
   BUOY_TRY(const SharedFiles files, loadSharedFiles(environment));

@@ -8,6 +8,7 @@
 #include <pugixml.hpp>
 #include <utility>
 
+#include "aws/endpoint.h"
 #include "aws/service_call.h"
 #include "aws/sigv4.h"
 #include "base/strings.h"
@@ -167,12 +168,7 @@ ErrorCode codeOf(int status, std::string_view code) {
 }  // namespace
 
 std::string stsUrl(const Settings& settings) {
-  if (!settings.sts_endpoint.empty()) return settings.sts_endpoint;
-  const bool is_china = settings.region.starts_with("cn-");
-  return strCat({"https://", settings.use_fips ? "sts-fips." : "sts.", settings.region,
-                 settings.use_dualstack ? ".api" : "",
-                 settings.use_dualstack ? (is_china ? ".amazonwebservices.com.cn" : ".aws")
-                                        : (is_china ? ".amazonaws.com.cn" : ".amazonaws.com")});
+  return serviceEndpoint(settings, "sts", settings.sts_endpoint).url;
 }
 
 Result<Credentials> parseStsCredentials(std::string_view xml, const std::string& action) {
