@@ -92,5 +92,43 @@ TEST_F(Billing, APriceCountsFromTheInstantItChanged) {
   EXPECT_EQ(cheap, 10s);
 }
 
+TEST_F(Billing, AMachineOfItsOwnPriceKeepsItWhateverThePoolOffers) {
+  world.up(machine);
+  const PricePerHour own{77'000'000};
+  PriceChanged change{"p", "small", own};
+  change.machine = machine;
+  world.send(change);
+  EXPECT_EQ(world.state.machine(machine)->price, own);
+  PriceChanged offer{"p", "small", {55'000'000}};
+  offer.offers_only = true;
+  world.send(offer);
+  EXPECT_EQ(world.state.machine(machine)->price, own);
+  EXPECT_EQ(world.state.pool("p")->types[0].spot_price, PricePerHour{55'000'000});
+}
+
+TEST_F(Billing, AMachineIsOfTheTypeThatTheProviderGave) {
+  Pool pool = *world.state.pool("p");
+  pool.types.push_back(pool.types[0]);
+  pool.types.back().name = "other";
+  pool.types.back().spot_price = PricePerHour{44'000'000};
+  pool.types.back().on_demand_price = PricePerHour{88'000'000};
+  world.send(PutPool{pool});
+  LaunchSucceeded up{machine, "ref", "addr"};
+  up.type = "other";
+  world.send(up);
+  EXPECT_EQ(world.state.machine(machine)->type, "other");
+  EXPECT_EQ(world.state.machine(machine)->price, PricePerHour{44'000'000});
+  EXPECT_EQ(world.state.machine(machine)->on_demand_price, PricePerHour{88'000'000});
+  up.price = PricePerHour{33'000'000};
+  world.send(up);
+  EXPECT_EQ(world.state.machine(machine)->price, PricePerHour{33'000'000});
+  up.price = {};
+  world.send(up);
+  EXPECT_EQ(world.state.machine(machine)->price, PricePerHour{33'000'000}) << "that says nothing new";
+  up.type = "unknown";
+  world.send(up);
+  EXPECT_EQ(world.state.machine(machine)->type, "other");
+}
+
 }  // namespace
 }  // namespace buoy::engine

@@ -53,6 +53,10 @@ struct LaunchSucceeded {
   std::string provider_ref;
   std::string address;
   Time since{};
+  // Where it is not what was asked for: one of the pool's types, and what it costs now (zero: as the pool
+  // says).
+  std::string type = {};
+  PricePerHour price = {};
 };
 enum class LaunchError : std::uint8_t { capacity, quota, throttled, price, invalid, other };
 struct LaunchFailed {
@@ -75,6 +79,8 @@ struct PriceChanged {
   std::string type;
   PricePerHour spot_price;
   Time since{};
+  MachineId machine = {};    // given: of this machine alone, whatever the pool offers now
+  bool offers_only = false;  // machines that run keep their price: the provider tells of each
 };
 // ---- from agents
 struct AgentConnected {

@@ -24,6 +24,7 @@ void Stepper::on(const LaunchSucceeded& event) {
     touch(*slot);
   }
   if (machine.address.empty()) setAddress(*slot, event.address);
+  if (!event.type.empty()) becomeType(*slot, event.type, event.price);
   if (machine.phase == MachinePhase::requested) {
     noteLaunchSuccess(*slot->pool, machine.market);
     startBilling(*slot, event.since);
@@ -113,11 +114,17 @@ void Stepper::on(const PriceChanged& event) {
   const auto found = s_.pools.find(event.pool);
   if (found == s_.pools.end()) return;
   PoolSlot& pool = found->second;
+  if (event.machine) {
+    MachineSlot* const slot = s_.findMachine(event.machine);
+    if (slot && slot->pool == &pool && slot->machine.market == Market::spot)
+      setPrice(*slot, event.spot_price, slot->machine.on_demand_price, event.since);
+    return;
+  }
   for (MachineType& type : pool.pool.types) {
     if (type.name != event.type || type.spot_price == event.spot_price) continue;
     type.spot_price = event.spot_price;
     touch(pool);
-    setPrices(pool, type, event.since);
+    if (!event.offers_only) setPrices(pool, type, event.since);
     s_.wake(pool);
     s_.askAll(pool);
   }

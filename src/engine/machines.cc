@@ -246,19 +246,40 @@ void Stepper::bootFailed(MachineSlot& slot) {
   advance(*job);
 }
 
+void Stepper::setPrice(MachineSlot& slot, PricePerHour price, PricePerHour on_demand_price, Time since) {
+  Machine& machine = slot.machine;
+  if (machine.phase == MachinePhase::gone ||
+      (machine.price == price && machine.on_demand_price == on_demand_price))
+    return;
+  closeSpan(slot, since == Time{} ? now_ : since);
+  machine.price = price;
+  machine.on_demand_price = on_demand_price;
+  touch(slot);
+}
+
 void Stepper::setPrices(PoolSlot& pool, const MachineType& type, Time since) {
   for (const MachineId id : pool.machines) {
     MachineSlot& slot = *s_.findMachine(id);
-    Machine& machine = slot.machine;
-    const PricePerHour price = priceOf(type, machine.market);
-    if (machine.type != type.name ||
-        (machine.price == price && machine.on_demand_price == type.on_demand_price))
-      continue;
-    closeSpan(slot, since == Time{} ? now_ : since);
-    machine.price = price;
-    machine.on_demand_price = type.on_demand_price;
+    if (slot.machine.type == type.name)
+      setPrice(slot, priceOf(type, slot.machine.market), type.on_demand_price, since);
+  }
+}
+
+void Stepper::becomeType(MachineSlot& slot, const std::string& name, PricePerHour price) {
+  Machine& machine = slot.machine;
+  const auto& types = slot.pool->pool.types;
+  const auto type =
+      std::find_if(types.begin(), types.end(), [&](const MachineType& each) { return each.name == name; });
+  if (type == types.end() || machine.phase == MachinePhase::gone) return;
+  const bool other = machine.type != name;
+  if (other) {
+    machine.type = name;
     touch(slot);
   }
+  // Told again without a price, it says nothing new about that.
+  if (price == PricePerHour{} && !other) return;
+  setPrice(slot, price == PricePerHour{} ? priceOf(*type, machine.market) : price, type->on_demand_price,
+           Time{});
 }
 
 // ---- time

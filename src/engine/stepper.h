@@ -131,6 +131,9 @@ class Stepper {
   void setAddress(MachineSlot& slot, const std::string& address);
   void bootFailed(MachineSlot& slot);
   void setPrices(PoolSlot& pool, const MachineType& type, Time since = {});
+  void setPrice(MachineSlot& slot, PricePerHour price, PricePerHour on_demand_price, Time since);
+  // The provider gave another type than was asked for, or says what it costs where it is.
+  void becomeType(MachineSlot& slot, const std::string& name, PricePerHour price);
 
   // Placement (scheduling.cc).
   void schedule();
