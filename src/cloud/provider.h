@@ -17,6 +17,9 @@ struct LaunchRequest {
   std::string provider_config;  // the pool's own section, JSON
   engine::MachineType type;
   engine::Market market = engine::Market::spot;
+  // Types of the pool that would do as well: none is smaller in anything.
+  std::vector<engine::MachineType> alternatives = {};
+  std::string group = {};    // machines of one gang have the same; empty: it is alone
   std::string agent_config;  // JSON (api/agent_config.h): control plane's address, machine token, store;
                              // given to the agent
 };
@@ -36,6 +39,8 @@ class Provider {
       std::function<void(engine::Event)>;  // LaunchSucceeded/Failed, MachineGone, MachineAlive, PriceChanged
   virtual ~Provider() = default;
 
+  // Whether machines are elsewhere: their agents need an address of the control plane that they can reach.
+  virtual bool remote() const { return false; }
   virtual void launch(const LaunchRequest& request) = 0;  // answers by LaunchSucceeded or LaunchFailed
   virtual void terminate(MachineId machine) = 0;  // answers by MachineGone (also when it never existed)
   virtual void query(MachineId machine) = 0;      // answers by MachineAlive or MachineGone

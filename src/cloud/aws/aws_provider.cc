@@ -1,0 +1,596 @@
+#include "cloud/aws/aws_provider.h"
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <future>
+#include <map>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "base/strings.h"
+#include "base/synchronized.h"
+#include "cloud/aws/ec2.h"
+#include "cloud/aws/ground.h"
+#include "cloud/aws/launcher.h"
+#include "cloud/aws/names.h"
+#include "cloud/aws/pool_config.h"
+#include "cloud/aws/price_book.h"
+#include "cloud/aws/roster.h"
+#include "os/crash_point.h"
+#include "os/files.h"
+#include "os/log.h"
+
+namespace buoy::cloud::aws {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int kLaunchThreads = 16;
+constexpr std::size_t kMostTerminated = 500;  // in one request; EC2 takes 1,000
+// What could not be prepared is tried again after this, so that many launches at once fail by one try.
+constexpr Duration kGroundRetry = std::chrono::seconds{5};
+// Orders that come together go together.
+constexpr Duration kGather = std::chrono::milliseconds{50};
+
+Time steadyNow() {
+  return Time{std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())};
+}
+
+std::string accountKey(const std::string& profile, const std::string& region) {
+  return strCat({profile, "/", region});
+}
+
+class AwsProvider final : public Provider {
+ public:
+  AwsProvider(AwsOptions options, EventSink sink);
+  ~AwsProvider() override;
+
+  void launch(const LaunchRequest& request) override;
+  void terminate(MachineId machine) override;
+  void query(MachineId machine) override;
+  void reclaim(MachineId machine, Duration notice) override;
+  Result<std::vector<ListedMachine>> list() override;
+  bool remote() const override { return true; }
+
+ private:
+  // A region as a profile's keys reach it.
+  struct Account {
+    std::string profile, region;
+    std::unique_ptr<Ec2> ec2;
+    Synchronized<PriceBook> prices;
+    Time prices_due{};  // the watching thread's
+  };
+  // A pool that machines were asked of.
+  struct WatchedPool {
+    std::string account;
+    std::vector<std::string> types, zones;
+    std::map<std::string, PricePerHour> told;
+  };
+  using GroundAnswer = Answer<std::shared_ptr<const Ground>>;
+  struct GroundEntry {
+    std::shared_future<GroundAnswer> answer;
+    Time made{};  // steady
+  };
+  struct Work {
+    std::mutex mutex;
+    std::condition_variable_any arrived;
+    std::deque<std::function<void()>> tasks;
+  };
+
+  Result<std::shared_ptr<Account>> account(const std::string& profile, const std::string& region);
+  std::vector<std::shared_ptr<Account>> accounts();
+  Status remember(const std::string& profile, const std::string& region);
+  void recall();
+  Result<std::shared_ptr<MachineStore>> store();
+  GroundAnswer ground(Account& account, MachineStore& store, const LaunchRequest& request,
+                      const PoolConfig& config);
+
+  void work(const std::stop_token& stop);
+  void begin();
+  bool hasNothing(MachineId machine);
+  void post(std::function<void()> task);
+  void carryOut(const LaunchRequest& request, const std::stop_token& stop);
+  Answer<Launched> tryLaunch(const LaunchRequest& request, std::string* account_key,
+                             const std::stop_token& stop);
+  void watchPool(const LaunchRequest& request, const PoolConfig& config, const Account& account);
+
+  void watch(const std::stop_token& stop);
+  void act(const Roster::Outcome& result, const std::stop_token& stop);
+  void order(const std::string& account, const std::vector<std::string>& instances,
+             const std::stop_token& stop);
+  Status look(const std::stop_token& stop);
+  void forgetBoot(const std::vector<std::string>& instances);
+  void lookAtPrices(const std::stop_token& stop);
+  void tellPrices(Account& account);
+  void wake();
+  template <class F>
+  void change(F&& f);
+
+  const AwsOptions options_;
+  const EventSink sink_;
+  const GroundOptions ground_options_;
+  Launcher launcher_;
+  Synchronized<Roster> roster_;
+  Synchronized<std::map<std::string, std::shared_ptr<Account>>> accounts_;
+  Synchronized<std::shared_ptr<MachineStore>> store_;  // opened when it is needed
+  Synchronized<std::map<std::string, GroundEntry>> grounds_;
+  Synchronized<std::map<std::string, WatchedPool>> pools_;
+  std::mutex remember_mutex_;  // orders the writes of aws.json
+  Work work_;
+  std::mutex watch_mutex_;
+  std::condition_variable_any woken_;
+  bool wake_ = false;
+  Synchronized<Roster::Outcome> orders_;  // for the watching thread
+  std::stop_source stop_;                 // of every wait and request
+  std::once_flag begun_;
+  std::vector<std::jthread> workers_;
+  std::jthread watcher_;  // last: it uses the others
+};
+
+AwsProvider::AwsProvider(AwsOptions options, EventSink sink)
+    : options_(std::move(options)),
+      sink_(std::move(sink)),
+      ground_options_{options_.state_dir, options_.agent_path, options_.cluster, options_.caller_address_url},
+      launcher_(options_.cluster, options_.clock),
+      roster_(options_.cluster) {
+  recall();
+  if (!accounts().empty()) begin();
+}
+
+// A control plane without machines on AWS has no threads for them.
+void AwsProvider::begin() {
+  std::call_once(begun_, [this] {
+    for (int n = 0; n < kLaunchThreads; ++n) workers_.emplace_back([this] { work(stop_.get_token()); });
+    watcher_ = std::jthread([this] { watch(stop_.get_token()); });
+  });
+}
+
+AwsProvider::~AwsProvider() {
+  stop_.request_stop();
+  if (watcher_.joinable()) watcher_.join();
+  for (std::jthread& worker : workers_) worker.join();
+}
+
+// ---- accounts
+
+Result<std::shared_ptr<AwsProvider::Account>> AwsProvider::account(const std::string& profile,
+                                                                   const std::string& region) {
+  const std::string key = accountKey(profile, region);
+  const auto known = accounts_.withLock([&](const auto& all) {
+    const auto found = all.find(key);
+    return found == all.end() ? nullptr : found->second;
+  });
+  if (known) return known;
+  BUOY_TRY(CallerOptions reached, callerOptions(options_.environment, profile, region, options_.clock));
+  auto made = std::make_shared<Account>();
+  made->profile = profile;
+  made->region = region;
+  made->ec2 = std::make_unique<Ec2>(std::move(reached));
+  return accounts_.withLock([&](auto& all) { return all.try_emplace(key, std::move(made)).first->second; });
+}
+
+std::vector<std::shared_ptr<AwsProvider::Account>> AwsProvider::accounts() {
+  return accounts_.withLock([](const auto& all) {
+    std::vector<std::shared_ptr<Account>> list;
+    for (const auto& [key, account] : all) list.push_back(account);
+    return list;
+  });
+}
+
+// Durable before the first machine is asked for there: the next control plane must look for it.
+Status AwsProvider::remember(const std::string& profile, const std::string& region) {
+  const std::lock_guard lock(remember_mutex_);
+  const std::string path = options_.state_dir + "/aws.json";
+  Json regions = Json::array();
+  if (const auto text = os::readFile(path, 1u << 20)) {
+    const Json kept = Json::parse(*text, nullptr, false);
+    if (kept.is_object() && kept.contains("regions") && kept["regions"].is_array()) regions = kept["regions"];
+  }
+  const Json entry{{"profile", profile}, {"region", region}};
+  if (std::find(regions.begin(), regions.end(), entry) != regions.end()) return {};
+  regions.push_back(entry);
+  return os::writeFileAtomic(path, Json{{"regions", regions}}.dump() + "\n", 0600);
+}
+
+void AwsProvider::recall() {
+  const auto text = os::readFile(options_.state_dir + "/aws.json", 1u << 20);
+  if (!text) return;
+  const Json kept = Json::parse(*text, nullptr, false);
+  if (!kept.is_object() || !kept.contains("regions")) return;
+  for (const Json& entry : kept["regions"]) {
+    if (!entry.is_object()) continue;
+    const auto made = account(entry.value("profile", ""), entry.value("region", ""));
+    if (!made)
+      os::log(os::LogLevel::error, "aws_account_unusable",
+              {{"region", entry.value("region", "")}, {"error", made.error().message}});
+  }
+}
+
+Result<std::shared_ptr<MachineStore>> AwsProvider::store() {
+  if (const auto known = store_.withLock([](const auto& store) { return store; })) return known;
+  BUOY_TRY(auto made, openMachineStore(options_.store, options_.environment, options_.clock));
+  return store_.withLock([&](auto& store) {
+    if (!store) store = std::move(made);
+    return store;
+  });
+}
+
+// The first who needs it makes it, the others wait for that.
+AwsProvider::GroundAnswer AwsProvider::ground(Account& account, MachineStore& store,
+                                              const LaunchRequest& request, const PoolConfig& config) {
+  std::string key = strCat({accountKey(account.profile, account.region), "\n", request.provider_config});
+  std::vector<engine::MachineType> types{request.type};
+  types.insert(types.end(), request.alternatives.begin(), request.alternatives.end());
+  for (const engine::MachineType& type : types) key += "\n" + type.name;
+  std::promise<GroundAnswer> promise;
+  bool mine = false;
+  std::shared_future<GroundAnswer> answer;
+  {
+    auto all = grounds_.lock();
+    const auto found = all->find(key);
+    const auto isFresh = [&](const GroundEntry& entry) {
+      if (entry.answer.wait_for(std::chrono::seconds{0}) != std::future_status::ready) return true;
+      const GroundAnswer& known = entry.answer.get();
+      if (!known) return steadyNow() < entry.made + kGroundRetry;
+      return options_.clock.now() < (*known)->valid_until;
+    };
+    if (found != all->end() && isFresh(found->second)) {
+      answer = found->second.answer;
+    } else {
+      mine = true;
+      answer = promise.get_future().share();
+      (*all)[key] = {answer, steadyNow()};
+    }
+  }
+  if (!mine) return answer.get();
+  auto made = GroundMaker(*account.ec2, store, ground_options_, stop_.get_token()).make(config, types);
+  if (made) {
+    promise.set_value(std::make_shared<const Ground>(std::move(*made)));
+  } else {
+    promise.set_value(tl::unexpected(std::move(made.error())));
+  }
+  grounds_.withLock([&](auto& all) { all[key].made = steadyNow(); });
+  return answer.get();
+}
+
+// ---- launching
+
+void AwsProvider::launch(const LaunchRequest& request) {
+  const auto state = roster_.withLock([&](Roster& roster) {
+    const bool begun = roster.beginLaunch(request, steadyNow());
+    return std::pair(begun, begun ? Roster::Known{} : *roster.find(request.machine));
+  });
+  if (!state.first) {
+    if (!state.second.launching) sink_(engine::LaunchSucceeded{request.machine, state.second.instance, ""});
+    return;
+  }
+  post([this, request] { carryOut(request, stop_.get_token()); });
+}
+
+void AwsProvider::post(std::function<void()> task) {
+  begin();
+  {
+    const std::lock_guard lock(work_.mutex);
+    work_.tasks.push_back(std::move(task));
+  }
+  work_.arrived.notify_one();
+}
+
+void AwsProvider::work(const std::stop_token& stop) {
+  for (;;) {
+    std::function<void()> task;
+    {
+      std::unique_lock lock(work_.mutex);
+      work_.arrived.wait(lock, stop, [&] { return !work_.tasks.empty(); });
+      if (stop.stop_requested()) return;
+      task = std::move(work_.tasks.front());
+      work_.tasks.pop_front();
+    }
+    task();
+  }
+}
+
+Answer<Launched> AwsProvider::tryLaunch(const LaunchRequest& request, std::string* account_key,
+                                        const std::stop_token& stop) {
+  const auto wrong = [](const Error& error) { return tl::unexpected(refusalOf("pool", error)); };
+  auto config = parsePoolConfig(request.provider_config);
+  if (!config) return wrong(config.error());
+  Json boot = Json::parse(request.agent_config, nullptr, false);
+  auto objects = store();
+  if (!objects) return wrong(objects.error());
+  auto reached = account(config->profile, config->region);
+  if (!reached) return wrong(reached.error());
+  *account_key = accountKey(config->profile, config->region);
+  if (auto kept = remember(config->profile, config->region); !kept) return wrong(kept.error());
+  watchPool(request, *config, **reached);
+  BUOY_ASK(const std::shared_ptr<const Ground> prepared, ground(**reached, **objects, request, *config));
+  os::crashPoint("aws.before_launch");
+  auto launched = launcher_.launch(*(*reached)->ec2, *prepared, *config, request, stop);
+  if (!launched) {
+    const RefusalKind kind = launched.error().kind;
+    // Perhaps what it stood on was removed: made anew at the next try.
+    if (kind == RefusalKind::bad_request || kind == RefusalKind::not_found) grounds_.lock()->clear();
+    return launched;
+  }
+  os::crashPoint("aws.after_launch");
+  boot["notice_service"] = "ec2";
+  const auto put = (*objects)->objects->put(bootKey(options_.cluster, launched->instance), boot.dump());
+  if (put) return launched;
+  // Without it the machine never becomes anybody's: it is given back at once.
+  (void)(*reached)->ec2->terminate({launched->instance}, stop);
+  return wrong(put.error().wrap("what the machine begins with cannot be stored"));
+}
+
+void AwsProvider::carryOut(const LaunchRequest& request, const std::stop_token& stop) {
+  std::string account_key;
+  auto launched = tryLaunch(request, &account_key, stop);
+  if (!launched) {
+    roster_.withLock([&](Roster& roster) { roster.launchFailed(request.machine); });
+    // When the provider ends, nothing is known: the launch is asked for again.
+    if (launched.error().kind == RefusalKind::cancelled) return;
+    sink_(engine::LaunchFailed{request.machine, launchErrorOf(launched.error().kind),
+                               launched.error().error.message});
+    return;
+  }
+  engine::LaunchSucceeded up{request.machine, launched->instance, ""};
+  up.type = launched->type;
+  if (request.market == engine::Market::spot) {
+    const auto reached = accounts_.withLock([&](const auto& all) { return all.at(account_key); });
+    up.price = reached->prices.withLock([&](const PriceBook& book) {
+      const SpotPrice* price = book.of(launched->type, launched->zone);
+      return price == nullptr ? PricePerHour{} : price->price;
+    });
+  }
+  sink_(std::move(up));
+  change([&](Roster& roster, Roster::Outcome& out) {
+    roster.launchedAs(request.machine, account_key, launched->instance, launched->type, launched->zone,
+                      steadyNow(), out);
+  });
+}
+
+// ---- the other calls
+
+template <class F>
+void AwsProvider::change(F&& f) {
+  Roster::Outcome result;
+  roster_.withLock([&](Roster& roster) { f(roster, result); });
+  {
+    auto orders = orders_.lock();
+    for (auto& [account, instances] : result.terminate) {
+      auto& waiting = orders->terminate[account];
+      waiting.insert(waiting.end(), instances.begin(), instances.end());
+    }
+  }
+  for (engine::Event& event : result.events) sink_(std::move(event));
+  wake();
+}
+
+void AwsProvider::wake() {
+  {
+    const std::lock_guard lock(watch_mutex_);
+    wake_ = true;
+  }
+  woken_.notify_all();
+}
+
+bool AwsProvider::hasNothing(MachineId machine) {
+  return accounts().empty() &&
+         roster_.withLock([&](const Roster& roster) { return roster.find(machine) == nullptr; });
+}
+
+void AwsProvider::terminate(MachineId machine) {
+  if (hasNothing(machine))
+    return sink_(engine::MachineGone{machine, engine::GoneReason::terminated, "no such machine"});
+  change([&](Roster& roster, Roster::Outcome& out) { roster.terminate(machine, steadyNow(), out); });
+}
+
+void AwsProvider::query(MachineId machine) {
+  if (hasNothing(machine))
+    return sink_(engine::MachineGone{machine, engine::GoneReason::vanished, "no such machine"});
+  change([&](Roster& roster, Roster::Outcome&) { roster.query(machine, steadyNow()); });
+}
+
+// EC2 itself takes no machine back on request (its fault injection service can): it is ended, and told as
+// taken.
+void AwsProvider::reclaim(MachineId machine, Duration) {
+  change([&](Roster& roster, Roster::Outcome& out) { roster.reclaim(machine, steadyNow(), out); });
+}
+
+Result<std::vector<ListedMachine>> AwsProvider::list() {
+  BUOY_TRY_VOID(look(stop_.get_token()));
+  return roster_.withLock([](const Roster& roster) {
+    std::vector<ListedMachine> machines;
+    for (const auto& [machine, known] : roster.machines()) {
+      if (!known.launching && !known.instance.empty()) machines.push_back({machine, known.instance, true});
+    }
+    return machines;
+  });
+}
+
+// ---- watching
+
+void AwsProvider::watch(const std::stop_token& stop) {
+  Time due = steadyNow() + options_.look_every;
+  bool failed = false;
+  for (;;) {
+    {
+      std::unique_lock lock(watch_mutex_);
+      const Duration left = std::max(Duration{0}, due - steadyNow());
+      woken_.wait_for(lock, stop, left, [&] { return wake_; });
+      if (stop.stop_requested()) return;
+      if (wake_) woken_.wait_for(lock, stop, kGather, [] { return false; });
+      wake_ = false;
+    }
+    if (stop.stop_requested()) return;
+    Roster::Outcome waiting;
+    orders_.withLock([&](auto& orders) { std::swap(orders, waiting); });
+    for (const auto& [key, instances] : waiting.terminate) order(key, instances, stop);
+    if (steadyNow() >= due) {
+      const Status looked = look(stop);
+      if (!looked && !failed && !stop.stop_requested())
+        os::log(os::LogLevel::error, "aws_look_failed", {{"error", looked.error().message}});
+      failed = !looked;
+      lookAtPrices(stop);
+      due = steadyNow() + options_.look_every;
+    }
+    const bool restless = roster_.withLock([](const Roster& roster) { return roster.restless(); });
+    if (restless) due = std::min(due, steadyNow() + options_.look_soon);
+  }
+}
+
+void AwsProvider::order(const std::string& key, const std::vector<std::string>& instances,
+                        const std::stop_token& stop) {
+  const auto reached = accounts_.withLock([&](const auto& all) {
+    const auto found = all.find(key);
+    return found == all.end() ? nullptr : found->second;
+  });
+  if (!reached) return;
+  const std::set<std::string> unique(instances.begin(), instances.end());
+  std::vector<std::string> batch;
+  const auto send = [&] {
+    if (batch.empty()) return;
+    auto answer = reached->ec2->terminate(batch, stop);
+    if (!answer && answer.error().kind == RefusalKind::not_found && batch.size() > 1) {
+      // One that is not there makes EC2 refuse all of them.
+      for (const std::string& id : batch) {
+        if (reached->ec2->terminate({id}, stop))
+          roster_.withLock([&](Roster& roster) { roster.terminated({id}); });
+      }
+    } else if (answer) {
+      roster_.withLock([&](Roster& roster) { roster.terminated(batch); });
+    } else if (!stop.stop_requested()) {
+      os::log(os::LogLevel::error, "aws_terminate_failed",
+              {{"instances", batch.size()}, {"error", answer.error().error.message}});
+    }
+    batch.clear();
+  };
+  for (const std::string& id : unique) {
+    batch.push_back(id);
+    if (batch.size() == kMostTerminated) send();
+  }
+  send();
+}
+
+Status AwsProvider::look(const std::stop_token& stop) {
+  const std::vector<std::shared_ptr<Account>> all = accounts();
+  std::set<std::string> looked_at;
+  Status status;
+  Roster::Outcome result;
+  const Time now = steadyNow();
+  for (const auto& reached : all) {
+    std::vector<Instance> instances;
+    auto described = reached->ec2->describeInstances(
+        {{std::string("tag:") + kClusterTag, {options_.cluster}}},
+        [&](std::vector<Instance> page) {
+          std::move(page.begin(), page.end(), std::back_inserter(instances));
+        },
+        stop);
+    if (!described) {
+      if (status) status = fail(described.error().error);
+      continue;
+    }
+    const std::string key = accountKey(reached->profile, reached->region);
+    looked_at.insert(key);
+    for (const Instance& instance : instances) {
+      const bool lives = instance.state == InstanceState::pending || instance.state == InstanceState::running;
+      if (lives) launcher_.settleGroup(std::string(instance.tag(kGroupTag)), instance.zone);
+    }
+    roster_.withLock([&](Roster& roster) { roster.see(key, instances, now, result); });
+  }
+  roster_.withLock([&](Roster& roster) {
+    roster.concludeMissing(looked_at, looked_at.size() == all.size(), now, result);
+  });
+  for (engine::Event& event : result.events) sink_(std::move(event));
+  for (const auto& [key, instances] : result.terminate) order(key, instances, stop);
+  if (!result.gone.empty()) post([this, gone = std::move(result.gone)] { forgetBoot(gone); });
+  return status;
+}
+
+// What a machine begins with is removed by its agent; one that never came so far leaves it.
+void AwsProvider::forgetBoot(const std::vector<std::string>& instances) {
+  const auto objects = store();
+  if (!objects) return;
+  std::vector<std::string> keys;
+  for (const std::string& instance : instances) keys.push_back(bootKey(options_.cluster, instance));
+  (void)(*objects)->objects->removeMany(keys, stop_.get_token());
+}
+
+// ---- prices
+
+void AwsProvider::watchPool(const LaunchRequest& request, const PoolConfig& config, const Account& reached) {
+  auto pools = pools_.lock();
+  WatchedPool& pool = (*pools)[request.pool];
+  pool.account = accountKey(reached.profile, reached.region);
+  pool.zones = config.zones;
+  const auto add = [&](const std::string& type) {
+    if (std::find(pool.types.begin(), pool.types.end(), type) == pool.types.end()) pool.types.push_back(type);
+  };
+  add(request.type.name);
+  for (const engine::MachineType& type : request.alternatives) add(type.name);
+}
+
+void AwsProvider::lookAtPrices(const std::stop_token& stop) {
+  for (const auto& reached : accounts()) {
+    if (steadyNow() < reached->prices_due) continue;
+    const std::string key = accountKey(reached->profile, reached->region);
+    std::set<std::string> types;
+    pools_.withLock([&](const auto& pools) {
+      for (const auto& [name, pool] : pools) {
+        if (pool.account == key) types.insert(pool.types.begin(), pool.types.end());
+      }
+    });
+    if (types.empty()) continue;
+    reached->prices_due = steadyNow() + options_.prices_every;
+    // A start that lies ahead of every entry gives the latest of each.
+    auto prices = reached->ec2->spotPrices({types.begin(), types.end()}, options_.clock.now(), stop);
+    if (!prices) {
+      if (!stop.stop_requested())
+        os::log(os::LogLevel::warn, "aws_prices_unknown", {{"error", prices.error().error.message}});
+      continue;
+    }
+    reached->prices.withLock([&](PriceBook& book) { book.note(*prices); });
+    tellPrices(*reached);
+  }
+}
+
+void AwsProvider::tellPrices(Account& reached) {
+  const std::string key = accountKey(reached.profile, reached.region);
+  std::vector<engine::PriceChanged> changes;
+  const PriceBook book = *reached.prices.lock();
+  pools_.withLock([&](auto& pools) {
+    for (auto& [name, pool] : pools) {
+      if (pool.account != key) continue;
+      for (const std::string& type : pool.types) {
+        const SpotPrice* price = book.lowest(type, pool.zones);
+        if (price == nullptr || pool.told[type] == price->price) continue;
+        pool.told[type] = price->price;
+        engine::PriceChanged change{name, type, price->price, price->since};
+        change.offers_only = true;
+        changes.push_back(std::move(change));
+      }
+    }
+  });
+  roster_.withLock([&](const Roster& roster) {
+    for (const auto& [machine, known] : roster.machines()) {
+      if (!known.spot || known.account != key) continue;
+      const SpotPrice* price = book.of(known.type, known.zone);
+      if (price == nullptr) continue;
+      engine::PriceChanged change{known.pool, known.type, price->price, price->since};
+      change.machine = machine;
+      changes.push_back(std::move(change));
+    }
+  });
+  for (engine::PriceChanged& change : changes) sink_(std::move(change));
+}
+
+}  // namespace
+
+std::unique_ptr<Provider> makeAwsProvider(AwsOptions options, Provider::EventSink sink) {
+  return std::make_unique<AwsProvider>(std::move(options), std::move(sink));
+}
+
+}  // namespace buoy::cloud::aws
