@@ -142,7 +142,8 @@ std::string toJson(const AgentConfig& config) {
     writer.field("cluster", config.cluster).field("machine", config.machine).field("server", config.server);
     writer.field("token", config.token).field("server_fingerprint", config.server_fingerprint);
     writer.field("store", config.store).field("directory", config.directory);
-    writer.field("notice_file", config.notice_file).field("address", config.address);
+    writer.field("notice_file", config.notice_file).field("notice_service", config.notice_service);
+    writer.field("address", config.address);
     writer.field("cache", config.cache).field("cache_limit", config.cache_limit);
     writer.field("heartbeat", config.heartbeat).field("orphan_after", config.orphan_after);
     writer.field("notice", config.notice);
@@ -160,6 +161,9 @@ Result<AgentConfig> parseAgentConfig(std::string_view json) {
     reader.get("store", config.store);
     reader.get("directory", config.directory);
     reader.get("notice_file", config.notice_file);
+    if (reader.get("notice_service", config.notice_service) && !config.notice_service.empty() &&
+        config.notice_service != "ec2")
+      reader.wrong("notice_service", "must be ec2, or empty");
     reader.get("address", config.address);
     reader.get("cache", config.cache);
     reader.get("cache_limit", config.cache_limit);

@@ -21,6 +21,12 @@
 // down.
 namespace buoy::api {
 
+// Where agents that are elsewhere reach the control plane: AgentConfig's server and server_fingerprint.
+struct RemoteEndpoint {
+  std::string server;
+  std::string fingerprint;  // empty: a certificate that the machine's authorities vouch for, or no TLS
+};
+
 // Given to the agent by the provider as a file (0600): --config FILE.
 struct AgentConfig {
   std::string cluster;  // id of the control plane's state, part of every store prefix
@@ -32,7 +38,9 @@ struct AgentConfig {
   std::string directory;    // the machine's own directory: work, inputs, logs, checkpoints live under it
   std::string notice_file;  // the local provider's stand-in for a metadata service: appears with {"deadline":
                             // RFC 3339}
-  std::string address;      // how peers reach this machine
+  // The machine's own metadata service tells of reclaims: "ec2"; empty: it has none.
+  std::string notice_service;
+  std::string address;  // how peers reach this machine
   std::string
       cache;  // directory for downloaded inputs, shared by all machines of a host; empty: below `directory`
   ByteCount cache_limit{};  // of what no job uses; zero: a quarter of its file system

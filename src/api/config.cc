@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "api/aws_section.h"
 #include "api/input_source.h"
 #include "api/json_writer.h"
 #include "api/node.h"
@@ -19,8 +20,10 @@ constexpr std::size_t kMostQueues = 1'000;
 constexpr std::size_t kMostTypes = 200;
 constexpr std::size_t kMostEntries = 10'000;
 constexpr std::int32_t kMostMachines = 100'000;
+constexpr std::size_t kMostListen = 16;
 constexpr const char* kLocal = "local";
 constexpr Duration kLocalLaunch = std::chrono::seconds{5};  // a process
+constexpr const char* kAws = "aws";
 
 // "none", or a duration.
 void readNotice(MapReader& reader, std::optional<Duration>& notice) {
@@ -113,6 +116,10 @@ void readTypes(MapReader& reader, engine::Pool& pool) {
 }
 
 void readProviderSection(MapReader& reader, engine::Pool& pool) {
+  if (pool.provider == kAws) {
+    pool.provider_config = readAwsSection(reader);
+    return;
+  }
   const Node* market = reader.find("market");
   if (market == nullptr) return;
   if (pool.provider != kLocal) {
@@ -156,8 +163,8 @@ std::vector<Item> readNamed(MapReader& reader, std::string_view key, std::size_t
 }
 
 void checkProvider(MapReader& reader, const engine::Pool& pool) {
-  const std::vector<std::string> known{kLocal};
-  if (pool.provider.empty() || pool.provider == kLocal) return;
+  const std::vector<std::string> known{kLocal, kAws};
+  if (pool.provider.empty() || pool.provider == kLocal || pool.provider == kAws) return;
   const auto meant = nearest(pool.provider, known);
   reader.wrong("provider", strCat({"must be one of ", join(known, ", "), "; not ", inQuotes(pool.provider),
                                    meant ? "; did you mean '" + *meant + "'?" : std::string()}));
@@ -184,6 +191,26 @@ void checkStore(MapReader& reader, const std::string& store) {
                  "must be the URI of a directory or a bucket, file:///some/path or s3://bucket/prefix, not " +
                      inQuotes(store));
   }
+}
+
+void readAddresses(MapReader& reader, ServerConfig& config) {
+  reader.get("listen", config.listen);
+  if (config.listen.size() > kMostListen) reader.wrong("listen", "has more than 16 entries");
+  if (!reader.get("advertise", config.advertise)) return;
+  const bool http = config.advertise.starts_with("http://") || config.advertise.starts_with("https://");
+  if (!http || config.advertise.find_first_of("/?#", config.advertise.find("//") + 2) != std::string::npos)
+    reader.wrong("advertise",
+                 "must be a URL without a path, https://HOST:PORT, not " + inQuotes(config.advertise));
+}
+
+// What machines elsewhere need of the whole configuration.
+void checkRemotePools(MapReader& reader, const ServerConfig& config) {
+  const auto remote = std::find_if(config.pools.begin(), config.pools.end(),
+                                   [](const engine::Pool& pool) { return pool.provider == kAws; });
+  if (remote == config.pools.end()) return;
+  if (!config.store.starts_with("s3://"))
+    reader.wrong("store", strCat({"must be a bucket, s3://bucket/prefix: the machines of pool ",
+                                  inQuotes(remote->name), " cannot reach this machine's directories"}));
 }
 
 std::string directoryOf(const std::string& file) {
@@ -273,6 +300,7 @@ Parsed<ServerConfig> parseServerConfig(std::string_view yaml, const std::string&
   Problems problems(file);
   MapReader reader(problems, *root, {});
   if (reader.get("store", config.store)) checkStore(reader, config.store);
+  readAddresses(reader, config);
   config.pools = readNamed<engine::Pool>(reader, "pools", kMostPools, [&](MapReader& item) {
     engine::Pool pool = readPool(item);
     checkProvider(item, pool);
@@ -287,6 +315,7 @@ Parsed<ServerConfig> parseServerConfig(std::string_view yaml, const std::string&
     checkQueuePools(item, queue, pools);
     return queue;
   });
+  checkRemotePools(reader, config);
   reader.refuseUnknown();
   if (!problems.empty()) return tl::unexpected(problems.take());
   return config;
@@ -362,7 +391,9 @@ void writePoolFields(JsonWriter& writer, const engine::Pool& pool) {
     writer.field("price", type.on_demand_price).field("spot_price", type.spot_price).endObject();
   }
   writer.endArray();
-  if (!pool.provider_config.empty()) writer.key("market").raw(pool.provider_config);
+  if (pool.provider_config.empty()) return;
+  writer.key(pool.provider == kAws ? std::string_view("aws") : std::string_view("market"));
+  writer.raw(pool.provider_config);
 }
 
 void writeQueueFields(JsonWriter& writer, const engine::Queue& queue) {

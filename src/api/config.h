@@ -13,6 +13,8 @@ namespace buoy::api {
 // $XDG_CONFIG_HOME/buoy/config.yaml, or --config: pools, queues and the store. All optional.
 //
 //   store: file:///srv/buoy
+//   listen: [0.0.0.0:7433]           # beside --listen
+//   advertise: https://buoy.example.org:7433   # where agents on machines elsewhere reach this server
 //   pools:
 //     - name: local
 //       provider: local
@@ -20,7 +22,9 @@ namespace buoy::api {
 //       launch_time: 90s             # of a machine, until it was seen (local: 5s, else 3m)
 //       types:
 //         - {name: small, cpus: 1, memory: 1GiB, price: 1.00, spot_price: 0.30}
-//       market:                      # the provider's own section; here: provider local
+//       market:                      # the provider's own section; here: provider local (provider aws: `aws`,
+//       see
+//                                    # docs/aws.md)
 //         script: [{after: 6s, notice: 2s}, {after: 8s}]   # the k-th spot machine of the pool lives this
 //         long; then none is taken # or  mean_uptime: 10m, seed: 7      or  trace: FILE, speed: 60 notice:
 //         30s                # default notice; "none" for SIGKILL without a word
@@ -28,6 +32,9 @@ namespace buoy::api {
 //     - {name: default, priority: 0, pools: [local]}
 struct ServerConfig {
   std::string store;  // empty: file://<state directory>/store
+  std::vector<std::string> listen;
+  std::string advertise;  // net::parseEndpoint's http(s) form; empty: the first address of `listen` that
+                          // others can reach
   std::vector<engine::Pool> pools;
   std::vector<engine::Queue> queues;
 };

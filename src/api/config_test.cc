@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cloud/aws/pool_config.h"
+
 namespace buoy::api {
 namespace {
 
@@ -205,6 +207,49 @@ TEST(QueueJson, RoundTripsAndRefusesUnknownKeys) {
   const auto bad = parseQueueJson(R"({"name":"q","pools":["a"],"prioriti":1})");
   ASSERT_FALSE(bad);
   EXPECT_EQ(bad.error().front().toString(), "prioriti: unknown key 'prioriti'; did you mean 'priority'?");
+}
+
+std::string awsPool(const std::string& section) {
+  return "store: s3://bucket/buoy\nlisten: [0.0.0.0:7433]\nadvertise: https://buoy.example.org:7433\npools:\n"
+         "- {name: aws, provider: aws, types: [{name: m5.large, cpus: 2, memory: 8GiB, price: 0.107}], "
+         "aws: " +
+         section + "}";
+}
+
+TEST(ServerConfig, ReadsAPoolOnAws) {
+  const auto config =
+      parseServerConfig(awsPool("{region: eu-west-1, zones: [eu-west-1a], image: {id: ami-0123}, "
+                                "max_price_percent: 50, tags: {a: b},\n"
+                                " root_volume: 100GiB, key_pair: k, ssh_from: 203.0.113.7/32}"),
+                        "config.yaml");
+  ASSERT_TRUE(config) << config.error().front().toString();
+  EXPECT_EQ(config->advertise, "https://buoy.example.org:7433");
+  EXPECT_EQ(config->listen, std::vector<std::string>{"0.0.0.0:7433"});
+  const auto pool = cloud::aws::parsePoolConfig(config->pools[0].provider_config);
+  ASSERT_TRUE(pool) << pool.error().message;
+  EXPECT_EQ(pool->region, "eu-west-1");
+  EXPECT_EQ(pool->image_id, "ami-0123");
+  EXPECT_EQ(pool->max_price_percent, 50);
+  EXPECT_EQ(pool->root_volume, ByteCount{std::uint64_t{100} << 30});
+  EXPECT_EQ(pool->ssh_from, std::vector<std::string>{"203.0.113.7/32"});
+  // As GET gives it, PUT takes it.
+  const auto again = parsePoolJson(toJson(config->pools[0]));
+  ASSERT_TRUE(again) << again.error().front().toString();
+  EXPECT_EQ(again->provider_config, config->pools[0].provider_config);
+}
+
+TEST(ServerConfig, SaysWhatIsWrongWithAPoolOnAws) {
+  EXPECT_THAT(problems(awsPool("{}")), HasSubstr("region"));
+  EXPECT_THAT(problems(awsPool("{region: eu-west-1, zone: eu-west-1a}")), HasSubstr("did you mean 'zones'?"));
+  EXPECT_THAT(problems(awsPool("{region: eu-west-1, zones: us-east-1a}")),
+              HasSubstr("is no zone of eu-west-1"));
+  EXPECT_THAT(problems(awsPool("{region: eu-west-1, image: {ami: x}}")), HasSubstr("pools[0].aws.image.ami"));
+  EXPECT_THAT(problems(awsPool("{region: eu-west-1, max_price: 0}")), HasSubstr("must be more than 0"));
+  EXPECT_THAT(
+      problems("pools:\n- {name: a, provider: aws, types: [{name: t, price: 1}], aws: {region: eu-west-1}}"),
+      HasSubstr("must be a bucket"));
+  EXPECT_THAT(problems("pools:\n- {name: a, provider: aws, types: [{name: t, price: 1}]}"), HasSubstr("aws"));
+  EXPECT_THAT(problems("advertise: buoy.example.org"), HasSubstr("must be a URL without a path"));
 }
 
 }  // namespace

@@ -62,6 +62,7 @@ struct ControlPlane::Impl {
   Timer timer;
   SerialWorkers io{kIoThreads, kIoWaiting};
   SerialWorkers provider_workers{kProviderThreads, SIZE_MAX};
+  SerialWorkers reaper{1, 1};
   Providers providers;
   std::unique_ptr<Dispatcher> dispatcher;
   std::unique_ptr<Writer> writer;
@@ -87,6 +88,8 @@ struct ControlPlane::Impl {
   void emit(engine::Event event);
   api::ServerView describe();
   api::AgentConfig agentConfig() const;
+  api::RemoteEndpoint remoteEndpoint() const;
+  void reapAfter(Duration delay);
 };
 
 Status ControlPlane::Impl::start() {
@@ -147,14 +150,31 @@ api::AgentConfig ControlPlane::Impl::agentConfig() const {
   return agent;
 }
 
+api::RemoteEndpoint ControlPlane::Impl::remoteEndpoint() const {
+  if (!options.config.advertise.empty()) {
+    const bool tls = options.config.advertise.starts_with("https://");
+    return {options.config.advertise, tls ? fingerprint : ""};
+  }
+  // An address that means this machine to others as well.
+  for (const std::string& endpoint : endpoints) {
+    const auto parsed = net::parseEndpoint(endpoint);
+    if (!parsed || parsed->kind == net::Endpoint::Kind::unix_socket) continue;
+    const std::string& host = parsed->host;
+    if (host == "0.0.0.0" || host == "::" || host == "localhost" || host == "::1" || host.starts_with("127."))
+      continue;
+    return {endpoint, fingerprint};
+  }
+  return {};
+}
+
 Status ControlPlane::Impl::startWriter() {
   engine::State state;
   BUOY_TRY_VOID(store->load(state));
-  dispatcher = std::make_unique<Dispatcher>(
-      Dispatcher::Context{*store, *hub, catalog, feed, *access, providers, provider_workers, *clock, cluster,
-                          agentConfig(), [this](engine::Event event) { emit(std::move(event)); }});
+  dispatcher = std::make_unique<Dispatcher>(Dispatcher::Context{
+      *store, *hub, catalog, feed, *access, providers, provider_workers, *clock, cluster, agentConfig(),
+      [this] { return remoteEndpoint(); }, [this](engine::Event event) { emit(std::move(event)); }});
   BUOY_TRY_VOID(dispatcher->adopt(state));
-  dispatcher->reap(state);
+  const bool all_reaped = dispatcher->reap(state);
   Writer::Options writing;
   writing.settings = options.settings;
   writing.policy = options.policy;
@@ -169,7 +189,21 @@ Status ControlPlane::Impl::startWriter() {
     sink = writer.get();
   }
   for (engine::Event& event : waiting) emit(std::move(event));
+  reapAfter(all_reaped ? options.reap_every : options.reap_retry);
   return {};
+}
+
+// A machine may be nobody's at any time: its launch's answer was lost and the launch given up, or the
+// provider did not show it when it was looked for.
+void ControlPlane::Impl::reapAfter(Duration delay) {
+  timer.after(delay, [this] {
+    reaper.post(0, [this] {
+      bool all = true;
+      auto listed = std::make_shared<std::vector<Orphan>>(dispatcher->listed(&all));
+      writer->look([this, listed](const engine::State& state) { dispatcher->endOrphans(state, *listed); });
+      reapAfter(all ? options.reap_every : options.reap_retry);
+    });
+  });
 }
 
 // A pool or queue of the configuration is put when its text is not the one that was put last: prices that the
@@ -282,6 +316,7 @@ api::ServerView ControlPlane::Impl::describe() {
 void ControlPlane::Impl::stop() {
   server.reset();  // no request any more, and no stream
   timer.stop();
+  reaper.stop();
   if (writer) writer->stop();
   provider_workers.stop();
   io.stop();

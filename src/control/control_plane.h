@@ -42,6 +42,8 @@ struct ControlOptions {
   std::optional<net::TlsFiles> tls;  // nullopt: a self-signed certificate under <state>/tls
   bool insecure = false;             // TCP without TLS
   int http_threads = 2;
+  // How often providers are asked for machines that nobody knows of; sooner when one did not answer.
+  Duration reap_every = std::chrono::minutes{5}, reap_retry = std::chrono::seconds{20};
   Duration orphan_after = std::chrono::minutes{30};  // agents end without any answer for so long
   std::function<void()> on_stop_requested;           // POST /v1/server/stop; from any thread, must not block
 };

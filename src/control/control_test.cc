@@ -550,6 +550,46 @@ TEST_F(ControlTest, OrphansAreEndedAndOthersAdopted) {
   EXPECT_EQ(plane_.cloud_.launches(machine), 1);
 }
 
+TEST_F(ControlTest, WhatBecomesNobodysIsEndedWhileItRuns) {
+  plane_.options_.reap_every = std::chrono::milliseconds{5};
+  plane_.restart();
+  plane_.cloud_.addOrphan(MachineId{999});
+  plane_.cloud_.waitForEnd(MachineId{999});
+}
+
+TEST_F(ControlTest, AProviderThatDoesNotAnswerAtTheStartIsAskedAgain) {
+  plane_.options_.reap_retry = std::chrono::milliseconds{5};
+  plane_.cloud_.addOrphan(MachineId{999});
+  plane_.cloud_.refuseToList(2);
+  plane_.restart();
+  plane_.cloud_.waitForEnd(MachineId{999});
+}
+
+TEST_F(ControlTest, AMachineElsewhereIsToldWhereTheServerIs) {
+  plane_.cloud_.beRemote();
+  plane_.options_.config.advertise = "https://buoy.example.org:7433";
+  plane_.options_.listen = {{"127.0.0.1", 0}};
+  plane_.restart();
+  plane_.submit("job", {}, R"(,"machines":1)");
+  const api::AgentConfig config = plane_.cloud_.waitForMachine();
+  EXPECT_EQ(config.server, "https://buoy.example.org:7433");
+  EXPECT_EQ(config.server_fingerprint, plane_.plane_->fingerprint());
+}
+
+TEST_F(ControlTest, AMachineElsewhereIsNotLaunchedWhereItCouldNotReachTheServer) {
+  plane_.cloud_.beRemote();
+  plane_.options_.listen = {{"127.0.0.1", 0}};
+  plane_.restart();
+  const std::string job = plane_.submit("job");
+  std::string told;
+  for (int i = 0; i < 200 && told.find("advertise") == std::string::npos; ++i) {
+    told = plane_.call("GET", "/v1/jobs/" + job + "/events").body;
+    plane_.advance(std::chrono::seconds{1});
+  }
+  EXPECT_THAT(told, HasSubstr("set `advertise: https://HOST:PORT`"));
+  EXPECT_TRUE(plane_.cloud_.alive().empty());
+}
+
 TEST_F(ControlTest, ASecondServerIsRefused) {
   const auto second = ControlPlane::start(plane_.options_);
   ASSERT_FALSE(second);

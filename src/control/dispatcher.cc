@@ -8,6 +8,15 @@
 
 namespace buoy::control {
 
+namespace {
+
+bool doesAsWell(const engine::MachineType& other, const engine::MachineType& wanted) {
+  return other.resources.milli_cpus >= wanted.resources.milli_cpus &&
+         other.resources.gpus >= wanted.resources.gpus && other.resources.memory >= wanted.resources.memory;
+}
+
+}  // namespace
+
 void Dispatcher::carryOut(const engine::State& state, const store::Batch& batch,
                           const std::vector<engine::Action>& actions) {
   for (const MachineId id : batch.changes->machines) {
@@ -28,20 +37,35 @@ Status Dispatcher::adopt(const engine::State& state) {
   return {};
 }
 
-void Dispatcher::reap(const engine::State& state) {
+bool Dispatcher::reap(const engine::State& state) {
+  bool all = true;
+  const std::vector<Orphan> machines = listed(&all);
+  endOrphans(state, machines);
+  return all;
+}
+
+std::vector<Orphan> Dispatcher::listed(bool* all) {
+  std::vector<Orphan> found;
+  *all = true;
   for (const auto& [name, provider] : context_.providers) {
     const auto machines = provider->list();
     if (!machines) {
+      *all = false;
       os::log(os::LogLevel::error, "provider_list_failed",
               {{"provider", name}, {"error", machines.error().message}});
       continue;
     }
-    for (const cloud::ListedMachine& listed : *machines) {
-      if (state.machine(listed.machine) != nullptr) continue;
-      os::log(os::LogLevel::warn, "orphan_machine",
-              {{"provider", name}, {"machine", listed.machine.toString()}});
-      context_.workers.post(listed.machine.value, [&p = *provider, id = listed.machine] { p.terminate(id); });
-    }
+    for (const cloud::ListedMachine& each : *machines) found.push_back({provider.get(), name, each.machine});
+  }
+  return found;
+}
+
+void Dispatcher::endOrphans(const engine::State& state, const std::vector<Orphan>& listed) {
+  for (const Orphan& each : listed) {
+    if (state.machine(each.machine) != nullptr) continue;
+    os::log(os::LogLevel::warn, "orphan_machine",
+            {{"provider", each.provider_name}, {"machine", each.machine.toString()}});
+    context_.workers.post(each.machine.value, [p = each.provider, id = each.machine] { p->terminate(id); });
   }
 }
 
@@ -88,6 +112,16 @@ cloud::Provider* Dispatcher::providerOf(const engine::State& state, MachineId ma
   return provider == context_.providers.end() ? nullptr : provider->second.get();
 }
 
+std::vector<cloud::Provider*> Dispatcher::providersFor(const engine::State& state, MachineId machine) {
+  std::vector<cloud::Provider*> providers;
+  if (state.machine(machine) != nullptr) {
+    if (cloud::Provider* provider = providerOf(state, machine)) providers.push_back(provider);
+    return providers;
+  }
+  for (const auto& [name, provider] : context_.providers) providers.push_back(provider.get());
+  return providers;
+}
+
 void Dispatcher::launch(const engine::State& state, MachineId id) {
   const auto refuse = [&](std::string why) {
     context_.emit(engine::LaunchFailed{id, engine::LaunchError::invalid, std::move(why)});
@@ -107,8 +141,28 @@ void Dispatcher::launch(const engine::State& state, MachineId id) {
   api::AgentConfig agent = context_.agent;
   agent.machine = id;
   agent.token = context_.access.machineToken(id);
-  cloud::LaunchRequest request{id,    pool->name,      pool->provider_config,
-                               *type, machine->market, api::toJson(agent)};
+  if (provider->remote()) {
+    api::RemoteEndpoint remote = context_.remote();
+    if (remote.server.empty()) {
+      return refuse(strCat(
+          {"machines of pool '", pool->name,
+           "' cannot reach this control plane: set `advertise: https://HOST:PORT` in its configuration "
+           "and start it with --listen"}));
+    }
+    agent.server = std::move(remote.server);
+    agent.server_fingerprint = std::move(remote.fingerprint);
+  }
+  cloud::LaunchRequest request{.machine = id,
+                               .pool = pool->name,
+                               .provider_config = pool->provider_config,
+                               .type = *type,
+                               .market = machine->market,
+                               .agent_config = api::toJson(agent)};
+  for (const engine::MachineType& other : pool->types) {
+    if (other.name != type->name && doesAsWell(other, *type)) request.alternatives.push_back(other);
+  }
+  const engine::Job* job = state.job(machine->job);
+  if (job != nullptr && job->request.machines > 1) request.group = job->id.toString();
   context_.workers.post(id.value, [provider, request = std::move(request)] { provider->launch(request); });
 }
 
@@ -120,13 +174,13 @@ void Dispatcher::act(const engine::State& state, const engine::Action& action) {
     return;
   }
   const auto on_provider = [&](MachineId machine, auto call) {
-    cloud::Provider* provider = providerOf(state, machine);
-    if (provider == nullptr) {
+    const std::vector<cloud::Provider*> providers = providersFor(state, machine);
+    if (providers.empty()) {
       // Its pool names a provider that this program does not have: nobody can say anything about the machine.
       os::log(os::LogLevel::error, "no_provider", {{"machine", machine.toString()}});
-      return;
     }
-    context_.workers.post(machine.value, [provider, machine, call] { call(*provider, machine); });
+    for (cloud::Provider* provider : providers)
+      context_.workers.post(machine.value, [provider, machine, call] { call(*provider, machine); });
   };
   if (const auto* ended = std::get_if<engine::TerminateMachine>(&action)) {
     on_provider(ended->machine, [](cloud::Provider& p, MachineId id) { p.terminate(id); });

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "api/agent_protocol.h"
 #include "base/clock.h"
@@ -20,6 +22,13 @@ namespace buoy::control {
 
 using Providers = std::map<std::string, std::unique_ptr<cloud::Provider>>;
 
+// A machine that a provider has; nobody's if the state does not know it.
+struct Orphan {
+  cloud::Provider* provider = nullptr;
+  std::string provider_name;
+  MachineId machine;
+};
+
 // What follows from a commit: launches and terminations go to the providers' workers, directives to the hub,
 // news to those who follow. Called on the writer's thread (and by adopt() before it starts).
 class Dispatcher final : public Writer::Effects {
@@ -34,7 +43,10 @@ class Dispatcher final : public Writer::Effects {
     SerialWorkers& workers;  // a machine's provider calls in order: its id is the key
     const Clock& clock;
     std::string cluster;
-    api::AgentConfig agent;                   // of every machine, but for its id and token
+    api::AgentConfig agent;  // of every machine here, but for its id and token
+    // Where agents on machines elsewhere reach this control plane: server and server_fingerprint; an empty
+    // server: they cannot. Called when such a machine is launched.
+    std::function<api::RemoteEndpoint()> remote;
     std::function<void(engine::Event)> emit;  // to the writer
   };
   explicit Dispatcher(Context context) : context_(std::move(context)) {}
@@ -45,7 +57,11 @@ class Dispatcher final : public Writer::Effects {
   // Before the first batch: the hub and the catalog learn what the store kept.
   Status adopt(const engine::State& state);
   // Asks every provider what it has: what the state does not know is ended. The calls watch what is listed.
-  void reap(const engine::State& state);
+  // Before the first batch; true if all of them answered.
+  bool reap(const engine::State& state);
+  // The same in two halves, while the writer runs: listing (not on its thread), then what to end.
+  std::vector<Orphan> listed(bool* all);  // `all`: whether every provider answered
+  void endOrphans(const engine::State& state, const std::vector<Orphan>& listed);
 
  private:
   void direct(const engine::State& state, MachineId machine);
@@ -54,6 +70,8 @@ class Dispatcher final : public Writer::Effects {
   void launch(const engine::State& state, MachineId machine);
   void act(const engine::State& state, const engine::Action& action);
   cloud::Provider* providerOf(const engine::State& state, MachineId machine);
+  // Of a machine that the state has forgotten nobody knows whose it is: all of them are told.
+  std::vector<cloud::Provider*> providersFor(const engine::State& state, MachineId machine);
   void refreshCatalog();
   void notify(const engine::State& state, const store::Batch& batch);
 

@@ -36,7 +36,9 @@ class FakeCloud::Provider final : public cloud::Provider {
     cloud_.emit(engine::MachineGone{machine, engine::GoneReason::vanished, "it is not there"});
   }
   void reclaim(MachineId machine, Duration) override { end(machine, engine::GoneReason::reclaimed); }
+  bool remote() const override { return cloud_.remote_; }
   Result<std::vector<cloud::ListedMachine>> list() override {
+    if (cloud_.refusals_ > 0 && cloud_.refusals_-- > 0) return fail(ErrorCode::unavailable, "not now", true);
     std::vector<cloud::ListedMachine> listed;
     for (const MachineId machine : cloud_.alive())
       listed.push_back({machine, "fake-" + machine.toString(), true});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -28,7 +29,9 @@ class FakeCloud {
   std::vector<MachineId> alive();
   int launches(MachineId machine);  // calls of launch() that made it: never more than one
   void addOrphan(MachineId machine);
-  void vanish(MachineId machine);  // as by SIGKILL: the provider hears of it
+  void refuseToList(int times) { refusals_ = times; }
+  void beRemote() { remote_ = true; }  // before the control plane starts
+  void vanish(MachineId machine);      // as by SIGKILL: the provider hears of it
 
  private:
   class Provider;
@@ -41,6 +44,8 @@ class FakeCloud {
   void emit(engine::Event event);
 
   std::string directory_;
+  std::atomic<int> refusals_{0};
+  bool remote_ = false;
   std::mutex mutex_;
   std::condition_variable changed_;
   cloud::Provider::EventSink sink_;
