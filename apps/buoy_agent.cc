@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "agent/agent.h"
+#include "agent/boot.h"
 #include "cloud/local/machine_host.h"
+#include "os/environment.h"
 #include "os/files.h"
 #include "os/log.h"
 #include "os/system_clock.h"
@@ -16,9 +18,12 @@ namespace {
 
 constexpr int kBadUsage = 2;
 constexpr std::uint64_t kMaxConfig = 1 << 20;
+// The control plane gives up a machine that does not connect before that.
+constexpr buoy::Duration kBootPatience = std::chrono::minutes{12};
 
 constexpr std::string_view kUsage =
     R"(usage: buoy-agent run --config FILE    run jobs on this machine as the control plane directs
+       buoy-agent boot --config FILE   the same on a machine in a cloud, which asks for its configuration first
        buoy-agent host --dir DIR       stand in for a local machine (started by the local provider)
        buoy-agent --version
 
@@ -38,20 +43,29 @@ int complain(const buoy::Error& error) {
                                                          : static_cast<int>(buoy::agent::AgentEnd::failed);
 }
 
-int runAgent(const std::string& config_file) {
+int runAgent(const buoy::Result<buoy::api::AgentConfig>& config, const std::string& config_file) {
   // Memory that a moment of work needed goes back: the agent shares its machine with the job.
   ::mallopt(M_ARENA_MAX, 1);
   ::mallopt(M_TRIM_THRESHOLD, 128 * 1024);
   ::mallopt(M_MMAP_THRESHOLD, 64 * 1024);
-  buoy::agent::blockSignals();
+  if (!config) return complain(config.error().wrap(config_file));
   const buoy::os::SystemClock clock;
-  auto agent = buoy::os::readFile(config_file, kMaxConfig)
-                   .and_then([](const std::string& text) { return buoy::api::parseAgentConfig(text); })
-                   .and_then([&](const buoy::api::AgentConfig& config) {
-                     return buoy::agent::Agent::create(config, clock, {});
-                   });
+  auto agent = buoy::agent::Agent::create(*config, clock, {});
   if (!agent) return complain(agent.error().wrap(config_file));
   return static_cast<int>((*agent)->run());
+}
+
+int runWith(const std::string& config_file) {
+  buoy::agent::blockSignals();
+  return runAgent(buoy::os::readFile(config_file, kMaxConfig).and_then([](const std::string& text) {
+    return buoy::api::parseAgentConfig(text);
+  }),
+                  config_file);
+}
+
+int bootWith(const std::string& config_file) {
+  buoy::agent::blockSignals();  // before anything starts a thread
+  return runAgent(buoy::agent::boot(config_file, buoy::os::processEnvironment(), kBootPatience), config_file);
 }
 
 }  // namespace
@@ -68,7 +82,8 @@ int main(int argc, char** argv) {
   }
   if (arguments.size() != 3) return badUsage("expected a command and its option");
   buoy::os::configureLog("", buoy::os::LogLevel::info);
-  if (arguments[0] == "run" && arguments[1] == "--config") return runAgent(std::string(arguments[2]));
+  if (arguments[0] == "run" && arguments[1] == "--config") return runWith(std::string(arguments[2]));
+  if (arguments[0] == "boot" && arguments[1] == "--config") return bootWith(std::string(arguments[2]));
   if (arguments[0] == "host" && arguments[1] == "--dir") {
     return buoy::cloud::local::runMachineHost(std::string(arguments[2]));
   }

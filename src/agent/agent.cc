@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 
+#include "agent/ec2_notice.h"
+#include "aws/shared_files.h"
 #include "os/environment.h"
 #include "os/log.h"
 
@@ -51,9 +53,29 @@ Agent::Agent(const api::AgentConfig& config, const Clock& clock, Options options
     notice_source_ = std::make_unique<FileNoticeSource>(
         loop_, config_.notice_file, [this](Time deadline) { noticed(deadline); },
         [this] { end(AgentEnd::machine_lost); });
+  } else if (config_.notice_service == "ec2") {
+    watchMetadataService();
   }
   watchSignals();
   watchForOrphaning(config_.orphan_after);
+}
+
+void Agent::watchMetadataService() {
+  const auto files = aws::loadSharedFiles(environment_);
+  auto service = files ? aws::metadataOptions(environment_, *files, "default")
+                       : Result<aws::MetadataOptions>(fail(files.error()));
+  if (!service) {
+    os::log(os::LogLevel::error, "metadata_service_unusable", {{"error", service.error().message}});
+    return;
+  }
+  service->allow_v1 = false;
+  notice_source_ = std::make_unique<Ec2NoticeSource>(
+      loop_, Ec2NoticeSource::Options{.service = std::move(*service)},
+      [this](Time deadline) { noticed(deadline); },
+      [this] {
+        os::log(os::LogLevel::info, "rebalance_recommended");
+        if (busy()) uplink_->event("EC2 says that this machine is at a higher risk of being reclaimed");
+      });
 }
 
 Agent::~Agent() {

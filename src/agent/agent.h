@@ -58,6 +58,7 @@ class Agent {
   void end(AgentEnd how);
   void leaveIfDone();
   void watchForOrphaning(Duration delay);
+  void watchMetadataService();
   void watchSignals();
   bool busy() const { return assignment_ != nullptr && !assignment_->done(); }
 
