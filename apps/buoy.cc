@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/cli.h"
+#include "cloud/aws/aws_provider.h"
 #include "cloud/local/local_provider.h"
 #include "control/serve.h"
 #include "os/environment.h"
@@ -88,12 +89,15 @@ Status serve(const buoy::cli::ServeOptions& wanted) {
   control.insecure = wanted.insecure;
   BUOY_TRY(control.config, readConfig(wanted.config_file));
   BUOY_TRY_VOID(applyTestSettings(control.settings));
-  for (const std::string& listen : wanted.listen) {
+  std::vector<std::string> addresses = control.config.listen;
+  addresses.insert(addresses.end(), wanted.listen.begin(), wanted.listen.end());
+  for (const std::string& listen : addresses) {
     BUOY_TRY(auto address, parseListen(listen));
     control.listen.push_back(std::move(address));
   }
   if (!wanted.tls_certificate.empty()) control.tls = {wanted.tls_certificate, wanted.tls_key};
-  control.providers = [agent = wanted.agent](const buoy::control::ProviderContext& context)
+  control.providers = [agent = wanted.agent,
+                       store = control.config.store](const buoy::control::ProviderContext& context)
       -> Result<std::map<std::string, std::unique_ptr<buoy::cloud::Provider>>> {
     std::map<std::string, std::unique_ptr<buoy::cloud::Provider>> providers;
     providers.emplace("local", buoy::cloud::local::makeLocalProvider({.state_dir = context.state_dir,
@@ -102,6 +106,14 @@ Status serve(const buoy::cli::ServeOptions& wanted) {
                                                                       .cluster = context.cluster,
                                                                       .environment = awsEnvironment()},
                                                                      context.sink));
+    providers.emplace("aws",
+                      buoy::cloud::aws::makeAwsProvider({.state_dir = context.state_dir,
+                                                         .agent_path = agent,
+                                                         .store = store,
+                                                         .clock = context.clock,
+                                                         .cluster = context.cluster,
+                                                         .environment = buoy::os::processEnvironment()},
+                                                        context.sink));
     return providers;
   };
   options.ready = [](const buoy::control::ControlPlane& plane) {

@@ -30,7 +30,7 @@ void addCommands(Command& root) {
   under("Jobs", addRun, addSubmit, addRehearse, addPs, addShow, addLogs, addWhy, addCancel, addSave,
         addResume, addReclaim, addDownload);
   under("Storage", addCp, addSync, addLs, addRm, addMb);
-  under("Machines", addMachines, addPools, addQueues);
+  under("Machines", addMachines, addPools, addQueues, addAws);
   under("Planning", addSimulate, addMarket);
   under("Server", addServer, addServe, addDoctor);
   under("Other", addInit, addCompletion, addHelp);

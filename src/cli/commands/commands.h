@@ -27,6 +27,7 @@ void addPools(Command& root);
 void addQueues(Command& root);
 void addSimulate(Command& root);
 void addMarket(Command& root);
+void addAws(Command& root);
 void addServer(Command& root);
 void addServe(Command& root);
 void addDoctor(Command& root);

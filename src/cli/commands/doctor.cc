@@ -4,6 +4,7 @@
 
 #include "api/views.h"
 #include "base/strings.h"
+#include "cli/aws_checks.h"
 #include "cli/commands/commands.h"
 #include "cli/server_process.h"
 #include "cli/submission.h"
@@ -145,6 +146,21 @@ std::string render(const Look& look, const std::vector<Check>& checks) {
   return text;
 }
 
+int report(const Context& context, const std::vector<Check>& checks) {
+  context.print(render(context.out, checks));
+  const bool any_bad = std::any_of(checks.begin(), checks.end(),
+                                   [](const Check& check) { return check.state == Check::State::bad; });
+  return any_bad ? 1 : 0;
+}
+
+struct AwsFlags {
+  std::string region, profile;
+};
+
+int runAws(const Context& context, const AwsFlags& flags) {
+  return report(context, checkAws(flags.profile, flags.region));
+}
+
 int run(const Context& context) {
   auto address = serverAddress(context.server);
   if (!address) return context.fail(address.error());
@@ -156,10 +172,7 @@ int run(const Context& context) {
     for (Check& check : context.hooks.check_host()) checks.push_back(std::move(check));
     checks.push_back(checkPython());
   }
-  context.print(render(context.out, checks));
-  const bool any_bad = std::any_of(checks.begin(), checks.end(),
-                                   [](const Check& check) { return check.state == Check::State::bad; });
-  return any_bad ? 1 : 0;
+  return report(context, checks);
 }
 
 }  // namespace
@@ -168,6 +181,11 @@ void addDoctor(Command& root) {
   Command& command = root.add("doctor", "Check whether everything is there that Buoy can use");
   command.details = "Ends with 1 if something is there that Buoy cannot do without.";
   command.action = [](Context& context) { return run(context); };
+  auto flags = std::make_shared<AwsFlags>();
+  Command& aws = command.add("aws", "The same for machines on AWS: keys, rights, network, store");
+  aws.option("--region", "REGION", flags->region, "instead of the pools' and of AWS_REGION");
+  aws.option("--profile", "NAME", flags->profile, "of AWS's shared files");
+  aws.action = [flags](Context& context) { return runAws(context, *flags); };
 }
 
 }  // namespace buoy::cli
