@@ -86,9 +86,13 @@ class Machine:
             if not process:
                 return
             network.disconnect(self.spec.number)
-            process.kill()
+            self._signal_first(process, signal.SIGKILL)
             self.thaw()
-            process.wait(END_LIMIT)
+            try:
+                process.wait(END_LIMIT)  # it outlives all of the machine
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
             self._process = None
             self._group.remove()
 
