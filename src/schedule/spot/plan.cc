@@ -21,6 +21,22 @@ Duration wholeSteps(const PlanProblem& problem) {
   return problem.step * std::max<std::int64_t>(1, static_cast<std::int64_t>(times));
 }
 
+// The chance that what is up longest is lost within a step, by state, and still gone at its end: what comes
+// back before anybody looks was never lost.
+std::vector<float> lostWithin(const AvailabilityModel& model, Duration step, AvailabilityModel::Pace pace) {
+  const auto stays = model.survival(step, pace);
+  const Chain alone = model.with(Together{}).after(step, pace, false, 0);
+  std::vector<float> lost(kMarketStates, 0);
+  for (std::size_t state = 0; state < kMarketStates; ++state) {
+    if (MarketState::at(state).up == 0) continue;
+    for (const Chain::Entry& entry : alone.row(state)) {
+      if (MarketState::at(entry.state).up == 0) lost[state] += entry.weight;
+    }
+    lost[state] = std::min(lost[state], static_cast<float>(1 - stays[state]));
+  }
+  return lost;
+}
+
 }  // namespace
 
 Plan::Plan(const AvailabilityModel& model, const PlanProblem& problem)
@@ -33,16 +49,14 @@ Plan::Plan(const AvailabilityModel& model, const PlanProblem& problem)
       kept_(model.after(std::max(problem.changeover, Duration{1}), problem.pace, true, 5e-3)),
       survival_(model.survival(std::max(problem.changeover, Duration{1}), problem.pace)),
       succession_(model.succession(problem.pace)) {
-  const auto stays = model.survival(wholeSteps(problem), problem.pace);
-  for (std::size_t state = 0; state < kMarketStates; ++state)
-    lost_.push_back(MarketState::at(state).up != 0 ? static_cast<float>(1 - stays[state]) : 0);
+  lost_ = lostWithin(model, wholeSteps(problem), problem.pace);
   // Fine where slack is scarce.
   const double most = std::max(hoursOf(problem.slack), forced_) + step_;
   for (std::size_t i = 0; i < kSlacks; ++i)
     slacks_[i] = most * std::pow(static_cast<double>(i) / (kSlacks - 1), 1.7);
   by_step_ = shiftBy(step_);
   by_changeover_ = shiftBy(changeover_);
-  by_half_ = shiftBy(changeover_ / 2);
+  by_half_ = shiftBy(std::max(changeover_ / 2, step_));
   solve();
 }
 
@@ -137,9 +151,12 @@ void Plan::solveLayer(std::size_t n) {
     // No time at all is left: nothing is to be done.
     for (Values& values : ring_[0].of) std::fill(values.begin(), values.end(), 0.0F);
   }
-  blend(changeover_ / step_, on_demand, n, blend_od_);
-  blend(changeover_ / step_, spot, n, blend_spot_);
-  blend(changeover_ / 2 / step_, nothing, n, blend_none_);
+  // A layer follows from earlier ones only: a changeover that ends within a step is followed by work until
+  // its end.
+  const double lead = std::max(changeover_, step_);
+  blend(lead / step_, on_demand, n, blend_od_);
+  blend(lead / step_, spot, n, blend_spot_);
+  blend(std::max(changeover_ / 2, step_) / step_, nothing, n, blend_none_);
 
   Grid works{}, work{};  // running within this step, and to the end; hours
   for (std::size_t k = 0; k < kSlacks; ++k) {
@@ -159,6 +176,7 @@ void Plan::solveLayer(std::size_t n) {
   };
   const auto fpo = static_cast<float>(po), fps = static_cast<float>(ps);
   const auto cd = static_cast<float>(changeover_);
+  const auto rest = static_cast<float>(lead - changeover_);
   // What is lost within the step or the changeover is mixed in.
   const auto mix = [](float lost, const float* after_loss, Grid& kept) {
     for (std::size_t k = 0; k < kSlacks; ++k) kept[k] += lost * (after_loss[k] - kept[k]);
@@ -191,12 +209,14 @@ void Plan::solveLayer(std::size_t n) {
         continue;
       }
       const bool forced = slacks_[k] < forced_;
-      const float fresh_od = fpo * cd + (forced ? fpo * work[k] : shifted(by_changeover_, od_starts, k));
+      const float launched = cd + std::min(rest, work[k]);
+      const float fresh_od =
+          forced ? fpo * (cd + work[k]) : fpo * launched + shifted(by_changeover_, od_starts, k);
       float best = fresh_od;
       if (!forced) {
         best = std::min(best, shifted(by_step_, wait, k));
         if (up) {
-          const float lives = fps * cd + shifted(by_changeover_, spot_starts, k);
+          const float lives = fps * launched + shifted(by_changeover_, spot_starts, k);
           const float dies = fps * cd / 2 + shifted(by_half_, lost, k);
           best = std::min(best, survives * lives + (1 - survives) * dies);
         }
