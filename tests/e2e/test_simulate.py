@@ -41,7 +41,7 @@ def forecast(buoy, *arguments):
 
 
 def test_every_policy_meets_the_deadline_and_none_beats_the_optimum(market):
-    told = forecast(market, "buoy.yaml", "--trace", "a.json", "b.json", "--starts", "60", *FLAGS)
+    told = forecast(market, "buoy.yaml", "--trace", "a.json", "b.json", "--starts", "60", "--unnoticed", "0.5", *FLAGS)
     assert told["job"] == "train" and told["machines"] == 2 and told["starts"] == 60
     assert [each["policy"] for each in told["policies"]] == ["on-demand", "spot-first", "uniform-progress", "buoy"]
     for each in told["policies"]:
