@@ -20,6 +20,8 @@ while :; do
 done
 """
 
+pytestmark = pytest.mark.alone
+
 
 def archive(buoy, job, attempt=1, rank=0, kind="logs"):
     """The pieces, in order: the whole framed log, or the metrics."""
