@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <random>
 
 #include "aws/endpoint.h"
 #include "aws/service_call.h"
+#include "base/backoff.h"
 #include "base/pause.h"
 #include "base/strings.h"
 #include "cloud/aws/answers.h"
@@ -74,7 +74,7 @@ Result<CallerOptions> callerOptions(const buoy::aws::Environment& environment, c
 // How often and how long one call is tried.
 class Caller::Tries {
  public:
-  explicit Tries(const Caller& caller) : caller_(caller), random_(std::random_device{}()) {}
+  explicit Tries(const Caller& caller) : caller_(caller) {}
 
   // Whether it is worth another try after this: waits before it says yes.
   bool again(RefusalKind kind, const std::stop_token& stop) {
@@ -103,23 +103,14 @@ class Caller::Tries {
 
  private:
   bool waitOnce(const std::stop_token& stop) {
-    const Time now = steadyNow();
-    if (!trouble_since_) trouble_since_ = now;
-    const Duration patience =
-        caller_.ever_answered_ ? caller_.options_.patience : caller_.options_.first_patience;
-    const Duration pause{
-        std::uniform_int_distribution<Duration::rep>{wait_.count() / 2, wait_.count()}(random_)};
-    if (now + pause > *trouble_since_ + patience) return false;
-    wait_ = std::min(wait_ * 2, kLongestWait);
-    return pauseFor(pause, stop);
+    return backoff_.wait(caller_.ever_answered_ ? caller_.options_.patience : caller_.options_.first_patience,
+                         stop);
   }
 
   const Caller& caller_;
-  std::minstd_rand random_;
   int other_ways_ = 0;
   bool renewed_ = false;
-  Duration wait_ = kFirstWait;
-  std::optional<Time> trouble_since_;
+  Backoff backoff_{kFirstWait, kLongestWait};
 };
 
 Caller::Caller(CallerOptions options)

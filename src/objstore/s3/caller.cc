@@ -3,9 +3,8 @@
 #include <strings.h>
 #include <algorithm>
 #include <array>
-#include <random>
 
-#include "base/pause.h"
+#include "base/backoff.h"
 #include "base/strings.h"
 #include "objstore/s3/xml.h"
 #include "os/system_clock.h"
@@ -53,7 +52,7 @@ bool isConditional(const Call& call) {
 // How often and how long one call is tried.
 class Caller::Tries {
  public:
-  explicit Tries(Caller& caller) : caller_(caller), random_(std::random_device{}()) {}
+  explicit Tries(Caller& caller) : caller_(caller) {}
 
   // Whether it is worth another try after this: waits before it says yes.
   bool again(const Verdict& verdict, const std::stop_token& stop) {
@@ -74,30 +73,18 @@ class Caller::Tries {
   // The same after an answer to something else.
   bool againAfterMixUp(const std::stop_token& stop) { return ++damaged_ <= kOtherWays && waitOnce(stop); }
   // Something went well in between: patience begins anew.
-  void progress() {
-    trouble_since_.reset();
-    wait_ = kFirstWait;
-  }
+  void progress() { backoff_.reset(); }
 
  private:
   bool waitOnce(const std::stop_token& stop) {
-    const auto now = std::chrono::steady_clock::now();
-    if (!trouble_since_) trouble_since_ = now;
-    const Duration patience =
-        caller_.ever_answered_ ? caller_.options_.patience : caller_.options_.first_patience;
-    const Duration pause{
-        std::uniform_int_distribution<Duration::rep>{wait_.count() / 2, wait_.count()}(random_)};
-    if (now + pause > *trouble_since_ + patience) return false;
-    wait_ = std::min(wait_ * 2, kLongestWait);
-    return pauseFor(pause, stop);
+    return backoff_.wait(caller_.ever_answered_ ? caller_.options_.patience : caller_.options_.first_patience,
+                         stop);
   }
 
   Caller& caller_;
-  std::minstd_rand random_;
   int other_ways_ = 0;
   int damaged_ = 0;
-  Duration wait_ = kFirstWait;
-  std::optional<std::chrono::steady_clock::time_point> trouble_since_;
+  Backoff backoff_{kFirstWait, kLongestWait};
 };
 
 Result<std::unique_ptr<Caller>> Caller::create(ClientOptions options) {
