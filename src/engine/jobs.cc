@@ -40,7 +40,7 @@ void Stepper::on(const SubmitJob& event) {
     touch(made);
   }
   const JobId id{s_.next_job++};
-  JobSlot& slot = s_.jobs.at(id.value);
+  JobSlot& slot = s_.jobs.make(id.value);
   slot.timer.id = id.value;
   Job& job = slot.job;
   job.id = id;

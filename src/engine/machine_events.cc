@@ -278,7 +278,7 @@ void Stepper::on(const PutQueue& event) {
   touch(slot);
   s_.reopenAll();
   // Ranks hold the queue's priority.
-  s_.jobs.forEach([&](const JobSlot& job) {
+  s_.jobs.forEach([&](std::uint64_t, const JobSlot& job) {
     if (job.vacant_in) job.vacant_in->vacant.insert(s_.rankOf(job.job));
   });
 }

@@ -40,7 +40,7 @@ PricePerHour priceOf(const MachineType& type, Market market) {
 
 MachineSlot& Stepper::launch(PoolSlot& pool, const MachineType& type, Market market) {
   const MachineId id{s_.next_machine++};
-  MachineSlot& slot = s_.machines.at(id.value);
+  MachineSlot& slot = s_.machines.make(id.value);
   slot.pool = &pool;
   slot.timer.id = id.value;
   slot.timer.kind = TimerKind::machine;

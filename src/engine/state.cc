@@ -37,11 +37,11 @@ std::size_t State::machineCount() const {
 }
 
 void State::forEachJob(const std::function<void(const Job&)>& visit) const {
-  impl_->jobs.forEach([&](const JobSlot& slot) { visit(slot.job); });
+  impl_->jobs.forEach([&](std::uint64_t, const JobSlot& slot) { visit(slot.job); });
 }
 
 void State::forEachMachine(const std::function<void(const Machine&)>& visit) const {
-  impl_->machines.forEach([&](const MachineSlot& slot) { visit(slot.machine); });
+  impl_->machines.forEach([&](std::uint64_t, const MachineSlot& slot) { visit(slot.machine); });
 }
 
 void State::restore(Pool pool) {
@@ -60,14 +60,14 @@ void State::restore(Queue queue) {
 
 void State::restore(Job job) {
   impl_->next_job = std::max(impl_->next_job, job.id.value + 1);
-  JobSlot& slot = impl_->jobs.at(job.id.value);
+  JobSlot& slot = impl_->jobs.make(job.id.value);
   slot.job = std::move(job);
   impl_->stale = true;
 }
 
 void State::restore(Machine machine) {
   impl_->next_machine = std::max(impl_->next_machine, machine.id.value + 1);
-  MachineSlot& slot = impl_->machines.at(machine.id.value);
+  MachineSlot& slot = impl_->machines.make(machine.id.value);
   slot.machine = std::move(machine);
   impl_->stale = true;
 }
@@ -209,13 +209,13 @@ void State::Impl::rebuild() {
   woken.clear();
   touched_jobs.clear();
   touched_machines.clear();
-  jobs.forEach([](JobSlot& slot) { slot.bucket = nullptr; });
+  jobs.forEach([](std::uint64_t, JobSlot& slot) { slot.bucket = nullptr; });
   steered.clear();
   asked.clear();
   buckets.clear();
   resetPools(*this);
-  machines.forEach([&](MachineSlot& slot) { indexMachine(*this, slot); });
-  jobs.forEach([&](JobSlot& slot) { indexJob(*this, slot); });
+  machines.forEach([&](std::uint64_t, MachineSlot& slot) { indexMachine(*this, slot); });
+  jobs.forEach([&](std::uint64_t, JobSlot& slot) { indexJob(*this, slot); });
   for (PoolSlot* const pool : pools_by_number) wake(*pool);
 }
 

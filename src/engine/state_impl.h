@@ -6,8 +6,8 @@
 #include <set>
 #include <tuple>
 
+#include "base/id_table.h"
 #include "engine/engine.h"
-#include "engine/slot_table.h"
 #include "engine/timers.h"
 
 // The inside of State: the objects, and the indices over them. Everything here beyond the public structs can
@@ -119,8 +119,8 @@ struct BucketLess {
 };
 
 struct State::Impl {
-  SlotTable<JobSlot> jobs;
-  SlotTable<MachineSlot> machines;
+  IdTable<JobSlot> jobs;
+  IdTable<MachineSlot> machines;
   std::map<std::string, PoolSlot, std::less<>> pools;
   std::vector<PoolSlot*> pools_by_number;  // Timer::id of a pool is its place here
   std::map<std::string, QueueSlot, std::less<>> queues;

@@ -121,7 +121,7 @@ void Stepper::runTimers() {
 void Stepper::resume() {
   s_.rebuild();
   s_.resumed_at = now_;
-  s_.machines.forEach([this](MachineSlot& slot) {
+  s_.machines.forEach([this](std::uint64_t, MachineSlot& slot) {
     Machine& machine = slot.machine;
     const MachineId id = machine.id;
     switch (machine.phase) {
@@ -147,7 +147,7 @@ void Stepper::resume() {
         break;
     }
   });
-  s_.jobs.forEach([this](JobSlot& slot) {
+  s_.jobs.forEach([this](std::uint64_t, JobSlot& slot) {
     if (slot.job.current && slot.job.current->verify_until != Time{}) {
       slot.job.current->verify_until = now_ + settings_.verify_timeout;
       askPeers(slot);

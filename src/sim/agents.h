@@ -127,7 +127,7 @@ class Agents {
   const AgentTiming timing_;
   Auditor& auditor_;
   Ports ports_;
-  Table<Agent> agents_;
+  IdTable<Agent> agents_;
 };
 
 }  // namespace buoy::sim

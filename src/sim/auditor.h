@@ -106,8 +106,8 @@ class Auditor {
   void trySettle(std::uint64_t id);
 
   Core& core_;
-  Table<MachineAccount> machines_;
-  Table<JobAccount> jobs_;
+  IdTable<MachineAccount> machines_;
+  IdTable<JobAccount> jobs_;
   std::size_t jobs_finished_ = 0;
   std::set<std::uint64_t> submitted_, cancelled_, denied_;
   struct Unknown {

@@ -146,7 +146,7 @@ class Cloud {
   Ports ports_;
   std::vector<ZoneState> zones_;
   std::map<std::string, std::size_t> zone_by_pool_;
-  Table<Instance> instances_;
+  IdTable<Instance> instances_;
   std::vector<MachineId> live_;
   Letters<Call> calls_;
   std::uint64_t reclaims_ = 0;

@@ -92,7 +92,7 @@ class Control {
   Ports ports_;
   engine::State state_;
   engine::Outcome out_;
-  Table<Told> hub_;
+  IdTable<Told> hub_;
   std::uint64_t generation_ = 0;
   std::vector<Letter> inbox_, batch_;
   bool commit_planned_ = false;

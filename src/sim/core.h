@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/id_table.h"
 #include "sim/event_queue.h"
 #include "sim/random.h"
 
@@ -47,32 +48,6 @@ struct Core {
   Random chance;  // of the fate of messages
   std::vector<std::string> problems;
   std::function<void(const std::string&)> tell;
-};
-
-// Things with ids 1, 2, 3, …, of which few live at a time: found by index.
-template <class T>
-class Table {
- public:
-  T* find(std::uint64_t id) const { return id < slots_.size() ? slots_[id].get() : nullptr; }
-  T& make(std::uint64_t id) {
-    if (id >= slots_.size()) slots_.resize(id + 1);
-    if (!slots_[id]) slots_[id] = std::make_unique<T>();
-    return *slots_[id];
-  }
-  void erase(std::uint64_t id) {
-    if (id < slots_.size()) slots_[id].reset();
-  }
-  void clear() { slots_.clear(); }
-  // In the order of ids.
-  template <class Visit>
-  void forEach(Visit visit) const {
-    for (std::uint64_t id = 1; id < slots_.size(); ++id) {
-      if (slots_[id]) visit(id, *slots_[id]);
-    }
-  }
-
- private:
-  std::vector<std::unique_ptr<T>> slots_;
 };
 
 // What is under way: kept until it arrives, its place used again afterwards.

@@ -85,7 +85,7 @@ class Simulation {
   Letters<Letter> letters_;
   std::vector<Letter> latest_;  // messages that arrived, for replays
   std::size_t latest_next_ = 0;
-  Table<Program> programs_;                          // by job
+  IdTable<Program> programs_;                        // by job
   std::map<std::uint32_t, std::size_t> unanswered_;  // request to happening
   std::map<std::uint32_t, Time> opened_until_;       // by request
   std::map<std::uint64_t, Time> held_until_;         // by machine

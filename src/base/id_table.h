@@ -5,47 +5,51 @@
 #include <memory>
 #include <vector>
 
-namespace buoy::engine {
+namespace buoy {
 
 // Objects by ids that are given out in order, of which a few of the latest live at a time: found by index, in
 // pages that are freed when they are empty. An object never moves while it lives.
-template <class Slot>
-class SlotTable {
+template <class T>
+class IdTable {
  public:
-  Slot* find(std::uint64_t id) const {
+  T* find(std::uint64_t id) const {
     const std::uint64_t page = id / kPageSize;
     if (page >= pages_.size() || !pages_[page]) return nullptr;
-    return pages_[page]->slots[id % kPageSize].get();
+    return pages_[page]->items[id % kPageSize].get();
   }
   // Made when missing.
-  Slot& at(std::uint64_t id) {
+  T& make(std::uint64_t id) {
     const std::uint64_t number = id / kPageSize;
     if (number >= pages_.size()) pages_.resize(number + 1);
     if (!pages_[number]) pages_[number] = std::make_unique<Page>();
     Page& page = *pages_[number];
-    std::unique_ptr<Slot>& slot = page.slots[id % kPageSize];
-    if (!slot) {
-      slot = std::make_unique<Slot>();
+    std::unique_ptr<T>& item = page.items[id % kPageSize];
+    if (!item) {
+      item = std::make_unique<T>();
       ++page.used;
       ++size_;
     }
-    return *slot;
+    return *item;
   }
   void erase(std::uint64_t id) {
     if (!find(id)) return;
     std::unique_ptr<Page>& page = pages_[id / kPageSize];
-    page->slots[id % kPageSize].reset();
+    page->items[id % kPageSize].reset();
     --size_;
     if (--page->used == 0) page.reset();
+  }
+  void clear() {
+    pages_.clear();
+    size_ = 0;
   }
   std::size_t size() const { return size_; }
   // In the order of ids. Nothing may be made or erased meanwhile.
   template <class Visit>
   void forEach(Visit visit) const {
-    for (const std::unique_ptr<Page>& page : pages_) {
-      if (!page) continue;
-      for (const std::unique_ptr<Slot>& slot : page->slots) {
-        if (slot) visit(*slot);
+    for (std::uint64_t number = 0; number < pages_.size(); ++number) {
+      if (!pages_[number]) continue;
+      for (std::uint64_t i = 0; i < kPageSize; ++i) {
+        if (T* const item = pages_[number]->items[i].get()) visit(number * kPageSize + i, *item);
       }
     }
   }
@@ -53,7 +57,7 @@ class SlotTable {
  private:
   static constexpr std::uint64_t kPageSize = 64;
   struct Page {
-    std::array<std::unique_ptr<Slot>, kPageSize> slots;
+    std::array<std::unique_ptr<T>, kPageSize> items;
     std::uint32_t used = 0;
   };
 
@@ -61,4 +65,4 @@ class SlotTable {
   std::size_t size_ = 0;
 };
 
-}  // namespace buoy::engine
+}  // namespace buoy
