@@ -107,24 +107,12 @@ void Stepper::pause(JobSlot& slot) {
                                          : std::string()});
   job.paused = true;
   if (isSteered(job)) job.steering->moving = false;
-  s_.dequeue(slot);
-  leaveVacant(slot);
-  touch(slot);
-  if (job.next) {
-    dismiss(slot, *job.next, job.current.get());
-    job.next.reset();
-    --job.attempts;
-  }
-  if (job.current && !job.current->directed) dissolve(slot);
+  seekNothing(slot);
   if (!job.current) {
     record("paused", "paused: " + why, job);
     return enterPhase(slot, JobPhase::paused, now_, std::move(why));
   }
-  record("pausing", strCat({why, ": the job is told to save and stop"}), job);
-  enterPhase(slot, JobPhase::stopping, now_, std::move(why));
-  job.current->verify_until = Time{};
-  stopPeers(slot, StopReason::paused);
-  advance(slot);
+  saveAndStop(slot, StopReason::paused, "pausing", std::move(why));
 }
 
 void Stepper::on(const ResumeJob& event) {

@@ -123,6 +123,15 @@ void Stepper::enterPhase(JobSlot& slot, JobPhase phase, Time at, std::string rea
 void Stepper::stopJob(JobSlot& slot, StopReason reason, std::string why) {
   Job& job = slot.job;
   job.stop = reason;
+  seekNothing(slot);
+  if (!job.current)
+    return finish(slot, reason == StopReason::cancelled ? JobPhase::cancelled : JobPhase::timed_out, why);
+  saveAndStop(slot, reason, "stopping", std::move(why));
+}
+
+// No machines any more but those that work.
+void Stepper::seekNothing(JobSlot& slot) {
+  Job& job = slot.job;
   s_.dequeue(slot);
   leaveVacant(slot);
   touch(slot);
@@ -132,9 +141,11 @@ void Stepper::stopJob(JobSlot& slot, StopReason reason, std::string why) {
     --job.attempts;
   }
   if (job.current && !job.current->directed) dissolve(slot);
-  if (!job.current)
-    return finish(slot, reason == StopReason::cancelled ? JobPhase::cancelled : JobPhase::timed_out, why);
-  record("stopping", strCat({why, ": the job is told to save and stop"}), job);
+}
+
+void Stepper::saveAndStop(JobSlot& slot, StopReason reason, std::string_view kind, std::string why) {
+  Job& job = slot.job;
+  record(kind, strCat({why, ": the job is told to save and stop"}), job);
   enterPhase(slot, JobPhase::stopping, now_, std::move(why));
   job.current->verify_until = Time{};
   stopPeers(slot, reason);

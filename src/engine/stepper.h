@@ -73,6 +73,8 @@ class Stepper {
   // Jobs (jobs.cc).
   void enterPhase(JobSlot& slot, JobPhase phase, Time at, std::string reason);
   void stopJob(JobSlot& slot, StopReason reason, std::string why);
+  void seekNothing(JobSlot& slot);
+  void saveAndStop(JobSlot& slot, StopReason reason, std::string_view kind, std::string why);
   void finish(JobSlot& slot, JobPhase phase, std::string reason);
   void jobTimer(JobSlot& slot);
   bool promisable(const JobRequest& request);  // else it has refused
