@@ -68,8 +68,7 @@ tsan-test:
 	@ctest --preset tsan -R '^(net|aws|s3|transfer|store|control|agent|cloud)$$'
 
 e2e-test: build
-	@$(PYTHON) -m pytest -q -n $(E2E_JOBS) --dist loadfile -m "not alone" tests/e2e
-	@$(PYTHON) -m pytest -q -m alone tests/e2e
+	@$(PYTHON) -m pytest -q -n $(E2E_JOBS) --dist loadfile tests/e2e
 
 # AWS on this machine (tests/cloud/README.md), in a network of its own.
 cloud-test: build

@@ -40,7 +40,7 @@ Agent::Agent(const api::AgentConfig& config, const Clock& clock, Options options
       loop_(clock),
       store_(std::move(store)),
       archive_(std::make_unique<LogArchive>(*store_, options_.archive,
-                                            [this] { loop_.post([this] { leaveIfDone(); }); })),
+                                            [this] { loop_.post([this] { logsStored(); }); })),
       worker_(std::make_unique<Worker>()) {
   uplink_ = std::make_unique<Uplink>(
       config_, std::move(endpoint), clock_, loop_, options_.uplink,
@@ -206,6 +206,11 @@ void Agent::end(AgentEnd how) {
       assignment_->stop(again && how == AgentEnd::shutdown ? Duration{0} : assignment_->stopGrace());
     }
   }
+  leaveIfDone();
+}
+
+void Agent::logsStored() {
+  if (assignment_) assignment_->logsStored();
   leaveIfDone();
 }
 

@@ -56,6 +56,7 @@ class Agent {
   void assignmentDone();
   void noticed(Time deadline);
   void end(AgentEnd how);
+  void logsStored();
   void leaveIfDone();
   void watchForOrphaning(Duration delay);
   void watchMetadataService();

@@ -490,7 +490,7 @@ void Assignment::outputsSent(const Result<OutputReport>& result, Time give_up) {
 
 // The result is known before the end: nothing of this attempt is kept, and what runs is killed at once.
 void Assignment::endWith(Kind kind, std::string detail) {
-  if (stage_ == Stage::done) return;
+  if (stage_ >= Stage::closing) return;
   if (!result_) result_ = engine::MemberResult{kind, 0, std::move(detail)};
   if (stage_ == Stage::running) return kill();
   if (stage_ == Stage::created || stage_ == Stage::preparing) finish();
@@ -506,8 +506,8 @@ void Assignment::finish() {
 }
 
 void Assignment::finishAs(engine::MemberResult result) {
-  if (stage_ == Stage::done) return;
-  stage_ = Stage::done;
+  if (stage_ >= Stage::closing) return;
+  stage_ = Stage::closing;
   machine_.loop.cancel(kill_timer_);
   machine_.loop.cancel(retry_timer_);
   setup_stop_.request_stop();
@@ -520,8 +520,23 @@ void Assignment::finishAs(engine::MemberResult result) {
            {"result", engine::toString(result.kind)},
            {"exit_code", result.exit_code},
            {"detail", result.detail}});
+  result_ = std::move(result);
+  // Once the result is known, the machine may be taken away at any moment; the last lines go before it.
+  if (result_->kind == Kind::fenced || machine_.archive.drained()) return reportResult();
+  Duration patience = options_.logs_patience;
+  if (notice_deadline_) patience = std::min(patience, (*notice_deadline_ - machine_.clock.now()) / 2);
+  retry_timer_ = machine_.loop.after(std::max(patience, Duration{0}), [this] { reportResult(); });
+}
+
+void Assignment::logsStored() {
+  if (stage_ == Stage::closing && machine_.archive.drained()) reportResult();
+}
+
+void Assignment::reportResult() {
+  stage_ = Stage::done;
+  machine_.loop.cancel(retry_timer_);
   os::crashPoint("agent.before_done");
-  machine_.reporter.result(std::move(result), machine_.clock.now());
+  machine_.reporter.result(*result_, machine_.clock.now());
   on_done_();
 }
 

@@ -45,6 +45,7 @@ struct AssignmentOptions {
   Duration setup_patience = std::chrono::minutes{10};
   Duration final_patience = std::chrono::seconds{20};   // the same, for the last save
   Duration outputs_patience = std::chrono::minutes{5};  // the same, for the outputs
+  Duration logs_patience = std::chrono::seconds{5};     // the same, for the end of the log
   Duration retry_every = std::chrono::milliseconds{500};
   CheckpointSync::Options checkpoint;  // directory, settle and keep come from the job
 };
@@ -71,6 +72,8 @@ class Assignment {
   void abandon();
   // The machine is unfit: end at once.
   void machineLost(const std::string& why);
+  // Everything that was ended in the archive is in the store.
+  void logsStored();
 
   bool done() const { return stage_ == Stage::done; }
   JobId job() const { return directive().job; }
@@ -79,7 +82,7 @@ class Assignment {
   Duration stopGrace() const { return spec_.stop_grace; }
 
  private:
-  enum class Stage { created, preparing, running, killing, saving, done };
+  enum class Stage { created, preparing, running, killing, saving, closing, done };
   // What the worker has found out before the job starts.
   struct Prepared {
     std::shared_ptr<objstore::CheckpointRepository> repository;
@@ -123,6 +126,7 @@ class Assignment {
   void endWith(engine::MemberResult::Kind kind, std::string detail);
   void finish();
   void finishAs(engine::MemberResult result);
+  void reportResult();
   engine::MemberResult ownResult() const;
   void enter(engine::MemberPhase phase);
 

@@ -5,10 +5,6 @@ from s3 import fault_proxy, moto, radosgw, untrusted_certificate  # noqa: F401  
 from support.control_plane import BIN, LIMIT, ROOT, Buoy, alive, make_buoy, wait_for  # noqa: F401  (for the tests)
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "alone: runs when no other file of tests does")
-
-
 @pytest.fixture
 def buoy(make_buoy):
     return make_buoy()

@@ -20,8 +20,6 @@ while :; do
 done
 """
 
-pytestmark = pytest.mark.alone
-
 
 def archive(buoy, job, attempt=1, rank=0, kind="logs"):
     """The pieces, in order: the whole framed log, or the metrics."""
@@ -96,3 +94,17 @@ def test_a_bucket_that_answers_503_only_makes_it_later(make_buoy, radosgw, fault
     wait_for(lambda: lines(bucket_archive(radosgw, bucket, job)) == ["begin", *map(str, range(1, 20001)), "end"], "the rest")
     (buoy.project / "two").touch()
     buoy.wait_phase(job, "succeeded")
+
+
+def test_a_noticed_machine_is_kept_until_the_last_lines_are_in_the_bucket(make_buoy, radosgw, fault_proxy):
+    bucket = radosgw.make_bucket()
+    proxy = fault_proxy(radosgw)
+    buoy = make_buoy(f"store: s3://{bucket}/buoy\n", environment=radosgw.at(proxy.endpoint).environment)
+    buoy.write("job.sh", "trap 'echo goodbye; exit 0' TERM; echo hello; while :; do sleep 0.05; done\n")
+    job = buoy.submit("--", "sh", "job.sh")
+    wait_for(lambda: lines(bucket_archive(radosgw, bucket, job)) == ["hello"], "the first line in the bucket")
+    proxy.add(kind="slow_down", method="PUT", path="/logs/1/", first=2)
+    buoy.run("reclaim", job, "--notice", "30s", check=0)
+    wait_for(lambda: "m1" not in [machine["id"] for machine in buoy.json("machines")["machines"]], "the end of the machine")
+    assert "goodbye" in lines(bucket_archive(radosgw, bucket, job))
+    buoy.run("cancel", job, check=0)
