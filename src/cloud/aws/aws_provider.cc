@@ -94,6 +94,8 @@ class AwsProvider final : public Provider {
   bool hasNothing(MachineId machine);
   void post(std::function<void()> task);
   void carryOut(const LaunchRequest& request, const std::stop_token& stop);
+  Status equip(const LaunchRequest& request, const std::string& instance);
+  void takeOver(const LaunchRequest& request, const std::string& instance);
   Answer<Launched> tryLaunch(const LaunchRequest& request, std::string* account_key,
                              const std::stop_token& stop);
   void watchPool(const LaunchRequest& request, const PoolConfig& config, const Account& account);
@@ -265,8 +267,10 @@ void AwsProvider::launch(const LaunchRequest& request) {
     return std::pair(begun, begun ? Roster::Known{} : *roster.find(request.machine));
   });
   if (!state.first) {
-    if (!state.second.launching) sink_(engine::LaunchSucceeded{request.machine, state.second.instance, ""});
-    return;
+    if (state.second.launching) return;
+    if (state.second.equipped)
+      return sink_(engine::LaunchSucceeded{request.machine, state.second.instance, ""});
+    return post([this, request, instance = state.second.instance] { takeOver(request, instance); });
   }
   post([this, request] { carryOut(request, stop_.get_token()); });
 }
@@ -294,12 +298,30 @@ void AwsProvider::work(const std::stop_token& stop) {
   }
 }
 
+// What a machine begins with, where its agent looks for it.
+Status AwsProvider::equip(const LaunchRequest& request, const std::string& instance) {
+  BUOY_TRY(const auto objects, store());
+  Json boot = Json::parse(request.agent_config, nullptr, false);
+  boot["notice_service"] = "ec2";
+  return objects->objects->put(bootKey(options_.cluster, instance), boot.dump());
+}
+
+// An earlier control plane launched it and may have ended before it equipped it. Where it did, the machine
+// has its configuration already, and the second one is removed with the machine.
+void AwsProvider::takeOver(const LaunchRequest& request, const std::string& instance) {
+  if (const auto put = equip(request, instance); !put) {
+    sink_(engine::LaunchFailed{request.machine, engine::LaunchError::other, put.error().message});
+    return terminate(request.machine);
+  }
+  roster_.withLock([&](Roster& roster) { roster.equipped(request.machine); });
+  sink_(engine::LaunchSucceeded{request.machine, instance, ""});
+}
+
 Answer<Launched> AwsProvider::tryLaunch(const LaunchRequest& request, std::string* account_key,
                                         const std::stop_token& stop) {
   const auto wrong = [](const Error& error) { return tl::unexpected(refusalOf("pool", error)); };
   auto config = parsePoolConfig(request.provider_config);
   if (!config) return wrong(config.error());
-  Json boot = Json::parse(request.agent_config, nullptr, false);
   auto objects = store();
   if (!objects) return wrong(objects.error());
   auto reached = account(config->profile, config->region);
@@ -317,8 +339,7 @@ Answer<Launched> AwsProvider::tryLaunch(const LaunchRequest& request, std::strin
     return launched;
   }
   os::crashPoint("aws.after_launch");
-  boot["notice_service"] = "ec2";
-  const auto put = (*objects)->objects->put(bootKey(options_.cluster, launched->instance), boot.dump());
+  const auto put = equip(request, launched->instance);
   if (put) return launched;
   // Without it the machine never becomes anybody's: it is given back at once.
   (void)(*reached)->ec2->terminate({launched->instance}, stop);

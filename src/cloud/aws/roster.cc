@@ -71,6 +71,7 @@ void Roster::launchedAs(MachineId machine, const std::string& account, const std
                         const std::string& type, const std::string& zone, Time now, Outcome& out) {
   Known& known = machines_[machine];
   known.launching = false;
+  known.equipped = true;
   known.account = account;
   known.instance = instance;
   known.type = type;
@@ -83,6 +84,10 @@ void Roster::launchFailed(MachineId machine) {
   const auto found = machines_.find(machine);
   // A sweep may have found it meanwhile: what an earlier run made.
   if (found != machines_.end() && found->second.instance.empty()) machines_.erase(found);
+}
+
+void Roster::equipped(MachineId machine) {
+  if (const auto found = machines_.find(machine); found != machines_.end()) found->second.equipped = true;
 }
 
 void Roster::order(Known& known, Outcome& out) {

@@ -29,6 +29,7 @@ class Roster {
     bool asked = false;                             // QueryMachine waits for an answer
     bool announced = false;                         // its address was told
     bool ordered = false;                           // TerminateInstances was answered
+    bool equipped = false;                          // this process laid out what it begins with
     Time since{};                                   // first known here
     Time seen{};                                    // shown by EC2; zero: never
     Time launched{};                                // by EC2's account
@@ -47,6 +48,7 @@ class Roster {
   void launchedAs(MachineId machine, const std::string& account, const std::string& instance,
                   const std::string& type, const std::string& zone, Time now, Outcome& out);
   void launchFailed(MachineId machine);
+  void equipped(MachineId machine);
 
   // ---- orders
   void terminate(MachineId machine, Time now, Outcome& out);
