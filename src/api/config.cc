@@ -245,6 +245,12 @@ engine::MachineType hostType(std::string name, int cpus, ByteCount memory) {
 }  // namespace
 
 engine::Pool readPool(MapReader& reader) {
+  engine::Pool pool = readKnownPool(reader);
+  readProviderSection(reader, pool);
+  return pool;
+}
+
+engine::Pool readKnownPool(MapReader& reader) {
   engine::Pool pool;
   pool.provider = kLocal;
   reader.get("name", pool.name);
@@ -260,7 +266,6 @@ engine::Pool readPool(MapReader& reader) {
   if (!reader.get("launch_time", pool.launch_time) && pool.provider == kLocal)
     pool.launch_time = kLocalLaunch;
   readTypes(reader, pool);
-  readProviderSection(reader, pool);
   checkNamed(reader, pool.name);
   reader.require("types");
   if (const Node* types = reader.find("types");

@@ -42,7 +42,7 @@ void writeSeen(JsonWriter& writer, const engine::Record::Decision::Seen& seen) {
 }
 
 engine::Record::Decision::Seen readSeen(MapReader& reader) {
-  engine::Pool pool = readPool(reader);
+  engine::Pool pool = readKnownPool(reader);
   engine::Record::Decision::Seen seen;
   reader.get("failures", pool.consecutive_failures);
   reader.get("retry_at", pool.retry_at);

@@ -26,6 +26,8 @@ void writePoolFields(JsonWriter& writer, const engine::Pool& pool);
 void writeQueueFields(JsonWriter& writer, const engine::Queue& queue);
 // Everything but the refusal of unknown keys.
 engine::Pool readPool(MapReader& reader);
+// The same without what is its provider's own: what decisions know of a pool.
+engine::Pool readKnownPool(MapReader& reader);
 engine::Queue readQueue(MapReader& reader);
 
 void writeSave(JsonWriter& writer, const engine::SaveMeasure& save);  // an object

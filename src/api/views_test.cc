@@ -209,6 +209,15 @@ TEST(HistoryViews, RoundTrip) {
   EXPECT_EQ(toJson(*parseRecord(toJson(record))), toJson(record));
   const RecordView bare{1, {kNow, {}, {}, 0, "started", "", {}}};
   EXPECT_EQ(toJson(*parseRecord(toJson(bare))), toJson(bare));
+  auto decision = std::make_shared<engine::Record::Decision>();
+  engine::Pool pool = defaultServerConfig(4, ByteCount{std::uint64_t{8} << 30}).pools.front();
+  pool.provider = "aws";  // whose section, required in a configuration, decisions leave out
+  pool.provider_config.clear();
+  decision->pools.emplace_back().pool = std::make_shared<const engine::Pool>(pool);
+  record.record.decision = decision;
+  const auto parsed = parseRecord(toJson(record));
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(toJson(*parsed), toJson(record));
   EXPECT_EQ(toJson(*parseSpan(toJson(someSpan()))), toJson(someSpan()));
   EXPECT_THAT(toJson(someSpan()), HasSubstr(R"("seconds":90)"));
   EXPECT_THAT(toJson(someSpan()), HasSubstr(R"("cost":0.0075)"));

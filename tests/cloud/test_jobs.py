@@ -14,6 +14,7 @@ def test_a_job_runs_and_leaves_nothing(cloud, buoy_on_aws):
     job = buoy.submit("--", "sh", "-c", "echo hello from $(hostname)")
     buoy.wait_phase(job, "succeeded", limit=120)
     assert "hello from ip-172-31-" in buoy.run("logs", job).stdout
+    assert "1 decision, found again" in buoy.run("why", job, check=0).stdout
     wait_for(lambda: all(each["state"] == "terminated" for each in cloud.instances()), "the machine's end")
 
 
