@@ -74,14 +74,19 @@ struct ControlPlane::Impl {
   // Events that providers tell before there is a writer.
   Synchronized<std::vector<engine::Event>> early;
   std::atomic<Writer*> sink = nullptr;
+  bool all_reaped = false;
+  std::atomic<bool> ready = false;  // until then those who ask are told to come again
 
   Status start();
   void stop();
   Status openState();
   Status openProviders();
+  Status makeWriter();
+  Status listenElsewhere();
   Status startWriter();
   Status putConfigured();
-  Status listen();
+  Status listenHere();
+  void makeServer();
   Status listenTcp(const ControlOptions::Listen& where);
   Result<net::TlsFiles> certificate();
   Status firstToken();
@@ -95,8 +100,12 @@ struct ControlPlane::Impl {
 Status ControlPlane::Impl::start() {
   BUOY_TRY_VOID(openState());
   BUOY_TRY_VOID(openProviders());
+  BUOY_TRY_VOID(makeWriter());
+  // Before the writer: the first thing that it does is to launch again what had not answered, and a machine
+  // elsewhere is told this address and this certificate.
+  BUOY_TRY_VOID(listenElsewhere());
   BUOY_TRY_VOID(startWriter());
-  BUOY_TRY_VOID(listen());
+  BUOY_TRY_VOID(listenHere());
   for (const std::string& endpoint : endpoints)
     os::log(os::LogLevel::info, "listening", {{"endpoint", endpoint}});
   return {};
@@ -167,19 +176,23 @@ api::RemoteEndpoint ControlPlane::Impl::remoteEndpoint() const {
   return {};
 }
 
-Status ControlPlane::Impl::startWriter() {
+Status ControlPlane::Impl::makeWriter() {
   engine::State state;
   BUOY_TRY_VOID(store->load(state));
   dispatcher = std::make_unique<Dispatcher>(Dispatcher::Context{
       *store, *hub, catalog, feed, *access, providers, provider_workers, *clock, cluster, agentConfig(),
       [this] { return remoteEndpoint(); }, [this](engine::Event event) { emit(std::move(event)); }});
   BUOY_TRY_VOID(dispatcher->adopt(state));
-  const bool all_reaped = dispatcher->reap(state);
+  all_reaped = dispatcher->reap(state);
   Writer::Options writing;
   writing.settings = options.settings;
   writing.policy = options.policy;
   writing.clock = clock.get();
   writer = std::make_unique<Writer>(*store, std::move(state), *dispatcher, std::move(writing));
+  return {};
+}
+
+Status ControlPlane::Impl::startWriter() {
   writer->start();
   BUOY_TRY_VOID(putConfigured());
   std::vector<engine::Event> waiting;
@@ -189,6 +202,7 @@ Status ControlPlane::Impl::startWriter() {
     sink = writer.get();
   }
   for (engine::Event& event : waiting) emit(std::move(event));
+  ready = true;
   reapAfter(all_reaped ? options.reap_every : options.reap_retry);
   return {};
 }
@@ -232,7 +246,7 @@ Status ControlPlane::Impl::putConfigured() {
   return {};
 }
 
-Status ControlPlane::Impl::listen() {
+void ControlPlane::Impl::makeServer() {
   std::vector<std::string> names;
   for (const auto& [name, provider] : providers) names.push_back(name);
   services = std::make_unique<Services>(
@@ -253,6 +267,8 @@ Status ControlPlane::Impl::listen() {
   net::ServerOptions serving;
   serving.threads = options.http_threads;
   serving.admit = [this](const net::Request& request) -> std::optional<net::Response> {
+    if (!ready)
+      return errorResponse({ErrorCode::unavailable, "the control plane is starting; try again", true});
     const Status allowed = access->admit(request);
     if (allowed) return std::nullopt;
     return errorResponse(allowed.error());
@@ -260,10 +276,18 @@ Status ControlPlane::Impl::listen() {
   server = net::makeServer(serving, [this](net::Request request, std::shared_ptr<net::Responder> responder) {
     router.dispatch(std::move(request), std::move(responder));
   });
+}
+
+Status ControlPlane::Impl::listenElsewhere() {
+  makeServer();
   // Known before anybody can ask for them.
   endpoints.push_back("unix:" + paths.socket());
   for (const ControlOptions::Listen& where : options.listen) BUOY_TRY_VOID(listenTcp(where));
-  // Last: whoever finds the socket finds everything else.
+  return {};
+}
+
+// Last: whoever finds the socket finds everything else.
+Status ControlPlane::Impl::listenHere() {
   return server->listenUnix(paths.socket());
 }
 

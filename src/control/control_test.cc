@@ -576,6 +576,22 @@ TEST_F(ControlTest, AMachineElsewhereIsToldWhereTheServerIs) {
   EXPECT_EQ(config.server_fingerprint, plane_.plane_->fingerprint());
 }
 
+TEST_F(ControlTest, AMachineElsewhereThatIsLaunchedAgainAfterARestartIsToldTheSame) {
+  plane_.cloud_.beRemote();
+  plane_.cloud_.loseAnswers(true);
+  plane_.options_.config.advertise = "https://buoy.example.org:7433";
+  plane_.options_.listen = {{"127.0.0.1", 0}};
+  plane_.restart();
+  plane_.submit("job");
+  const api::AgentConfig first = plane_.cloud_.waitForMachine();
+  plane_.restart();
+  const api::AgentConfig again = plane_.cloud_.toldAtLaunch(first.machine, 2);
+  EXPECT_EQ(again.server, first.server);
+  EXPECT_EQ(again.token, first.token);
+  EXPECT_EQ(again.server_fingerprint, plane_.plane_->fingerprint());
+  EXPECT_FALSE(again.server_fingerprint.empty());
+}
+
 TEST_F(ControlTest, AMachineElsewhereIsNotLaunchedWhereItCouldNotReachTheServer) {
   plane_.cloud_.beRemote();
   plane_.options_.listen = {{"127.0.0.1", 0}};

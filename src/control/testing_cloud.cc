@@ -26,8 +26,10 @@ class FakeCloud::Provider final : public cloud::Provider {
     {
       const std::lock_guard lock(cloud_.mutex_);
       (void)os::createFileExclusive(cloud_.path(request.machine), request.agent_config);
+      cloud_.asked_[request.machine].push_back(request.agent_config);
       cloud_.changed_.notify_all();
     }
+    if (cloud_.answers_lost_) return;
     cloud_.emit(engine::LaunchSucceeded{request.machine, "fake-" + request.machine.toString(), "127.0.0.1"});
   }
   void terminate(MachineId machine) override { end(machine, engine::GoneReason::terminated); }
@@ -108,6 +110,13 @@ api::AgentConfig FakeCloud::waitForMachine(const std::set<MachineId>& known) {
   EXPECT_TRUE(found) << "no machine was launched";
   if (!found) return {};
   return *api::parseAgentConfig(*os::readFile(path(fresh)));
+}
+
+api::AgentConfig FakeCloud::toldAtLaunch(MachineId machine, int launches) {
+  std::unique_lock lock(mutex_);
+  const auto enough = [&] { return asked_[machine].size() >= static_cast<std::size_t>(launches); };
+  EXPECT_TRUE(changed_.wait_for(lock, kLimit, enough)) << machine.toString() << " was not launched again";
+  return enough() ? *api::parseAgentConfig(asked_[machine].back()) : api::AgentConfig{};
 }
 
 void FakeCloud::waitForEnd(MachineId machine) {

@@ -30,8 +30,11 @@ class FakeCloud {
   int launches(MachineId machine);  // calls of launch() that made it: never more than one
   void addOrphan(MachineId machine);
   void refuseToList(int times) { refusals_ = times; }
-  void beRemote() { remote_ = true; }  // before the control plane starts
-  void vanish(MachineId machine);      // as by SIGKILL: the provider hears of it
+  void beRemote() { remote_ = true; }                    // before the control plane starts
+  void loseAnswers(bool lost) { answers_lost_ = lost; }  // launches happen, and nobody hears
+  // What the last launch of the machine was asked with; waits for `launches` of them.
+  api::AgentConfig toldAtLaunch(MachineId machine, int launches);
+  void vanish(MachineId machine);  // as by SIGKILL: the provider hears of it
 
  private:
   class Provider;
@@ -46,6 +49,8 @@ class FakeCloud {
   std::string directory_;
   std::atomic<int> refusals_{0};
   bool remote_ = false;
+  std::atomic<bool> answers_lost_ = false;
+  std::map<MachineId, std::vector<std::string>> asked_;  // agents' configurations
   std::mutex mutex_;
   std::condition_variable changed_;
   cloud::Provider::EventSink sink_;
