@@ -139,6 +139,7 @@ bool Uplink::sleep(const std::stop_token& stop, Duration duration) {
 void Uplink::pollDirectives(const std::stop_token& stop) {
   Backoff backoff(options_.backoff_min, backoff_max_);
   std::optional<std::uint64_t> seen;  // nullopt: not greeted, or the connection was lost since
+  bool told = false;                  // that it is not reached
   while (!stop.stop_requested()) {
     Result<std::optional<api::DirectiveMessage>> answer = std::nullopt;
     if (seen) {
@@ -147,12 +148,17 @@ void Uplink::pollDirectives(const std::stop_token& stop) {
       answer = hello().map([](api::DirectiveMessage message) { return std::optional(std::move(message)); });
     }
     if (!answer) {
-      if (seen) os::log(os::LogLevel::info, "control_plane_lost", {{"error", answer.error().message}});
+      if (!told) {
+        os::log(os::LogLevel::info, seen ? "control_plane_lost" : "control_plane_unreached",
+                {{"error", answer.error().message}});
+      }
+      told = true;
       seen.reset();
       if (!sleep(stop, backoff.next())) return;
       continue;
     }
     backoff.reset();
+    told = false;
     if (!*answer) continue;
     seen = (*answer)->generation;
     loop_.post([this, alive = alive_, message = std::move(**answer)] {
