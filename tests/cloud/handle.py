@@ -117,8 +117,8 @@ class Cloud:
         """front.faults.Rule, in force until remove_fault()."""
         return self.call("fault", kind=kind, **rule)
 
-    def remove_fault(self, fault: int) -> dict[str, int]:
-        return self.call("remove_fault", fault=fault)
+    def remove_fault(self, fault: int, drop: bool = False) -> dict[str, int]:
+        return self.call("remove_fault", fault=fault, drop=drop)
 
     def throttle(self, rate: float, burst: int = 1, calls: str = "^ec2:") -> int:
         return self.fault("throttle", rate=rate, burst=burst, calls=calls)

@@ -42,8 +42,9 @@ class Controls:
     def fault(self, **rule: Any) -> int:
         return self._world.faults.add(Rule(**rule))
 
-    def remove_fault(self, fault: int) -> dict[str, int]:
-        rule = self._world.faults.remove(fault)
+    def remove_fault(self, fault: int, drop: bool = False) -> dict[str, int]:
+        """`drop`: what is held before it was carried out never will be."""
+        rule = self._world.faults.remove(fault, drop)
         return {"seen": rule.seen, "hits": rule.hits}
 
     def clear_faults(self) -> None:

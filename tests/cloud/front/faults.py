@@ -35,7 +35,7 @@ class Rule:
        delay         waits `seconds` first
        hold_before, hold_after
                      waits, before the call is carried out or right before its answer, until the rule is removed;
-                     whoever waits for `reached` can kill the caller there
+                     whoever waits for `reached` can kill the caller there, and have what was held dropped
        throttle      at most `rate` calls a second, `burst` at once; the others are refused
     Which calls: `calls`, a regular expression for "service:Action", and `body`, one for the request's text; of these not
     the first `skip`, only the `first` ones after that, each with `probability`."""
@@ -61,6 +61,7 @@ class Rule:
         self.seen = 0
         self.hits = 0
         self.removed = threading.Event()
+        self.drops = False  # what was held ends without having been carried out
         self.reached = threading.Event()
         self._dice = random.Random(self.seed)
         self._tokens = float(self.burst)
@@ -119,9 +120,10 @@ class Faults:
         with self._lock:
             return self._rules[number]
 
-    def remove(self, number: int) -> Rule:
+    def remove(self, number: int, drop: bool = False) -> Rule:
         with self._lock:
             rule = self._rules.pop(number)
+        rule.drops = drop
         rule.removed.set()
         return rule
 
@@ -141,6 +143,8 @@ def before(rules: list[Rule], call: Call) -> Answer | None:
             time.sleep(rule.seconds)
         elif rule.kind == "hold_before":
             rule.wait()
+            if rule.drops:
+                raise Cut
         elif rule.kind == "cut_before":
             raise Cut
         elif rule.kind in ("throttle", "error", "expired", "denied"):
