@@ -28,7 +28,8 @@ Result<std::unique_ptr<Access>> Access::open(store::Store& store, const std::str
   if (key->size() < 32) return fail(ErrorCode::data_loss, key_path + " is damaged");
   std::unique_ptr<Access> access(new Access(store, std::move(*key)));
   BUOY_TRY(const auto kept, store.value(kHashesKey));
-  for (const std::string_view hash : split(kept.value_or(""), '\n')) {
+  const std::string hashes = kept.value_or("");
+  for (const std::string_view hash : split(hashes, '\n')) {
     if (!hash.empty()) access->hashes_.lock()->emplace(hash);
   }
   return access;
