@@ -7,7 +7,7 @@ from support.control_plane import wait_for
 CALLS = ("CreateSecurityGroup", "AuthorizeSecurityGroupIngress", "CreateRole", "PutRolePolicy", "CreateInstanceProfile",
          "AddRoleToInstanceProfile", "CreateLaunchTemplate", "CreateFleet")
 # The last one: what the machine begins with is laid into the store.
-BOOT = "PutObject"
+BOOT = "PUT"
 LAUNCHES = [(call, when) for call in (*CALLS, BOOT) for when in ("before", "after")] + [("CreateFleet", "late")]
 # Two of them stand for all where time is short: the call that makes the machine.
 QUICK = {("CreateFleet", "before"), ("CreateFleet", "after")}
