@@ -27,13 +27,6 @@ std::string lowerCase(std::string_view text) {
   return lower;
 }
 
-std::string sha256Hex(std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest = {};
-  unsigned size = 0;
-  BUOY_CHECK(EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
-  return hex({reinterpret_cast<const char*>(digest.data()), size});
-}
-
 std::string hmac(std::string_view key, std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest = {};
   unsigned size = 0;
@@ -109,6 +102,13 @@ std::string normalized(std::string_view path) {
 
 }  // namespace
 
+std::string sha256Hex(std::string_view text) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest = {};
+  unsigned size = 0;
+  BUOY_CHECK(EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
+  return hex({reinterpret_cast<const char*>(digest.data()), size});
+}
+
 SigningScope s3Scope(std::string region) {
   return {.region = std::move(region),
           .service = "s3",
@@ -177,6 +177,10 @@ const std::string& Signer::derivedKey(const std::string& date, const std::string
 
 std::string Signer::signatureOf(const std::string& to_sign, const std::string& secret_key, Time now) {
   return hex(hmac(derivedKey(timestamp(now).substr(0, 8), secret_key), to_sign));
+}
+
+std::string Signer::signature(const SignableRequest& request, const std::string& secret_key, Time now) {
+  return signatureOf(stringToSign(request, now), secret_key, now);
 }
 
 NameValues Signer::sign(const SignableRequest& request, const Credentials& credentials, Time now) {

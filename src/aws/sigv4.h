@@ -58,6 +58,8 @@ class Signer {
   // The two texts that the standard names; for tests and for telling why a server disagrees.
   std::string canonicalRequest(const SignableRequest& request) const;
   std::string stringToSign(const SignableRequest& request, Time now) const;
+  // The signature alone, over exactly these headers; hex.
+  std::string signature(const SignableRequest& request, const std::string& secret_key, Time now);
 
  private:
   struct DerivedKey {
@@ -71,6 +73,8 @@ class Signer {
 };
 
 SigningScope s3Scope(std::string region);
+
+std::string sha256Hex(std::string_view text);
 
 // RFC 3986: everything but letters, digits, "-._~" as %XX; slashes are kept if told.
 std::string uriEncode(std::string_view text, bool keep_slashes);
