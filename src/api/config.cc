@@ -134,7 +134,7 @@ void checkNamed(MapReader& reader, const std::string& name) {
   reader.require("name");
   if (!name.empty() && !isName(name)) {
     reader.wrong("name",
-                 "must be 1 to 100 letters, digits, '.', '_' or '-', beginning with a letter or digit, not " +
+                 "must be 1 to 128 letters, digits, '.', '_' or '-', beginning with a letter or digit, not " +
                      inQuotes(name));
   }
 }
@@ -263,6 +263,7 @@ engine::Pool readKnownPool(MapReader& reader) {
   reader.get("spot", pool.spot);
   reader.get("on_demand", pool.on_demand);
   reader.get("paused", pool.paused);
+  reader.choice("isolation", pool.isolation, {engine::Isolation::container, engine::Isolation::process});
   if (!reader.get("launch_time", pool.launch_time) && pool.provider == kLocal)
     pool.launch_time = kLocalLaunch;
   readTypes(reader, pool);
@@ -388,6 +389,7 @@ std::string toJson(const LocalMarket& market) {
 void writePoolFields(JsonWriter& writer, const engine::Pool& pool) {
   writer.field("name", pool.name).field("provider", pool.provider).field("max_machines", pool.max_machines);
   writer.field("spot", pool.spot).field("on_demand", pool.on_demand).field("paused", pool.paused);
+  writer.field("isolation", toString(pool.isolation));
   if (pool.launch_time != Duration{}) writer.field("launch_time", pool.launch_time);
   writer.key("types").beginArray();
   for (const engine::MachineType& type : pool.types) {

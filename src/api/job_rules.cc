@@ -28,6 +28,8 @@ constexpr std::size_t kMostEnvironment = 4'000;
 constexpr std::size_t kMostOutputs = 1'000;
 constexpr std::size_t kMostNamed = 100;  // inputs, metrics, pools
 constexpr std::size_t kLongestPath = 4'096;
+constexpr std::size_t kLongestImage = 1'000;
+constexpr std::size_t kLongestDoor = 256 << 10;
 constexpr std::size_t kLongestPattern = 1'000;
 constexpr std::int64_t kMostPatternMemory = 256 << 10;
 
@@ -52,7 +54,7 @@ bool isText(std::string_view text) {
 }
 
 constexpr std::string_view kNameRule =
-    "must be 1 to 100 letters, digits, '.', '_' or '-', beginning with a letter or digit, not ";
+    "must be 1 to 128 letters, digits, '.', '_' or '-', beginning with a letter or digit, not ";
 
 class Validator {
  public:
@@ -112,6 +114,9 @@ class Validator {
     } else if (spec_.run.size() > kLongestString) {
       add("run", "is longer than Linux takes (128 KiB): put it into a script");
     }
+    if (spec_.image.size() > kLongestImage || !isText(spec_.image))
+      add("image", "must be the name of a container image, at most 1000 bytes");
+    if (spec_.door.size() > kLongestDoor) add("door", "is longer than 256 KiB");
     if (!isName(spec_.queue)) add("queue", strCat({kNameRule, inQuotes(spec_.queue)}));
     count("pools", spec_.pools.size(), kMostNamed);
     for (std::size_t i = 0; i < spec_.pools.size(); ++i) {
@@ -353,7 +358,7 @@ std::vector<Problem> validate(const JobSpec& spec) {
 }
 
 bool isName(std::string_view text) {
-  if (text.empty() || text.size() > 100 || !(isLetter(text.front()) || isDigit(text.front()))) return false;
+  if (text.empty() || text.size() > 128 || !(isLetter(text.front()) || isDigit(text.front()))) return false;
   return std::all_of(text.begin(), text.end(), isNameChar);
 }
 

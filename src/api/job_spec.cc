@@ -88,6 +88,7 @@ JobSpec readFields(Problems& problems, const Node& root, const std::string& path
   MapReader reader(problems, root, path);
   reader.get("name", spec.name);
   reader.get("run", spec.run);
+  reader.get("image", spec.image);
   reader.get("queue", spec.queue);
   reader.get("machines", spec.machines);
   readResources(reader, spec.resources);
@@ -105,6 +106,7 @@ JobSpec readFields(Problems& problems, const Node& root, const std::string& path
   readPromises(reader, spec);
   reader.get("env", spec.env);
   reader.get("source", spec.source);
+  if (const Node* door = reader.map("door")) spec.door = toJson(*door);
   reader.refuseUnknown();
   return spec;
 }
@@ -257,10 +259,9 @@ std::string toJson(const JobSpec& spec) {
   std::string out;
   JsonWriter writer(out);
   writer.beginObject();
-  writer.field("name", spec.name)
-      .field("run", spec.run)
-      .field("queue", spec.queue)
-      .field("machines", spec.machines);
+  writer.field("name", spec.name).field("run", spec.run);
+  if (!spec.image.empty()) writer.field("image", spec.image);
+  writer.field("queue", spec.queue).field("machines", spec.machines);
   writer.key("resources").beginObject();
   writeResourceFields(writer, spec.resources);
   writer.endObject();
@@ -291,6 +292,7 @@ std::string toJson(const JobSpec& spec) {
   if (spec.policy != engine::SpotRule::none) writer.field("policy", toString(spec.policy));
   writeTextMap(writer, "env", spec.env);
   if (!spec.source.empty()) writer.field("source", spec.source);
+  if (!spec.door.empty()) writer.key("door").raw(spec.door);
   writer.endObject();
   return out;
 }
@@ -310,6 +312,7 @@ engine::JobRequest toRequest(const JobSpec& spec) {
   request.stop_grace = spec.stop_grace;
   request.work = spec.work;
   request.budget = spec.budget;
+  request.image = !spec.image.empty();
   if (!spec.deadline) return request;
   request.deadline_in = spec.deadline->in;
   request.deadline_at = spec.deadline->at;

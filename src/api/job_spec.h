@@ -60,7 +60,8 @@ Result<Money> parseBudget(std::string_view text);
 // A job as a person writes it: buoy.yaml, flags or the API's JSON, all with the same keys and rules.
 struct JobSpec {
   std::string name;
-  std::string run;  // given to /bin/sh -c
+  std::string run;    // given to /bin/sh -c
+  std::string image;  // of the container that it runs in; empty: none, it is a process
   std::string queue = "default";
   int machines = 1;
   engine::Resources resources;
@@ -80,6 +81,8 @@ struct JobSpec {
   engine::SpotRule policy = engine::SpotRule::none;  // none: not said
   std::map<std::string, std::string> env;
   std::string source;  // sha256 of a SourceManifest blob; empty: none
+  // What the front door that it came through keeps of it for its own answers: a JSON object; empty: none.
+  std::string door;
   bool operator==(const JobSpec&) const = default;
 };
 
@@ -124,7 +127,7 @@ std::vector<Problem> validate(const JobSpec& spec);
 // Valid as JobSpec::name whatever `text` is (a directory's or script's name, say), unless nothing of it can
 // be used: then empty.
 std::string jobNameFrom(std::string_view text);
-// Is this a name for a job, queue or pool: 1 to 100 of letters, digits, '.', '_', '-', beginning with a
+// Is this a name for a job, queue or pool: 1 to 128 of letters, digits, '.', '_', '-', beginning with a
 // letter or digit?
 bool isName(std::string_view text);
 // "SIGTERM" → 15; nullopt for anything but the signals that a job may be sent (spelt with SIG).

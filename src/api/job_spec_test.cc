@@ -502,6 +502,8 @@ JobSpec anySpec() {
   }
   spec.budget = Money{*rc::gen::inRange<std::int64_t>(0, std::int64_t{1} << 50)};
   spec.env = *mapOf("E", textOf(kAnything, 0, 40));
+  if (*rc::gen::arbitrary<bool>()) spec.image = "registry.example.org/train:1";
+  if (*rc::gen::arbitrary<bool>()) spec.door = R"({"kind":"batch","tags":{"a":"b"}})";
   if (*rc::gen::arbitrary<bool>())
     spec.source = std::string(64, *rc::gen::elementOf(std::string("0123456789abcdef")));
   return spec;

@@ -4,6 +4,8 @@
 #include <array>
 #include <cctype>
 
+#include "base/shell.h"
+
 namespace buoy::cli {
 namespace {
 
@@ -18,18 +20,6 @@ bool isReserved(std::string_view word) {
                                                               "do",    "done", "case", "esac",    "while",
                                                               "until", "for",  "in",   "function"};
   return std::find(kReserved.begin(), kReserved.end(), word) != kReserved.end();
-}
-
-std::string quoted(std::string_view word) {
-  std::string text = "'";
-  for (const char c : word) {
-    if (c == '\'') {
-      text += "'\\''";
-    } else {
-      text += c;
-    }
-  }
-  return text + "'";
 }
 
 // "NAME" of "NAME=value".
@@ -163,7 +153,8 @@ class Words {
 }  // namespace
 
 std::string shellQuote(std::string_view word) {
-  return !word.empty() && std::all_of(word.begin(), word.end(), isPlain) ? std::string(word) : quoted(word);
+  return !word.empty() && std::all_of(word.begin(), word.end(), isPlain) ? std::string(word)
+                                                                         : quotedForShell(word);
 }
 
 std::string shellCommand(std::span<const std::string> words) {
@@ -171,7 +162,7 @@ std::string shellCommand(std::span<const std::string> words) {
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (i > 0) text += ' ';
     const bool special = i == 0 && (words[i].find('=') != std::string::npos || isReserved(words[i]));
-    text += special ? quoted(words[i]) : shellQuote(words[i]);
+    text += special ? quotedForShell(words[i]) : shellQuote(words[i]);
   }
   return text;
 }

@@ -116,6 +116,7 @@ void Stepper::fillVacancies(JobSlot& slot) {
   const PlacementRequest request{.job = &job,
                                  .resources = job.request.resources,
                                  .spot = spotOf(job),
+                                 .image = job.request.image,
                                  .count = static_cast<std::int32_t>(vacancies)};
   Placement placement = policy_.place(request, {&view, 1}, now_);
   if (placement.pool) {
@@ -219,9 +220,11 @@ void Stepper::conclude(JobSlot& slot) {
   settleRest(slot, success ? Use::useful : Use::redone);
   if (success) {
     job.exit_code = 0;
+    keepAttempt(slot, attempt.members[0], "finished with exit code 0");
     return finish(slot, JobPhase::succeeded, "finished with exit code 0");
   }
   if (job.stop != StopReason::none) {
+    keepAttempt(slot, attempt.members[0], job.reason);
     return finish(slot, job.stop == StopReason::cancelled ? JobPhase::cancelled : JobPhase::timed_out,
                   job.reason);
   }
@@ -234,6 +237,7 @@ void Stepper::conclude(JobSlot& slot) {
         exited ? strCat({"exited with code ", std::to_string(failure->result->exit_code),
                          rankText(attempt, rank)})
                : strCat({"could not be set up", rankText(attempt, rank), ": ", failure->result->detail});
+    keepAttempt(slot, *failure, what);
     if (job.failures >= static_cast<std::uint32_t>(std::max(0, job.request.retry_failures))) {
       return finish(slot, JobPhase::failed, std::move(what));
     }
@@ -244,8 +248,10 @@ void Stepper::conclude(JobSlot& slot) {
                    std::to_string(job.request.retry_failures), " that are forgiven"}),
            job);
     enterPhase(slot, JobPhase::recovering, now_, std::move(what));
-  } else if (job.phase != JobPhase::recovering && !job.paused) {
-    enterPhase(slot, JobPhase::recovering, now_, "its machine is being replaced");
+  } else {
+    keepAttempt(slot, attempt.members[0], job.reason);
+    if (job.phase != JobPhase::recovering && !job.paused)
+      enterPhase(slot, JobPhase::recovering, now_, "its machine is being replaced");
   }
   if (job.paused) {
     std::string why = std::move(job.reason);
@@ -258,6 +264,21 @@ void Stepper::conclude(JobSlot& slot) {
   }
   formNext(slot);
   retire(slot);
+}
+
+void Stepper::keepAttempt(JobSlot& slot, const Member& told, std::string reason) {
+  Job& job = slot.job;
+  const Attempt& attempt = *job.current;
+  PastAttempt past{.number = attempt.number,
+                   .machine = told.machine,
+                   .started = told.running_since,
+                   .stopped = std::max(told.phase_since, told.running_since),
+                   .exit_code = {},
+                   .interrupted = attempt.interrupted && !attempt.failed,
+                   .reason = std::move(reason)};
+  if (told.result && told.result->kind == MemberResult::Kind::exited) past.exit_code = told.result->exit_code;
+  if (job.past.size() == Job::kPastKept) job.past.erase(job.past.begin());
+  job.past.push_back(std::move(past));
 }
 
 void Stepper::retire(JobSlot& slot) {

@@ -17,6 +17,7 @@ struct PlacementRequest {
   const Job* job = nullptr;  // null for a machine that a person opens
   Resources resources;
   SpotPreference spot = SpotPreference::prefer;
+  bool image = false;      // of a job with an image
   std::int32_t count = 1;  // machines wanted, all or none
 };
 struct PoolView {

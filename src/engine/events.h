@@ -19,6 +19,9 @@ struct SubmitJob {
 };  // already validated (api/)
 struct CancelJob {
   JobId job;
+  // failed_precondition if it has an attempt that starts or runs.
+  bool only_waiting = false;
+  std::string why = {};  // what the job says then; empty: "cancelled"
 };
 struct SaveJob {
   JobId job;
@@ -45,6 +48,14 @@ struct PutPool {
 };
 struct PutQueue {
   Queue queue;
+};
+// failed_precondition: a queue names it, or a machine of it works. Idle machines are released.
+struct RemovePool {
+  std::string pool;
+};
+// Its jobs are cancelled.
+struct RemoveQueue {
+  std::string queue;
 };
 // ---- from providers. `since` and `until`: the beginning and the end of what is billed, by the provider's
 // own account; zero: it does not say, and the instant at which the event arrives counts.
@@ -115,8 +126,8 @@ struct Tick {};
 
 using Event =
     std::variant<SubmitJob, CancelJob, SaveJob, ResumeJob, ReclaimMachine, OpenMachine, CloseMachine, PutPool,
-                 PutQueue, LaunchSucceeded, LaunchFailed, MachineGone, MachineAlive, PriceChanged,
-                 AgentConnected, LeaseRenewed, NoticeReceived, AgentReport, Tick>;
+                 PutQueue, RemovePool, RemoveQueue, LaunchSucceeded, LaunchFailed, MachineGone, MachineAlive,
+                 PriceChanged, AgentConnected, LeaseRenewed, NoticeReceived, AgentReport, Tick>;
 
 // ---- actions: each idempotent by its machine id
 struct LaunchMachine {
@@ -174,6 +185,7 @@ struct Record {
     };
     Resources resources;
     SpotPreference spot = SpotPreference::prefer;
+    bool image = false;
     std::int32_t count = 1;
     std::vector<Seen> pools;
     std::vector<MachineId> machines;         // that were taken or asked for; none: nothing was possible
@@ -193,7 +205,7 @@ struct Span {
 struct Changes {
   std::vector<JobId> jobs;  // upsert these (look them up in the state); each at most once
   std::vector<MachineId> machines;
-  std::vector<std::string> pools, queues;
+  std::vector<std::string> pools, queues;  // those that the state does not know any more are erased
   std::vector<Record> records;
   std::vector<Span> spans;
   bool empty() const {

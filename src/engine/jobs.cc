@@ -79,9 +79,12 @@ void Stepper::on(const CancelJob& event) {
     return refuse(ErrorCode::failed_precondition,
                   strCat({event.job.toString(), " has ", toString(job.phase)}));
   }
+  if (event.only_waiting && job.current)
+    return refuse(ErrorCode::failed_precondition,
+                  strCat({event.job.toString(), " is ", toString(job.phase), ": it does not wait"}));
   out_.reply.job = event.job;
   if (job.stop != StopReason::none) return;
-  stopJob(*slot, StopReason::cancelled, "cancelled");
+  stopJob(*slot, StopReason::cancelled, event.why.empty() ? "cancelled" : event.why);
 }
 
 void Stepper::on(const SaveJob& event) {

@@ -7,14 +7,13 @@
 // only changes of queues and pools, which are rare, look at every bucket.
 namespace buoy::engine {
 
-BucketKey BucketLess::key(const std::unique_ptr<Bucket>& bucket) {
-  return {bucket->queue->queue.name, &bucket->pools, &bucket->resources, bucket->spot,
-          bucket->machines,          bucket->started};
+BucketKey Bucket::key() const {
+  return {queue->queue.name, &pools, &resources, spot, machines, started, image};
 }
 
 bool BucketLess::less(const BucketKey& a, const BucketKey& b) {
   const auto numbers = [](const BucketKey& key) {
-    return std::make_tuple(key.machines, key.started, key.spot, key.resources->milli_cpus,
+    return std::make_tuple(key.machines, key.started, key.image, key.spot, key.resources->milli_cpus,
                            key.resources->gpus, key.resources->memory.value, key.queue);
   };
   const auto left = numbers(a), right = numbers(b);
@@ -37,7 +36,8 @@ void State::Impl::enqueue(JobSlot& slot) {
       one_pool ? std::vector<std::string>{slot.job.steering->pool} : std::vector<std::string>();
   const BucketKey key{request.queue,      one_pool ? &only : &request.pools,
                       &request.resources, spotOf(slot.job),
-                      request.machines,   started};
+                      request.machines,   started,
+                      request.image};
   auto found = buckets.find(key);
   if (found == buckets.end()) {
     auto bucket = std::make_unique<Bucket>();
@@ -47,6 +47,7 @@ void State::Impl::enqueue(JobSlot& slot) {
     bucket->spot = key.spot;
     bucket->machines = request.machines;
     bucket->started = started;
+    bucket->image = request.image;
     found = buckets.insert(std::move(bucket)).first;
   }
   Bucket& bucket = **found;
@@ -80,8 +81,7 @@ void State::Impl::dequeue(JobSlot& slot) {
   const std::vector<PoolSlot*> blocked_in = bucket->blocked_in;
   unlink(*bucket);
   if (bucket->waiting.empty()) {
-    buckets.erase(buckets.find(BucketKey{bucket->queue->queue.name, &bucket->pools, &bucket->resources,
-                                         bucket->spot, bucket->machines, bucket->started}));
+    buckets.erase(buckets.find(bucket->key()));
   } else if (was_open) {
     reopen(*bucket);
   } else if (!blocked_in.empty()) {

@@ -55,6 +55,7 @@ std::shared_ptr<Record::Decision> Stepper::decisionOn(const PlacementRequest& re
   auto decision = std::make_shared<Record::Decision>();
   decision->resources = request.resources;
   decision->spot = request.spot;
+  decision->image = request.image;
   decision->count = request.count;
   for (const PoolView& view : views) {
     PoolSlot& slot = s_.poolSlot(view.pool->name);

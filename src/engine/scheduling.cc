@@ -149,8 +149,11 @@ bool Stepper::examine(Bucket& bucket) {
   const std::vector<PoolSlot*> pools = s_.poolsOf(job);
   s_.views.clear();
   for (const PoolSlot* const pool : pools) s_.views.push_back(viewOf(s_, *pool, job.request.resources));
-  const PlacementRequest request{
-      .job = &job, .resources = job.request.resources, .spot = spotOf(job), .count = job.request.machines};
+  const PlacementRequest request{.job = &job,
+                                 .resources = job.request.resources,
+                                 .spot = spotOf(job),
+                                 .image = job.request.image,
+                                 .count = job.request.machines};
   Placement placement = policy_.place(request, s_.views, now_);
   const bool moving = isSteered(job) && job.steering->moving;
   if (placement.pool && !affords(job, placement)) {
@@ -223,7 +226,10 @@ Placement rederive(const Record::Decision& decision, Time at, const PlacementPol
     views.push_back({seen.pool.get(), seen.free, seen.idle_spot, seen.idle_on_demand, seen.trial_spot,
                      seen.trial_on_demand});
   }
-  return policy.place({.resources = decision.resources, .spot = decision.spot, .count = decision.count},
+  return policy.place({.resources = decision.resources,
+                       .spot = decision.spot,
+                       .image = decision.image,
+                       .count = decision.count},
                       views, at);
 }
 
@@ -246,7 +252,11 @@ std::optional<Placement> explain(const State& state, JobId id, Time now, const P
   }
   std::vector<PoolView> views;
   for (const PoolSlot* const pool : pools) views.push_back(viewOf(impl, *pool, job->request.resources));
-  return policy.place({.job = job, .resources = job->request.resources, .spot = spotOf(*job), .count = count},
+  return policy.place({.job = job,
+                       .resources = job->request.resources,
+                       .spot = spotOf(*job),
+                       .image = job->request.image,
+                       .count = count},
                       views, now);
 }
 

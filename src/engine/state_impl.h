@@ -54,6 +54,17 @@ struct QueueSlot {
   std::uint32_t dirty_index = 0;
 };
 
+// What placement is decided by, besides the order.
+struct BucketKey {
+  std::string_view queue;
+  const std::vector<std::string>* pools;
+  const Resources* resources;
+  SpotPreference spot;
+  std::int32_t machines;
+  bool started;
+  bool image;
+};
+
 // Jobs that placement cannot tell apart wait in one bucket; only its head is ever examined.
 struct Bucket {
   QueueSlot* queue = nullptr;
@@ -62,6 +73,9 @@ struct Bucket {
   SpotPreference spot = SpotPreference::prefer;
   std::int32_t machines = 1;
   bool started = false;  // had an attempt already: a paused queue does not hold it back
+  bool image = false;
+
+  BucketKey key() const;
 
   struct Entry {
     std::int32_t priority = 0;
@@ -99,17 +113,9 @@ struct MachineSlot {
   bool redirected = false;
 };
 
-struct BucketKey {
-  std::string_view queue;
-  const std::vector<std::string>* pools;
-  const Resources* resources;
-  SpotPreference spot;
-  std::int32_t machines;
-  bool started;
-};
 struct BucketLess {
   using is_transparent = void;
-  static BucketKey key(const std::unique_ptr<Bucket>& bucket);
+  static BucketKey key(const std::unique_ptr<Bucket>& bucket) { return bucket->key(); }
   static const BucketKey& key(const BucketKey& value) { return value; }
   template <class A, class B>
   bool operator()(const A& a, const B& b) const {

@@ -40,6 +40,8 @@ class Stepper {
   void on(const CloseMachine& event);
   void on(const PutPool& event);
   void on(const PutQueue& event);
+  void on(const RemovePool& event);
+  void on(const RemoveQueue& event);
   void on(const LaunchSucceeded& event);
   void on(const LaunchFailed& event);
   void on(const MachineGone& event);
@@ -87,6 +89,7 @@ class Stepper {
   void proceed(JobSlot& slot);  // does it: concludes the attempt that ended, starts the gang that is whole
   void direct(JobSlot& slot);
   void conclude(JobSlot& slot);
+  void keepAttempt(JobSlot& slot, const Member& told, std::string reason);
   void retire(JobSlot& slot);  // the current attempt is over, the next one takes its place
   void interrupt(JobSlot& slot, std::string_view why, StopReason reason = StopReason::peer_lost);
   void formNext(JobSlot& slot);                   // from the machines that survive, or from none

@@ -16,6 +16,8 @@ constexpr std::pair<Market, std::string_view> kMarkets[] = {{Market::spot, "spot
                                                             {Market::on_demand, "on_demand"}};
 constexpr std::pair<Holding, std::string_view> kHoldings[] = {
     {Holding::nothing, "nothing"}, {Holding::spot, "spot"}, {Holding::on_demand, "on_demand"}};
+constexpr std::pair<Isolation, std::string_view> kIsolations[] = {{Isolation::container, "container"},
+                                                                  {Isolation::process, "process"}};
 constexpr std::pair<SpotRule, std::string_view> kSpotRules[] = {
     {SpotRule::none, "none"},
     {SpotRule::on_demand, "on-demand"},
@@ -60,6 +62,9 @@ Names<Market> namesOf(Market) {
 }
 Names<Holding> namesOf(Holding) {
   return kHoldings;
+}
+Names<Isolation> namesOf(Isolation) {
+  return kIsolations;
 }
 Names<SpotRule> namesOf(SpotRule) {
   return kSpotRules;
@@ -106,6 +111,9 @@ std::string_view toString(Market value) {
 std::string_view toString(Holding value) {
   return nameOf(value);
 }
+std::string_view toString(Isolation value) {
+  return nameOf(value);
+}
 std::string_view toString(SpotRule value) {
   return nameOf(value);
 }
@@ -138,6 +146,7 @@ std::optional<Enum> fromString(std::string_view text) {
 template std::optional<SpotPreference> fromString<SpotPreference>(std::string_view);
 template std::optional<Market> fromString<Market>(std::string_view);
 template std::optional<Holding> fromString<Holding>(std::string_view);
+template std::optional<Isolation> fromString<Isolation>(std::string_view);
 template std::optional<SpotRule> fromString<SpotRule>(std::string_view);
 template std::optional<JobPhase> fromString<JobPhase>(std::string_view);
 template std::optional<StopReason> fromString<StopReason>(std::string_view);
@@ -176,6 +185,7 @@ Job clone(const Job& job) {
   result.save_asked = job.save_asked;
   result.paused = job.paused;
   result.steering = job.steering ? std::make_unique<Steering>(*job.steering) : nullptr;
+  result.past = job.past;
   return result;
 }
 

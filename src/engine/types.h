@@ -19,6 +19,8 @@ namespace buoy::engine {
 
 enum class SpotPreference : std::uint8_t { prefer, only, never };
 enum class Market : std::uint8_t { spot, on_demand };
+// What becomes of a job's image: its command runs in a container of it, or without it, as a process.
+enum class Isolation : std::uint8_t { container, process };
 
 struct Resources {
   std::int32_t milli_cpus = 1000;
@@ -45,6 +47,7 @@ struct JobRequest {
   Time deadline_at{};      // or this instant
   Duration work{};         // of the whole job, uninterrupted; known where there is a deadline
   Money budget{};          // that the ledger never exceeds, zero: none
+  bool image = false;      // its command is meant for a container of an image
 };
 
 enum class JobPhase : std::uint8_t {
@@ -136,6 +139,17 @@ struct Attempt {
   Time saved_until{};   // the work done before this instant is committed; zero: nothing is
 };
 
+// What stays of an attempt when it is over. Of a gang that of rank 0, or of the rank that failed.
+struct PastAttempt {
+  std::uint32_t number = 0;
+  MachineId machine;
+  Time started{};  // zero: its process never ran
+  Time stopped{};
+  std::optional<std::int32_t> exit_code;  // none: it did not end by itself
+  bool interrupted = false;               // a machine was lost, or the job moved: not the job's own doing
+  std::string reason;                     // one sentence
+};
+
 // Ledger categories. Every instant of every machine's billed life is in exactly one.
 enum class Use : std::uint8_t { useful, redone, saving, restoring, starting, waiting };
 constexpr std::size_t kUseCount = 6;
@@ -197,6 +211,8 @@ struct Job {
   Time save_asked{};    // the last time that was; zero: it is answered by a version, or there was none
   bool paused = false;  // for want of budget; while it still saves, too
   std::unique_ptr<Steering> steering;  // of a job with a deadline
+  std::vector<PastAttempt> past;       // the last kPastKept, oldest first
+  static constexpr std::size_t kPastKept = 10;
 };
 // A deep copy (Job itself is move-only because of its attempts).
 Job clone(const Job& job);
@@ -251,7 +267,8 @@ struct Pool {
   bool spot = true;                // offers spot
   bool on_demand = true;
   bool paused = false;
-  std::string provider_config;  // opaque to the engine: the provider's own section, JSON
+  Isolation isolation = Isolation::container;  // of jobs with an image
+  std::string provider_config;                 // opaque to the engine: the provider's own section, JSON
   // memory of failures: not tried before `retry_at`
   std::uint32_t consecutive_failures = 0;
   Time retry_at{};
@@ -294,6 +311,7 @@ struct Directive {
 
 std::string_view toString(SpotPreference value);
 std::string_view toString(Market value);
+std::string_view toString(Isolation value);
 std::string_view toString(Holding value);
 std::string_view toString(SpotRule value);
 std::string_view toString(JobPhase value);

@@ -25,7 +25,7 @@ void describe(V& v, Is<engine::Resources> auto& x) {
 template <class V>
 void describe(V& v, Is<engine::JobRequest> auto& x) {
   auto& [name, queue, pools, machines, resources, spot, priority, retry_failures, max_run, max_wait,
-         stop_grace, policy, deadline_in, deadline_at, work, budget] = x;
+         stop_grace, policy, deadline_in, deadline_at, work, budget, image] = x;
   v.field("name", name);
   v.field("queue", queue);
   v.sparse("pools", pools);
@@ -42,6 +42,7 @@ void describe(V& v, Is<engine::JobRequest> auto& x) {
   v.sparse("deadline_at", deadline_at);
   v.sparse("work", work);
   v.sparse("budget", budget);
+  v.sparse("image", image);
 }
 
 template <class V>
@@ -96,6 +97,18 @@ void describe(V& v, Is<engine::Attempt> auto& x) {
 }
 
 template <class V>
+void describe(V& v, Is<engine::PastAttempt> auto& x) {
+  auto& [number, machine, started, stopped, exit_code, interrupted, reason] = x;
+  v.field("number", number);
+  v.sparse("machine", machine);
+  v.sparse("started", started);
+  v.field("stopped", stopped);
+  v.sparse("exit_code", exit_code);
+  v.sparse("interrupted", interrupted);
+  v.sparse("reason", reason);
+}
+
+template <class V>
 void describe(V& v, Is<engine::Ledger> auto& x) {
   auto& [time, cost, queued, on_demand_cost, reclaims_noticed, reclaims_unnoticed] = x;
   v.field("time", time);
@@ -132,7 +145,7 @@ template <class V>
 void describe(V& v, Is<engine::Job> auto& x) {
   auto& [id, request, phase, stop, submitted, phase_since, waiting_since, ran, attempts, failures, epoch,
          exit_code, reason, current, next, ledger, last_version, last_save, save_requests, save_asked, paused,
-         steering] = x;
+         steering, past] = x;
   v.field("id", id);
   v.field("request", request);
   v.field("phase", phase);
@@ -155,6 +168,7 @@ void describe(V& v, Is<engine::Job> auto& x) {
   v.sparse("save_asked", save_asked);
   v.sparse("paused", paused);
   v.sparse("steering", steering);
+  v.sparse("past", past);
 }
 
 template <class V>
@@ -205,8 +219,9 @@ void describe(V& v, Is<engine::Pool::SpotChange> auto& x) {
 
 template <class V>
 void describe(V& v, Is<engine::Pool> auto& x) {
-  auto& [name, provider, types, max_machines, spot, on_demand, paused, provider_config, consecutive_failures,
-         retry_at, spot_failures, spot_retry_at, launch_time, launch_seen, spot_seen] = x;
+  auto& [name, provider, types, max_machines, spot, on_demand, paused, isolation, provider_config,
+         consecutive_failures, retry_at, spot_failures, spot_retry_at, launch_time, launch_seen, spot_seen] =
+      x;
   v.field("name", name);
   v.field("provider", provider);
   v.field("types", types);
@@ -214,6 +229,7 @@ void describe(V& v, Is<engine::Pool> auto& x) {
   v.field("spot", spot);
   v.field("on_demand", on_demand);
   v.sparse("paused", paused);
+  v.sparse("isolation", isolation);
   v.sparse("provider_config", provider_config);
   v.sparse("consecutive_failures", consecutive_failures);
   v.sparse("retry_at", retry_at);
@@ -283,9 +299,10 @@ void describe(V& v, Is<engine::Record::Steered> auto& x) {
 
 template <class V>
 void describe(V& v, Is<engine::Record::Decision> auto& x) {
-  auto& [resources, spot, count, pools, machines, steered] = x;
+  auto& [resources, spot, image, count, pools, machines, steered] = x;
   v.field("resources", resources);
   v.field("spot", spot);
+  v.sparse("image", image);
   v.field("count", count);
   v.field("pools", pools);
   v.sparse("machines", machines);

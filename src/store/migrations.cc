@@ -75,7 +75,20 @@ CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 // What a placement policy was shown (docs/adr/0007).
 constexpr const char* kDecisions = "ALTER TABLE records ADD COLUMN decision TEXT";
 
-constexpr std::array kMigrations{kFirst, kDecisions};
+// What front doors keep.
+constexpr const char* kResources =
+    "CREATE TABLE resources (kind TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, "
+    "PRIMARY KEY (kind, name)) WITHOUT ROWID";
+
+// Listings of a queue's jobs by what they do.
+constexpr const char* kJobsByQueue = R"sql(
+ALTER TABLE jobs ADD COLUMN queue TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN phase TEXT NOT NULL DEFAULT '';
+UPDATE jobs SET queue = json_extract(record, '$.request.queue'), phase = json_extract(record, '$.phase');
+CREATE INDEX jobs_by_queue ON jobs (queue, phase, id);
+)sql";
+
+constexpr std::array kMigrations{kFirst, kDecisions, kResources, kJobsByQueue};
 
 }  // namespace
 

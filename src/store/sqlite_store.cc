@@ -1,5 +1,6 @@
 #include <fcntl.h>
 
+#include <algorithm>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -99,6 +100,7 @@ class SqliteStore final : public Store {
                                          int limit) override;
   Result<std::vector<engine::Span>> spans(JobId job) override;
   Result<std::vector<MetricPoint>> metrics(JobId job, int limit) override;
+  Result<std::vector<Resource>> resources() override;
   Result<std::optional<std::string>> value(const std::string& key) override;
   Status putValue(const std::string& key, const std::string& value) override;
   Result<Time> latestTime() override;
@@ -113,7 +115,9 @@ class SqliteStore final : public Store {
   Status writeRecords(const Batch& batch, Counters& counters);
   Status writeSpans(const std::vector<engine::Span>& spans);
   Status writeMetrics(const std::vector<MetricPoint>& metrics);
+  Status writeResources(const std::vector<Resource>& resources);
   Status writeCounters(const Counters& counters);
+  Result<std::vector<JobRow>> jobsOfQueue(const JobQuery& query);
   Result<std::int64_t> counter(const std::string& name);
 
   os::Fd lock_;
@@ -135,6 +139,7 @@ Status SqliteStore::commit(const Batch& batch) {
   BUOY_TRY_VOID(writeRecords(batch, counters));
   BUOY_TRY_VOID(writeSpans(batch.changes->spans));
   BUOY_TRY_VOID(writeMetrics(batch.metrics));
+  BUOY_TRY_VOID(writeResources(batch.resources));
   BUOY_TRY_VOID(writeCounters(counters));
   BUOY_TRY_VOID(transaction.commit());
   counters_ = std::move(counters);
@@ -158,15 +163,22 @@ Status SqliteStore::writeJob(const engine::Job& job, Counters& counters) {
     counters[kLastJob] = id;
     ++counters[finished ? kFinished : kUnfinished];
     if (!finished) ++counters[queueCounter(job.request.queue)];
-    return writer_.query("INSERT INTO jobs (id, finished, name, record) VALUES (?, ?, ?, ?)")
+    return writer_
+        .query("INSERT INTO jobs (id, finished, name, record, queue, phase) VALUES (?, ?, ?, ?, ?, ?)")
         .bind(id)
         .bind(finished ? 1 : 0)
         .bind(job.request.name)
         .bind(record)
+        .bind(job.request.queue)
+        .bind(engine::toString(job.phase))
         .run();
   }
   if (!finished) {
-    return writer_.query("UPDATE jobs SET record = ? WHERE id = ?").bind(record).bind(id).run();
+    return writer_.query("UPDATE jobs SET record = ?, phase = ? WHERE id = ?")
+        .bind(record)
+        .bind(engine::toString(job.phase))
+        .bind(id)
+        .run();
   }
   bool was_unfinished = false;
   {
@@ -179,7 +191,11 @@ Status SqliteStore::writeJob(const engine::Job& job, Counters& counters) {
     ++counters[kFinished];
     --counters[queueCounter(job.request.queue)];
   }
-  return writer_.query("UPDATE jobs SET finished = 1, record = ? WHERE id = ?").bind(record).bind(id).run();
+  return writer_.query("UPDATE jobs SET finished = 1, record = ?, phase = ? WHERE id = ?")
+      .bind(record)
+      .bind(engine::toString(job.phase))
+      .bind(id)
+      .run();
 }
 
 Status SqliteStore::writeDocuments(const std::vector<JobDocument>& documents) {
@@ -220,7 +236,10 @@ Status SqliteStore::writeMachines(const Batch& batch, Counters& counters) {
 Status SqliteStore::writePoolsAndQueues(const Batch& batch) {
   for (const std::string& name : batch.changes->pools) {
     const engine::Pool* pool = batch.state->pool(name);
-    BUOY_CHECK(pool != nullptr);
+    if (pool == nullptr) {
+      BUOY_TRY_VOID(writer_.query("DELETE FROM pools WHERE name = ?").bind(name).run());
+      continue;
+    }
     const std::string record = encodePool(*pool);
     BUOY_TRY_VOID(writer_.query("INSERT OR REPLACE INTO pools (name, record) VALUES (?, ?)")
                       .bind(name)
@@ -229,7 +248,10 @@ Status SqliteStore::writePoolsAndQueues(const Batch& batch) {
   }
   for (const std::string& name : batch.changes->queues) {
     const engine::Queue* queue = batch.state->queue(name);
-    BUOY_CHECK(queue != nullptr);
+    if (queue == nullptr) {
+      BUOY_TRY_VOID(writer_.query("DELETE FROM queues WHERE name = ?").bind(name).run());
+      continue;
+    }
     const std::string record = encodeQueue(*queue);
     BUOY_TRY_VOID(writer_.query("INSERT OR REPLACE INTO queues (name, record) VALUES (?, ?)")
                       .bind(name)
@@ -312,6 +334,24 @@ Status SqliteStore::writeMetrics(const std::vector<MetricPoint>& metrics) {
   return {};
 }
 
+Status SqliteStore::writeResources(const std::vector<Resource>& resources) {
+  for (const Resource& resource : resources) {
+    if (resource.body.empty()) {
+      BUOY_TRY_VOID(writer_.query("DELETE FROM resources WHERE kind = ? AND name = ?")
+                        .bind(resource.kind)
+                        .bind(resource.name)
+                        .run());
+      continue;
+    }
+    BUOY_TRY_VOID(writer_.query("INSERT OR REPLACE INTO resources (kind, name, body) VALUES (?, ?, ?)")
+                      .bind(resource.kind)
+                      .bind(resource.name)
+                      .bind(resource.body)
+                      .run());
+  }
+  return {};
+}
+
 Status SqliteStore::writeCounters(const Counters& counters) {
   for (const auto& [name, value] : counters) {
     const auto before = counters_.find(name);
@@ -385,7 +425,36 @@ Result<std::string> SqliteStore::jobSpec(JobId id) {
   });
 }
 
+// A range of the index for each phase, put together newest first.
+Result<std::vector<JobRow>> SqliteStore::jobsOfQueue(const JobQuery& query) {
+  return readers_.with([&](Database& db) -> Result<std::vector<JobRow>> {
+    std::vector<engine::JobPhase> phases = query.phases;
+    for (int phase = 0; query.phases.empty() && phase <= static_cast<int>(engine::JobPhase::timed_out);
+         ++phase)
+      phases.push_back(static_cast<engine::JobPhase>(phase));
+    std::vector<JobRow> rows;
+    for (const engine::JobPhase phase : phases) {
+      Query select = db.query(
+          "SELECT id, record FROM jobs WHERE queue = ? AND phase = ? AND id < ? ORDER BY id DESC LIMIT ?");
+      select.bind(query.queue).bind(engine::toString(phase));
+      select.bind(query.before ? static_cast<std::int64_t>(query.before.value)
+                               : std::numeric_limits<std::int64_t>::max());
+      select.bind(query.limit);
+      for (;;) {
+        BUOY_TRY(const bool row, select.next());
+        if (!row) break;
+        rows.push_back({JobId{select.natural(0)}, std::string(select.text(1)), {}});
+      }
+    }
+    std::sort(rows.begin(), rows.end(), [](const JobRow& a, const JobRow& b) { return a.id > b.id; });
+    if (rows.size() > static_cast<std::size_t>(query.limit))
+      rows.resize(static_cast<std::size_t>(query.limit));
+    return rows;
+  });
+}
+
 Result<std::vector<JobRow>> SqliteStore::jobs(const JobQuery& query) {
+  if (!query.queue.empty()) return jobsOfQueue(query);
   return readers_.with([&](Database& db) -> Result<std::vector<JobRow>> {
     // One text for each index, so that every listing is a range of one of them.
     const char* sql =
@@ -521,6 +590,18 @@ Result<std::vector<MetricPoint>> SqliteStore::metrics(JobId job, int limit) {
       points.push_back({job, static_cast<std::uint32_t>(select.integer(0)), MachineId{select.natural(1)},
                         select.natural(2), std::string(select.text(3)), timeOf(select.integer(4)),
                         select.isNull(5) ? std::numeric_limits<double>::quiet_NaN() : select.real(5)});
+    }
+  });
+}
+
+Result<std::vector<Resource>> SqliteStore::resources() {
+  return readers_.with([](Database& db) -> Result<std::vector<Resource>> {
+    Query select = db.query("SELECT kind, name, body FROM resources ORDER BY kind, name");
+    std::vector<Resource> all;
+    for (;;) {
+      BUOY_TRY(const bool row, select.next());
+      if (!row) return all;
+      all.push_back({std::string(select.text(0)), std::string(select.text(1)), std::string(select.text(2))});
     }
   });
 }

@@ -51,10 +51,19 @@ struct AgentRecord {
   std::uint64_t number = 0;
 };
 
+// What a front door keeps beside the engine's own things, by kind and name: a job definition, tags.
+struct Resource {
+  std::string kind;
+  std::string name;
+  std::string body;  // JSON; empty in a batch: it is removed
+};
+
 struct JobQuery {
-  std::optional<bool> finished;  // nullopt: both
-  std::string name;              // exact; empty: any
-  JobId before;                  // ids below this; none: from the newest
+  std::optional<bool> finished;          // nullopt: both
+  std::string name;                      // exact; empty: any
+  std::string queue;                     // exact, without a name; empty: any
+  std::vector<engine::JobPhase> phases;  // with a queue; empty: any
+  JobId before;                          // ids below this; none: from the newest
   int limit = 100;
 };
 
@@ -64,8 +73,10 @@ struct Batch {
   std::vector<JobDocument> documents;
   std::vector<MetricPoint> metrics;
   std::vector<AgentRecord> agent_records;
+  std::vector<Resource> resources;
   bool empty() const {
-    return changes->empty() && documents.empty() && metrics.empty() && agent_records.empty();
+    return changes->empty() && documents.empty() && metrics.empty() && agent_records.empty() &&
+           resources.empty();
   }
 };
 
@@ -100,6 +111,7 @@ class Store {
   // The newest `limit` points, oldest first. Each machine's are in the order in which they were found: their
   // times are told as ages, and may differ by what a report was under way.
   virtual Result<std::vector<MetricPoint>> metrics(JobId job, int limit) = 0;
+  virtual Result<std::vector<Resource>> resources() = 0;  // all, by kind and name
   // Small named values of the control plane: cluster id, token hashes, configuration. Durable when put
   // returns.
   virtual Result<std::optional<std::string>> value(const std::string& key) = 0;
