@@ -95,6 +95,17 @@ Status serve(const buoy::cli::ServeOptions& wanted) {
     BUOY_TRY(auto address, parseListen(listen));
     control.listen.push_back(std::move(address));
   }
+  control.unsigned_aws = wanted.unsigned_aws;
+  for (const auto& listen : control.listen) {
+    const bool loopback =
+        listen.host == "localhost" || listen.host == "::1" || listen.host.starts_with("127.");
+    if (wanted.unsigned_aws && !loopback) {
+      return buoy::fail(
+          ErrorCode::invalid_argument,
+          "--unsigned-aws lets anybody in who reaches the port: it is for loopback only, not for " +
+              listen.host);
+    }
+  }
   if (!wanted.tls_certificate.empty()) control.tls = {wanted.tls_certificate, wanted.tls_key};
   control.providers = [agent = wanted.agent,
                        store = control.config.store](const buoy::control::ProviderContext& context)

@@ -120,7 +120,8 @@ Status verifySignature(const Authorization& claim, const SignableRequest& reques
       covered.headers.emplace_back(name, value);
       found = true;
     }
-    if (!found) return fail(ErrorCode::unauthenticated, strCat({"the signed header '", name, "' is missing"}));
+    if (!found)
+      return fail(ErrorCode::unauthenticated, strCat({"the signed header '", name, "' is missing"}));
   }
   const std::string expected = signer.signature(covered, secret_key, at);
   if (!signer.stringToSign(covered, at).starts_with(strCat({kSigningAlgorithm, "\n", claim.date, "T"})))

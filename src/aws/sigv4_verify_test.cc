@@ -32,12 +32,11 @@ TEST(SigV4Verify, AcceptsWhatTheCommandLineSigned) {
 }
 
 TEST(SigV4Verify, AcceptsAnEncodedPathAndAQuery) {
-  const SignableRequest request{
-      "DELETE",
-      "/v1/tags/arn%3Aaws%3Abatch%3Aus-east-1%3A000000000000%3Ajob%2Fx",
-      {{"tagKeys", "a"}, {"tagKeys", "b c"}},
-      {{"Host", "127.0.0.1:18099"}, {"X-Amz-Date", "20261121T142315Z"}},
-      std::string(kEmptyPayload)};
+  const SignableRequest request{"DELETE",
+                                "/v1/tags/arn%3Aaws%3Abatch%3Aus-east-1%3A000000000000%3Ajob%2Fx",
+                                {{"tagKeys", "a"}, {"tagKeys", "b c"}},
+                                {{"Host", "127.0.0.1:18099"}, {"X-Amz-Date", "20261121T142315Z"}},
+                                std::string(kEmptyPayload)};
   const auto claim = parseAuthorization(
       "AWS4-HMAC-SHA256 Credential=a/20261121/us-east-1/batch/aws4_request, SignedHeaders=host;x-amz-date, "
       "Signature=d0d70665bc0e0a240b2000cce3be0e408f490a0e365b247aa14c825302dad56c");

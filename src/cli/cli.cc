@@ -32,7 +32,7 @@ void addCommands(Command& root) {
   under("Storage", addCp, addSync, addLs, addRm, addMb);
   under("Machines", addMachines, addPools, addQueues, addAws);
   under("Planning", addSimulate, addMarket);
-  under("Server", addServer, addServe, addDoctor);
+  under("Server", addServer, addServe, addKeys, addDoctor);
   under("Other", addInit, addCompletion, addHelp);
 }
 

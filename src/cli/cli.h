@@ -17,6 +17,7 @@ struct ServeOptions {
   std::vector<std::string> listen;       // "host:port"; none: the Unix socket only
   std::string tls_certificate, tls_key;  // PEM; empty: self-signed
   bool insecure = false;                 // TCP without TLS
+  bool unsigned_aws = false;             // AWS's clients need no signature; on loopback only
   std::string agent;                     // path of buoy-agent; empty: none found
   std::string executable;                // path of this program
 };

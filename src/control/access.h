@@ -28,6 +28,7 @@ class Access {
 
   Result<std::string> createToken();  // durable; the only time that the token is seen
   std::string machineToken(MachineId machine) const;
+  const std::string& machineKey() const { return machine_key_; }  // what other secrets are derived from
 
  private:
   Status checkPerson(const net::Request& request);

@@ -8,16 +8,14 @@
 #include "base/synchronized.h"
 #include "engine/engine.h"
 #include "engine/types.h"
+#include "gateways/backend.h"
 
 namespace buoy::control {
 
 // The pools and queues as they were last committed, for those who check requests. Threads: any.
 class Catalog {
  public:
-  struct View {
-    std::vector<engine::Pool> pools;
-    std::vector<engine::Queue> queues;
-  };
+  using View = gateways::Places;
   void replace(View view);
   std::shared_ptr<const View> view();
 

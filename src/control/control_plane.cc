@@ -8,6 +8,7 @@
 
 #include "base/strings.h"
 #include "control/answers.h"
+#include "control/aws_doors.h"
 #include "control/dispatcher.h"
 #include "control/services.h"
 #include "control/tokens.h"
@@ -55,6 +56,7 @@ struct ControlPlane::Impl {
   std::string cluster;
   std::unique_ptr<objstore::ObjectStore> objects;
   std::unique_ptr<Access> access;
+  std::unique_ptr<AccessKeys> keys;
   std::unique_ptr<AgentHub> hub;
   std::unique_ptr<LogStore> logs;
   Feed feed;
@@ -67,6 +69,7 @@ struct ControlPlane::Impl {
   std::unique_ptr<Dispatcher> dispatcher;
   std::unique_ptr<Writer> writer;
   std::unique_ptr<Services> services;
+  std::unique_ptr<AwsDoors> aws_doors;
   Router router;
   std::string fingerprint;
   std::vector<std::string> endpoints;
@@ -86,7 +89,7 @@ struct ControlPlane::Impl {
   Status startWriter();
   Status putConfigured();
   Status listenHere();
-  void makeServer();
+  Status makeServer();
   Status listenTcp(const ControlOptions::Listen& where);
   Result<net::TlsFiles> certificate();
   Status firstToken();
@@ -123,6 +126,7 @@ Status ControlPlane::Impl::openState() {
       options.config.store.empty() ? "file://" + paths.defaultStore() : options.config.store;
   BUOY_TRY(objects, objstore::openStore(uri));
   BUOY_TRY(access, Access::open(*store, paths.machineKey()));
+  BUOY_TRY(keys, AccessKeys::open(*store, access->machineKey()));
   hub = std::make_unique<AgentHub>(*clock);
   logs = std::make_unique<LogStore>(paths.root + "/logs");
   return {};
@@ -246,22 +250,39 @@ Status ControlPlane::Impl::putConfigured() {
   return {};
 }
 
-void ControlPlane::Impl::makeServer() {
+Status ControlPlane::Impl::makeServer() {
   std::vector<std::string> names;
   for (const auto& [name, provider] : providers) names.push_back(name);
-  services = std::make_unique<Services>(
-      Services{paths, *clock, *store, *writer, *hub, *logs, feed, catalog, *access, *objects, io, timer,
-               cluster, std::move(names), [this] { return describe(); }, [this] { return fingerprint; },
-               [this] {
-                 if (options.on_stop_requested) options.on_stop_requested();
-               },
-               *options.policy, options.settings});
+  services = std::make_unique<Services>(Services{paths,
+                                                 *clock,
+                                                 *store,
+                                                 *writer,
+                                                 *hub,
+                                                 *logs,
+                                                 feed,
+                                                 catalog,
+                                                 *access,
+                                                 *keys,
+                                                 *objects,
+                                                 io,
+                                                 timer,
+                                                 cluster,
+                                                 std::move(names),
+                                                 [this] { return describe(); },
+                                                 [this] { return fingerprint; },
+                                                 [this] {
+                                                   if (options.on_stop_requested) options.on_stop_requested();
+                                                 },
+                                                 *options.policy,
+                                                 options.settings});
+  BUOY_TRY(aws_doors, AwsDoors::open(*services, *keys, options.unsigned_aws));
   addServerRoutes(router, *services);
   addJobRoutes(router, *services);
   addStreamRoutes(router, *services);
   addMachineRoutes(router, *services);
   addWhyRoutes(router, *services);
   addPoolRoutes(router, *services);
+  addKeyRoutes(router, *services);
   addBlobRoutes(router, *services);
   addAgentRoutes(router, *services);
   net::ServerOptions serving;
@@ -269,17 +290,20 @@ void ControlPlane::Impl::makeServer() {
   serving.admit = [this](const net::Request& request) -> std::optional<net::Response> {
     if (!ready)
       return errorResponse({ErrorCode::unavailable, "the control plane is starting; try again", true});
+    if (AwsDoors::concerns(request)) return aws_doors->admit(request);
     const Status allowed = access->admit(request);
     if (allowed) return std::nullopt;
     return errorResponse(allowed.error());
   };
   server = net::makeServer(serving, [this](net::Request request, std::shared_ptr<net::Responder> responder) {
+    if (AwsDoors::concerns(request)) return aws_doors->handle(std::move(request), std::move(responder));
     router.dispatch(std::move(request), std::move(responder));
   });
+  return {};
 }
 
 Status ControlPlane::Impl::listenElsewhere() {
-  makeServer();
+  BUOY_TRY_VOID(makeServer());
   // Known before anybody can ask for them.
   endpoints.push_back("unix:" + paths.socket());
   for (const ControlOptions::Listen& where : options.listen) BUOY_TRY_VOID(listenTcp(where));

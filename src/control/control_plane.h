@@ -41,6 +41,7 @@ struct ControlOptions {
   std::vector<Listen> listen;        // TCP, beside the Unix socket, which is always there
   std::optional<net::TlsFiles> tls;  // nullopt: a self-signed certificate under <state>/tls
   bool insecure = false;             // TCP without TLS
+  bool unsigned_aws = false;  // AWS-shaped requests need no signature: only where all of `listen` is loopback
   int http_threads = 2;
   // How often providers are asked for machines that nobody knows of; sooner when one did not answer.
   Duration reap_every = std::chrono::minutes{5}, reap_retry = std::chrono::seconds{20};

@@ -65,6 +65,11 @@ Result<std::string> readAt(const std::string& path, std::uint64_t offset, std::u
   return bytes;
 }
 
+bool exists(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0;
+}
+
 std::uint64_t fileSize(const std::string& path) {
   struct stat info {};
   return ::stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
@@ -295,6 +300,36 @@ Result<LogCursor> LogStore::tail(JobId job, std::size_t lines) {
     last = first;
   }
   return cursor;
+}
+
+Result<LogStore::Piece> LogStore::readStream(JobId job, LogStream stream, std::optional<std::uint64_t> offset,
+                                             bool backward, std::size_t lines) const {
+  constexpr std::uint64_t kMost = (1u << 20) + (128u << 10);  // the longest line always fits
+  const std::string file = path(job, stream);
+  if (!exists(file))
+    return fail(ErrorCode::not_found, "there is no log " + toString(stream) + " of " + job.toString());
+  const std::uint64_t size = fileSize(file);
+  const std::uint64_t from = std::min(size, offset.value_or(backward ? size : 0));
+  const std::uint64_t first = backward ? from - std::min(from, kMost) : from;
+  BUOY_TRY(const std::string bytes,
+           readAt(file, first, backward ? from - first : std::min(size - from, kMost)));
+  Piece piece{{}, from, from};
+  // Reading backwards may begin inside a line.
+  std::size_t at = backward && first > 0 ? bytes.find('\n') + 1 : 0;
+  for (std::size_t newline; (newline = bytes.find('\n', at)) != std::string::npos; at = newline + 1) {
+    if (!backward && piece.lines.size() == lines) break;
+    LogLine line = parseLine(stream, std::string_view(bytes).substr(at, newline - at));
+    line.end = first + newline + 1;
+    piece.lines.push_back(std::move(line));
+    if (!backward) piece.end = first + newline + 1;
+    if (backward && piece.lines.size() == 1) piece.begin = first + at;
+  }
+  if (backward && piece.lines.size() > lines) {
+    piece.begin = piece.lines[piece.lines.size() - lines - 1].end;
+    piece.lines.erase(piece.lines.begin(), piece.lines.end() - static_cast<std::ptrdiff_t>(lines));
+  }
+  if (backward && !piece.lines.empty()) piece.end = piece.lines.back().end;
+  return piece;
 }
 
 std::shared_ptr<void> LogStore::watch(JobId job, std::function<void()> callback) {

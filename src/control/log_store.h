@@ -68,13 +68,23 @@ class LogStore {
   // A cursor before the last `lines` lines of the job (over all streams), found from the ends of the files.
   Result<LogCursor> tail(JobId job, std::size_t lines);
 
+  // The streams that there are, by attempt and rank.
+  Result<std::vector<LogStream>> streams(JobId job) const;
+  // Whole lines of one stream from `offset` on, or those that end at it (`backward`; nullopt: at the stream's
+  // end): at most `lines` of them and about 1 MiB. What was read lies between `begin` and `end`. not_found.
+  struct Piece {
+    std::vector<LogLine> lines;
+    std::uint64_t begin = 0, end = 0;
+  };
+  Result<Piece> readStream(JobId job, LogStream stream, std::optional<std::uint64_t> offset, bool backward,
+                           std::size_t lines) const;
+
   // Calls `callback` after every append to this job's logs, until the returned handle is destroyed. The
   // callback runs on the appending thread and must not block or call back into the store.
   std::shared_ptr<void> watch(JobId job, std::function<void()> callback);
 
  private:
   std::string path(JobId job, LogStream stream) const;
-  Result<std::vector<LogStream>> streams(JobId job) const;
 
   std::string directory_;
   // One lock a stream would let appends of different machines overlap; appends are short, so a few stripes

@@ -7,6 +7,7 @@
 #include "api/views.h"
 #include "base/clock.h"
 #include "control/access.h"
+#include "control/access_keys.h"
 #include "control/agent_hub.h"
 #include "control/catalog.h"
 #include "control/feed.h"
@@ -32,6 +33,7 @@ struct Services {
   Feed& feed;
   Catalog& catalog;
   Access& access;
+  AccessKeys& keys;
   objstore::ObjectStore& objects;
   SerialWorkers& io;  // for what may block on a disk
   Timer& timer;
@@ -51,6 +53,7 @@ void addStreamRoutes(Router& router, Services& services);
 void addMachineRoutes(Router& router, Services& services);
 void addWhyRoutes(Router& router, Services& services);
 void addPoolRoutes(Router& router, Services& services);
+void addKeyRoutes(Router& router, Services& services);
 void addBlobRoutes(Router& router, Services& services);
 void addAgentRoutes(Router& router, Services& services);
 

@@ -31,13 +31,16 @@ bool secretMatches(std::string_view secret, std::string_view hash) {
   return actual.size() == hash.size() && CRYPTO_memcmp(actual.data(), hash.data(), hash.size()) == 0;
 }
 
-std::string machineSecret(std::string_view key, MachineId machine) {
+std::string derivedSecret(std::string_view key, std::string_view name) {
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  const std::string name = machine.toString();
   unsigned int length = 0;
   HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
        reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest.data(), &length);
   return toHex(digest);
+}
+
+std::string machineSecret(std::string_view key, MachineId machine) {
+  return derivedSecret(key, machine.toString());
 }
 
 bool isMachineSecret(std::string_view secret, std::string_view key, MachineId machine) {

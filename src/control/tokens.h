@@ -17,6 +17,8 @@ std::string hashSecret(std::string_view secret);
 // Takes the same time whatever the first difference is.
 bool secretMatches(std::string_view secret, std::string_view hash);
 
+// HMAC-SHA256 of `name` under `key`, as hexadecimal: a secret that need not be kept.
+std::string derivedSecret(std::string_view key, std::string_view name);
 // The secret of a machine, derived from the control plane's machine key (<state>/machine.key, 0600) and the
 // machine's id. Launching a machine again after a crash gives it the same token, so that an agent that is
 // already up is not locked out; and nothing has to be kept for each machine.

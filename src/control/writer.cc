@@ -108,7 +108,7 @@ void Writer::stop() {
 void Writer::run() {
   engine::resume(state_, options_.clock->now(), options_.settings, *options_.policy, outcome_);
   std::vector<Entry> none;
-  finish(none, {&state_, &outcome_.changes, {}, {}, {}});
+  finish(none, {&state_, &outcome_.changes, {}, {}, {}, {}});
   for (;;) {
     waitForWork();
     std::vector<Entry> entries = take();
@@ -149,7 +149,7 @@ std::vector<Writer::Entry> Writer::take() {
 }
 
 void Writer::process(std::vector<Entry>& entries) {
-  store::Batch batch{&state_, &outcome_.changes, {}, {}, {}};
+  store::Batch batch{&state_, &outcome_.changes, {}, {}, {}, {}};
   for (Entry& entry : entries) apply(entry, batch);
   const Time now = options_.clock->now();
   if (const auto deadline = state_.nextDeadline(); deadline && *deadline <= now) {
@@ -212,6 +212,7 @@ void Writer::apply(Entry& entry, store::Batch& batch) {
   std::move(submission.metrics.begin(), submission.metrics.end(), std::back_inserter(batch.metrics));
   std::move(submission.agent_records.begin(), submission.agent_records.end(),
             std::back_inserter(batch.agent_records));
+  std::move(submission.resources.begin(), submission.resources.end(), std::back_inserter(batch.resources));
 }
 
 void Writer::finish(std::vector<Entry>& entries, const store::Batch& batch) {

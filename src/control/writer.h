@@ -26,6 +26,7 @@ struct Submission {
   // Kept only if no event was refused.
   std::vector<store::MetricPoint> metrics;
   std::vector<store::AgentRecord> agent_records;
+  std::vector<store::Resource> resources;
   // Called once, on the writer's thread, after everything is durable (or with the error); must not block. May
   // be null.
   std::function<void(const Result<engine::Reply>& reply, const engine::State& state)> done;

@@ -54,6 +54,7 @@ class FakeStore final : public store::Store {
   Result<std::vector<store::MetricPoint>> metrics(JobId, int) override {
     return std::vector<store::MetricPoint>();
   }
+  Result<std::vector<store::Resource>> resources() override { return std::vector<store::Resource>(); }
   Result<std::optional<std::string>> value(const std::string&) override {
     return std::optional<std::string>();
   }

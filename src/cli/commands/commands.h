@@ -29,6 +29,7 @@ void addSimulate(Command& root);
 void addMarket(Command& root);
 void addAws(Command& root);
 void addServer(Command& root);
+void addKeys(Command& root);
 void addServe(Command& root);
 void addDoctor(Command& root);
 void addInit(Command& root);

@@ -14,7 +14,7 @@ namespace {
 struct ServeFlags {
   std::vector<std::string> listen;
   std::string certificate, key, config;
-  bool background = false, insecure = false;
+  bool background = false, insecure = false, unsigned_aws = false;
 };
 
 std::string absolute(const std::string& path) {
@@ -31,6 +31,7 @@ int runInBackground(const Context& context, const ServeFlags& flags) {
   if (!flags.key.empty()) arguments.push_back("--tls-key=" + absolute(flags.key));
   if (!flags.config.empty()) arguments.push_back("--config=" + absolute(flags.config));
   if (flags.insecure) arguments.push_back("--insecure");
+  if (flags.unsigned_aws) arguments.push_back("--unsigned-aws");
   if (serverAnswers(*address))
     return context.fail(
         {ErrorCode::failed_precondition, "a server is running already on " + address->state_dir, false});
@@ -52,6 +53,7 @@ int serve(const Context& context, const ServeFlags& flags) {
   options.tls_certificate = absolute(flags.certificate);
   options.tls_key = absolute(flags.key);
   options.insecure = flags.insecure;
+  options.unsigned_aws = flags.unsigned_aws;
   options.agent = findAgent();
   auto executable = os::executablePath();
   if (executable) options.executable = std::move(*executable);
@@ -68,6 +70,8 @@ void addServe(Command& root) {
   command.option("--tls-cert", "FILE", flags->certificate, "certificate, PEM (self-signed)", Hint::file);
   command.option("--tls-key", "FILE", flags->key, "its key, PEM", Hint::file);
   command.flag("--insecure", flags->insecure, "TCP without TLS");
+  command.flag("--unsigned-aws", flags->unsigned_aws,
+               "requests of AWS's clients need no signature; loopback only");
   command.option("--config", "FILE", flags->config,
                  "pools, queues, store ($XDG_CONFIG_HOME/buoy/config.yaml)", Hint::file);
   command.flag("--background", flags->background, "detach when it answers");

@@ -1,0 +1,130 @@
+#include <algorithm>
+
+#include "base/strings.h"
+#include "gateways/batch/jobs.h"
+#include "store/codec.h"
+
+// DescribeJobs: the engine's account of a job beside what submitJob kept of it.
+namespace buoy::gateways::batch {
+namespace {
+
+constexpr std::size_t kMostIds = 100;
+
+struct Shown {
+  const Desk& desk;
+  const std::string& region;
+  engine::Job job;
+  front::Body door;
+  std::string definition;  // "train:3"
+};
+
+std::string taskArn(const Shown& shown, std::uint32_t attempt) {
+  return strCat({"arn:aws:ecs:", shown.region, ":", kAccount, ":task/", shown.job.request.queue, "/",
+                 shown.job.id.toString(), ".", std::to_string(attempt)});
+}
+
+std::string instanceArn(const Shown& shown, MachineId machine) {
+  return strCat({"arn:aws:ecs:", shown.region, ":", kAccount, ":container-instance/", shown.job.request.queue,
+                 "/", machine.toString()});
+}
+
+void writeAttempts(api::JsonWriter& writer, const Shown& shown) {
+  writer.key("attempts").beginArray();
+  for (const engine::PastAttempt& past : shown.job.past) {
+    writer.beginObject().key("container").beginObject();
+    if (past.exit_code) writer.field("exitCode", *past.exit_code);
+    if (!past.exit_code) writer.field("reason", past.reason);
+    writer.field("taskArn", taskArn(shown, past.number));
+    writer.field("containerInstanceArn", instanceArn(shown, past.machine));
+    writer.field("logStreamName", logStreamName(shown.definition, shown.job.id, past.number, 0));
+    writer.key("networkInterfaces").beginArray().endArray().endObject();
+    if (past.started != Time{}) writer.field("startedAt", epochMillis(past.started));
+    writer.field("stoppedAt", epochMillis(past.stopped));
+    const std::string lost = strCat({"Host EC2 (instance ", past.machine.toString(), ") terminated."});
+    writer.field("statusReason", past.interrupted ? lost
+                                 : past.exit_code ? "Essential container in task exited"
+                                                  : past.reason);
+    writer.endObject();
+  }
+  writer.endArray();
+}
+
+void writeContainer(api::JsonWriter& writer, const Shown& shown) {
+  const api::Node* const container = shown.door.root().find("container");
+  const engine::Job& job = shown.job;
+  writer.key("container").beginObject();
+  if (container != nullptr) {
+    for (const api::Node& item : container->items) writer.key(item.key).raw(api::toJson(item));
+  }
+  if (job.exit_code) writer.field("exitCode", *job.exit_code);
+  if (engine::isTerminal(job.phase) && !job.exit_code) writer.field("reason", job.reason);
+  const bool running = job.current && job.current->directed;
+  if (running || !job.past.empty()) {
+    const std::uint32_t attempt = running ? job.current->number : job.past.back().number;
+    const MachineId machine = running ? job.current->members[0].machine : job.past.back().machine;
+    writer.field("taskArn", taskArn(shown, attempt));
+    writer.field("containerInstanceArn", instanceArn(shown, machine));
+    writer.field("logStreamName", logStreamName(shown.definition, job.id, attempt, 0));
+  }
+  writer.endObject();
+}
+
+void write(api::JsonWriter& writer, const Shown& shown) {
+  const engine::Job& job = shown.job;
+  const std::string id = job.id.toString();
+  writer.beginObject().field("jobName", job.request.name).field("jobId", id);
+  writer.field("jobArn", arnOf(shown.region, Thing::job, id));
+  writer.field("jobQueue", arnOf(shown.region, Thing::job_queue, job.request.queue));
+  writer.field("status", statusOf(job)).field("statusReason", statusReason(job));
+  writer.field("createdAt", epochMillis(job.submitted));
+  writer.field("startedAt", epochMillis(startedAt(job)));
+  if (const Time stopped = stoppedAt(job); stopped != Time{}) writer.field("stoppedAt", epochMillis(stopped));
+  writer.field("jobDefinition", arnOf(shown.region, Thing::job_definition, shown.definition));
+  writeAttempts(writer, shown);
+  bool depends = false;
+  const auto tags = shown.desk.library.find(kTags, "job/" + id);
+  for (const api::Node& item : shown.door.root().items) {
+    if (item.key == "kind" || item.key == "definition" || item.key == "container") continue;
+    if (item.key == "tags" && tags) continue;
+    depends = depends || item.key == "dependsOn";
+    writer.key(item.key).raw(api::toJson(item));
+  }
+  if (tags) writer.key("tags").raw(api::toJson(*tags));
+  if (!depends) writer.key("dependsOn").beginArray().endArray();
+  if (job.request.machines == 1) writeContainer(writer, shown);
+  writer.field("isCancelled", job.stop == engine::StopReason::cancelled);
+  writer.field("isTerminated", job.stop == engine::StopReason::cancelled);
+  writer.key("platformCapabilities").beginArray().value("EC2").endArray();
+  writer.endObject();
+}
+
+}  // namespace
+
+Result<std::string> describeJobs(const Desk& desk, const front::Call& call) {
+  BUOY_TRY(front::Body body, front::Body::parse(call.body));
+  auto fields = body.fields();
+  std::vector<std::string> ids;
+  fields.get("jobs", ids);
+  BUOY_TRY_VOID(body.check());
+  if (ids.empty() || ids.size() > kMostIds)
+    return fail(ErrorCode::invalid_argument, "jobs must hold 1 to 100 ids");
+  std::string json;
+  api::JsonWriter writer(json);
+  writer.beginObject().key("jobs").beginArray();
+  for (const std::string& id : ids) {
+    const auto reference = parseJobReference(id);
+    if (!reference) continue;
+    const auto row = desk.backend.store().job(reference->job);
+    if (!row && row.error().code == ErrorCode::not_found) continue;
+    if (!row) return fail(row.error());
+    BUOY_TRY(engine::Job job, store::decodeJob(row->record));
+    BUOY_TRY(front::Body door, doorOf(row->spec));
+    std::string definition = front::textOf(door.root(), "definition");
+    if (definition.empty()) definition = job.request.name + ":1";
+    write(writer, {desk, call.region, std::move(job), std::move(door), std::move(definition)});
+  }
+  writer.endArray().endObject();
+  return json;
+}
+
+}  // namespace buoy::gateways::batch

@@ -1,0 +1,169 @@
+#include <algorithm>
+#include <cctype>
+
+#include "base/parse_number.h"
+#include "base/strings.h"
+#include "gateways/batch/jobs.h"
+#include "store/codec.h"
+
+// ListJobs: the jobs of a queue in one status, newest first, or those that filters name, whatever their
+// status.
+namespace buoy::gateways::batch {
+namespace {
+
+using engine::JobPhase;
+
+constexpr std::size_t kMostListed = 1000;
+// Rows that one call looks through for its filters: the next page goes on where it stopped.
+constexpr std::size_t kMostLookedAt = 20'000;
+
+Result<std::vector<JobPhase>> phasesOf(const std::string& status) {
+  if (status == "SUBMITTED" || status == "PENDING") return std::vector<JobPhase>{};
+  if (status == "RUNNABLE") return std::vector{JobPhase::queued, JobPhase::recovering, JobPhase::paused};
+  if (status == "STARTING") return std::vector{JobPhase::starting};
+  if (status == "RUNNING") return std::vector{JobPhase::running, JobPhase::stopping};
+  if (status == "SUCCEEDED") return std::vector{JobPhase::succeeded};
+  if (status == "FAILED") return std::vector{JobPhase::failed, JobPhase::cancelled, JobPhase::timed_out};
+  return fail(
+      ErrorCode::invalid_argument,
+      strCat({"jobStatus must be SUBMITTED, PENDING, RUNNABLE, STARTING, RUNNING, SUCCEEDED or FAILED, not ",
+              inQuotes(status)}));
+}
+
+struct Filter {
+  enum class Kind { name, definition, before, after } kind = Kind::name;
+  std::vector<std::string> values;
+};
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+// Case does not matter; a '*' at the end stands for anything.
+bool fits(std::string_view text, std::string_view pattern) {
+  const std::string have = lower(text), want = lower(pattern);
+  return want.ends_with('*') ? have.starts_with(std::string_view(want).substr(0, want.size() - 1))
+                             : have == want;
+}
+
+Result<std::vector<Filter>> readFilters(front::Body& body) {
+  std::vector<Filter> filters;
+  BUOY_TRY_VOID(
+      front::forEachMap(body.fields().list("filters"), "filters", [&](const api::Node& item) -> Status {
+        auto fields = body.fields(&item, "filters");
+        std::string name;
+        Filter filter;
+        fields.get("name", name);
+        fields.get("values", filter.values);
+        if (name == "JOB_NAME") {
+          filter.kind = Filter::Kind::name;
+        } else if (name == "JOB_DEFINITION") {
+          filter.kind = Filter::Kind::definition;
+        } else if (name == "BEFORE_CREATED_AT") {
+          filter.kind = Filter::Kind::before;
+        } else if (name == "AFTER_CREATED_AT") {
+          filter.kind = Filter::Kind::after;
+        } else {
+          fields.wrong("name",
+                       "must be JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT or AFTER_CREATED_AT, not " +
+                           inQuotes(name));
+        }
+        filters.push_back(std::move(filter));
+        return body.check();
+      }));
+  return filters;
+}
+
+std::string definitionOf(const Desk& desk, JobId job) {
+  const auto spec = desk.backend.store().jobSpec(job);
+  const auto door = spec ? doorOf(*spec) : Result<front::Body>(tl::unexpect, spec.error());
+  return door ? front::textOf(door->root(), "definition") : std::string();
+}
+
+bool passes(const Desk& desk, const engine::Job& job, const Filter& filter) {
+  const auto any = [&](auto&& test) { return std::any_of(filter.values.begin(), filter.values.end(), test); };
+  const std::int64_t created = epochMillis(job.submitted);
+  switch (filter.kind) {
+    case Filter::Kind::name:
+      return any([&](const std::string& value) { return fits(job.request.name, value); });
+    case Filter::Kind::definition: {
+      const std::string definition = definitionOf(desk, job.id);
+      return any([&](const std::string& value) {
+        const std::string wanted = nameIn(value, Thing::job_definition);
+        return fits(definition, wanted) || fits(definition.substr(0, definition.find(':')), wanted);
+      });
+    }
+    case Filter::Kind::before:
+      return any([&](const std::string& v) { return created < parseNumber<std::int64_t>(v).value_or(0); });
+    case Filter::Kind::after:
+      return any([&](const std::string& v) { return created > parseNumber<std::int64_t>(v).value_or(0); });
+  }
+  return false;
+}
+
+void write(api::JsonWriter& writer, const std::string& region, const engine::Job& job) {
+  const std::string id = job.id.toString();
+  writer.beginObject().field("jobArn", arnOf(region, Thing::job, id)).field("jobId", id);
+  writer.field("jobName", job.request.name).field("createdAt", epochMillis(job.submitted));
+  writer.field("status", statusOf(job)).field("statusReason", statusReason(job));
+  if (const Time at = startedAt(job); at != Time{}) writer.field("startedAt", epochMillis(at));
+  if (const Time at = stoppedAt(job); at != Time{}) writer.field("stoppedAt", epochMillis(at));
+  writer.key("container").beginObject();
+  if (job.exit_code) writer.field("exitCode", *job.exit_code);
+  if (engine::isTerminal(job.phase) && !job.exit_code) writer.field("reason", job.reason);
+  writer.endObject();
+  if (job.request.machines > 1)
+    writer.key("nodeProperties").beginObject().field("numNodes", job.request.machines).endObject();
+  writer.endObject();
+}
+
+}  // namespace
+
+Result<std::string> listJobs(const Desk& desk, const front::Call& call) {
+  BUOY_TRY(front::Body body, front::Body::parse(call.body));
+  BUOY_TRY(const Page page, readPage(body, kMostListed));
+  auto fields = body.fields();
+  std::string status = "RUNNING";
+  store::JobQuery query;
+  fields.get("jobStatus", status);
+  fields.get("jobQueue", query.queue);
+  BUOY_TRY_VOID(body.check());
+  BUOY_TRY(const std::vector<Filter> filters, readFilters(body));
+  query.queue = nameIn(query.queue, Thing::job_queue);
+  if (query.queue.empty()) return fail(ErrorCode::invalid_argument, "jobQueue is required");
+  if (desk.backend.places()->queue(query.queue) == nullptr)
+    return fail(ErrorCode::not_found, strCat({"JobQueue ", query.queue, " does not exist"}));
+  BUOY_TRY(query.phases, phasesOf(status));
+  if (!page.after.empty()) {
+    const auto id = JobId::parse(page.after);
+    if (!id) return fail(ErrorCode::invalid_argument, "nextToken is not one that was given out");
+    query.before = *id;
+  }
+  const bool none = filters.empty() && query.phases.empty();
+  if (!filters.empty()) query.phases.clear();  // any
+  query.limit = filters.empty() ? static_cast<int>(page.most) + 1 : static_cast<int>(kMostLookedAt);
+  std::string json, next;
+  api::JsonWriter writer(json);
+  writer.beginObject().key("jobSummaryList").beginArray();
+  std::size_t written = 0;
+  BUOY_TRY(const std::vector<store::JobRow> rows,
+           none ? std::vector<store::JobRow>() : desk.backend.store().jobs(query));
+  for (const store::JobRow& row : rows) {
+    if (written == page.most) break;
+    BUOY_TRY(const engine::Job job, store::decodeJob(row.record));
+    next = job.id.toString();
+    if (!std::all_of(filters.begin(), filters.end(), [&](const Filter& f) { return passes(desk, job, f); }))
+      continue;
+    write(writer, call.region, job);
+    ++written;
+  }
+  writer.endArray();
+  const bool more = !rows.empty() && (next != rows.back().id.toString() || rows.size() == kMostLookedAt);
+  if (more) writer.field("nextToken", next);
+  writer.endObject();
+  return json;
+}
+
+}  // namespace buoy::gateways::batch

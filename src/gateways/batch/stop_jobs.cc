@@ -1,0 +1,56 @@
+#include "base/strings.h"
+#include "gateways/batch/jobs.h"
+#include "store/codec.h"
+
+// CancelJob and TerminateJob.
+namespace buoy::gateways::batch {
+namespace {
+
+struct Wanted {
+  engine::Job job;
+  std::string reason;
+};
+
+Result<Wanted> read(const Desk& desk, const front::Call& call) {
+  BUOY_TRY(front::Body body, front::Body::parse(call.body));
+  auto fields = body.fields();
+  std::string id;
+  Wanted wanted;
+  fields.get("jobId", id);
+  fields.get("reason", wanted.reason);
+  BUOY_TRY_VOID(body.check());
+  if (id.empty()) return fail(ErrorCode::invalid_argument, "jobId is required");
+  if (wanted.reason.empty()) return fail(ErrorCode::invalid_argument, "reason is required");
+  BUOY_TRY(const JobReference reference, parseJobReference(id));
+  BUOY_TRY(const store::JobRow row, desk.backend.store().job(reference.job));
+  BUOY_TRY(wanted.job, store::decodeJob(row.record));
+  return wanted;
+}
+
+Order stop(Wanted wanted, bool only_waiting) {
+  Order made;
+  if (!engine::isTerminal(wanted.job.phase))
+    made.change.events.emplace_back(engine::CancelJob{wanted.job.id, only_waiting, std::move(wanted.reason)});
+  made.answer = [](const engine::Reply&) { return std::string("{}"); };
+  // It has ended meanwhile, or runs and is not to be cancelled: nothing to do, and that is no error.
+  made.refused = [](const Error& error) -> Result<std::string> {
+    if (error.code == ErrorCode::not_found || error.code == ErrorCode::failed_precondition)
+      return std::string("{}");
+    return fail(error);
+  };
+  return made;
+}
+
+}  // namespace
+
+Result<Order> cancelJob(const Desk& desk, const front::Call& call) {
+  BUOY_TRY(Wanted wanted, read(desk, call));
+  return stop(std::move(wanted), true);
+}
+
+Result<Order> terminateJob(const Desk& desk, const front::Call& call) {
+  BUOY_TRY(Wanted wanted, read(desk, call));
+  return stop(std::move(wanted), false);
+}
+
+}  // namespace buoy::gateways::batch

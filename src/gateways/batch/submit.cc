@@ -1,0 +1,176 @@
+#include <algorithm>
+
+#include "base/strings.h"
+#include "gateways/batch/container.h"
+#include "gateways/batch/job_definitions.h"
+#include "gateways/batch/jobs.h"
+#include "gateways/batch/node_ranges.h"
+
+// SubmitJob: a job definition with what the call lays over it becomes a job like any other.
+namespace buoy::gateways::batch {
+namespace {
+
+constexpr int kMostAttempts = 10;
+constexpr std::int64_t kLeastTimeout = 60;  // seconds
+
+Status refuse(std::string message) {
+  return fail(ErrorCode::invalid_argument, std::move(message));
+}
+
+Parameters parametersOf(const api::Node* definition, const api::Node* request) {
+  Parameters parameters;
+  for (const api::Node* const map : {definition, request}) {
+    if (map == nullptr) continue;
+    for (const api::Node& item : map->items) {
+      if (const std::string* const text = api::scalarText(item)) parameters[item.key] = *text;
+    }
+  }
+  return parameters;
+}
+
+// A part of the request, or of the definition where the request does not have it.
+const api::Node* either(const front::Body& request, const Definition& definition, std::string_view key) {
+  const api::Node* const given = request.root().find(key);
+  return given != nullptr ? given : definition.document->find(key);
+}
+
+Status readRetry(front::Body& body, const api::Node* node, api::JobSpec& spec) {
+  if (node == nullptr) return {};
+  auto fields = body.fields(node, "retryStrategy");
+  int attempts = 1;
+  fields.get("attempts", attempts);
+  BUOY_TRY_VOID(body.check());
+  if (attempts < 1 || attempts > kMostAttempts) return refuse("retryStrategy.attempts must be from 1 to 10");
+  spec.retry_failures = attempts - 1;
+  return {};
+}
+
+Status readTimeout(front::Body& body, const api::Node* node, api::JobSpec& spec) {
+  if (node == nullptr) return {};
+  auto fields = body.fields(node, "timeout");
+  std::int64_t seconds = 0;
+  fields.get("attemptDurationSeconds", seconds);
+  BUOY_TRY_VOID(body.check());
+  if (seconds < kLeastTimeout) return refuse("timeout.attemptDurationSeconds must be at least 60");
+  spec.max_run = std::chrono::seconds{seconds};
+  return {};
+}
+
+std::map<std::string, std::string> variablesFor(const Desk& desk, const api::JobSpec& spec) {
+  std::map<std::string, std::string> variables = {{"AWS_BATCH_JOB_ID", "\"$BUOY_JOB_ID\""},
+                                                  {"AWS_BATCH_JOB_ATTEMPT", "\"$BUOY_ATTEMPT\""},
+                                                  {"AWS_BATCH_JQ_NAME", spec.queue}};
+  const auto places = desk.backend.places();
+  const engine::Queue* const queue = places->queue(spec.queue);
+  if (queue != nullptr && queue->pools.size() == 1) variables["AWS_BATCH_CE_NAME"] = queue->pools.front();
+  return variables;
+}
+
+void keep(api::JsonWriter& writer, std::string_view key, const api::Node* node) {
+  if (node != nullptr) writer.key(key).raw(api::toJson(*node));
+}
+
+// What DescribeJobs tells that the engine does not know.
+void writeDoor(api::JsonWriter& writer, const front::Body& request, const Definition& definition,
+               const Parameters& parameters) {
+  writer.beginObject().field("kind", "batch").field("definition", definition.nameAndRevision());
+  writer.key("parameters").beginObject();
+  for (const auto& [name, value] : parameters) writer.field(name, value);
+  writer.endObject();
+  for (const char* key : {"retryStrategy", "timeout", "propagateTags"})
+    keep(writer, key, either(request, definition, key));
+  for (const char* key :
+       {"tags", "dependsOn", "shareIdentifier", "schedulingPriorityOverride", "arrayProperties"})
+    keep(writer, key, request.root().find(key));
+}
+
+Status prepare(const Desk& desk, front::Body& request, const Definition& definition, api::JobSpec& spec) {
+  const Parameters parameters =
+      parametersOf(definition.document->find("parameters"), request.root().find("parameters"));
+  api::JsonWriter door(spec.door);
+  writeDoor(door, request, definition, parameters);
+  const auto variables = variablesFor(desk, spec);
+  if (front::textOf(*definition.document, "type") == "multinode") {
+    BUOY_TRY_VOID(prepareNodes(request, definition, parameters, variables, spec, door));
+  } else {
+    const api::Node* const properties = definition.document->find("containerProperties");
+    Container container;
+    BUOY_TRY_VOID(layOver(request, properties, "containerProperties", container));
+    BUOY_TRY_VOID(
+        layOver(request, request.fields().map("containerOverrides"), "containerOverrides", container));
+    container.command = withParameters(container.command, parameters);
+    if (container.command.empty())
+      return refuse("the job has no command: an image's own is not known where no container is run");
+    spec.image = container.image;
+    spec.resources = container.resources;
+    spec.env = container.env;
+    spec.run = processScript(container, container.command, variables);
+    door.key("container");
+    beginContainer(door, properties, container);
+    door.endObject();
+  }
+  door.endObject();
+  BUOY_TRY_VOID(readRetry(request, either(request, definition, "retryStrategy"), spec));
+  return readTimeout(request, either(request, definition, "timeout"), spec);
+}
+
+Status identify(const Desk& desk, front::Body& request, api::JobSpec& spec, std::string& definition) {
+  auto fields = request.fields();
+  fields.get("jobName", spec.name);
+  fields.get("jobQueue", spec.queue);
+  fields.get("jobDefinition", definition);
+  const api::Node* const tags = fields.map("tags");
+  BUOY_TRY_VOID(request.check());
+  BUOY_TRY_VOID(checkName("jobName", spec.name));
+  if (definition.empty()) return refuse("jobDefinition is required");
+  BUOY_TRY_VOID(checkTags(tags));
+  spec.queue = nameIn(spec.queue, Thing::job_queue);
+  const auto places = desk.backend.places();
+  if (places->queue(spec.queue) == nullptr)
+    return fail(ErrorCode::not_found, strCat({"JobQueue ", spec.queue, " does not exist"}));
+  const auto queue = desk.library.find(kQueue, spec.queue);
+  if (queue && front::textOf(*queue, "state") == "DISABLED")
+    return fail(ErrorCode::failed_precondition, strCat({"JobQueue ", spec.queue, " is DISABLED"}));
+  return {};
+}
+
+Status refuseProblems(const std::vector<api::Problem>& problems) {
+  return problems.empty() ? Status() : refuse(problems.front().toString());
+}
+
+}  // namespace
+
+Result<Order> submitJob(const Desk& desk, const front::Call& call) {
+  BUOY_TRY(front::Body request, front::Body::parse(call.body));
+  api::JobSpec spec;
+  std::string reference;
+  BUOY_TRY_VOID(identify(desk, request, spec, reference));
+  BUOY_TRY(const Definition definition, findDefinition(desk, reference));
+  if (!definition.active())
+    return fail(ErrorCode::failed_precondition,
+                strCat({"JobDefinition ", definition.nameAndRevision(), " is INACTIVE"}));
+  for (const char* later : {"arrayProperties", "dependsOn"}) {
+    if (const api::Node* const node = request.root().find(later); node != nullptr && !node->items.empty())
+      return fail(ErrorCode::invalid_argument, strCat({later, " is not supported yet"}));
+  }
+  // What a job leaves in this directory is saved as it is complete, and is there again after a reclaim.
+  spec.checkpoint.emplace();
+  BUOY_TRY_VOID(prepare(desk, request, definition, spec));
+  BUOY_TRY_VOID(refuseProblems(api::validate(spec)));
+  engine::JobRequest wanted = api::toRequest(spec);
+  BUOY_TRY_VOID(refuseProblems(desk.backend.admit(wanted)));
+  Order made;
+  made.change.spec = api::toJson(spec);
+  if (!call.invocation.empty()) made.change.request_id = "aws/" + call.invocation;
+  made.change.events.emplace_back(engine::SubmitJob{std::move(wanted)});
+  made.answer = [region = call.region, name = spec.name](const engine::Reply& reply) {
+    std::string json;
+    api::JsonWriter writer(json);
+    writer.beginObject().field("jobArn", arnOf(region, Thing::job, reply.job.toString()));
+    writer.field("jobName", name).field("jobId", reply.job.toString()).endObject();
+    return json;
+  };
+  return made;
+}
+
+}  // namespace buoy::gateways::batch

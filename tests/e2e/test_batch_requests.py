@@ -1,0 +1,145 @@
+"""What strangers, broken clients and bad luck send to AWS Batch's door."""
+import http.client
+import json
+import socket
+import time
+import urllib.parse
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from batch_client import REGION, Batch, configuration
+
+
+@pytest.fixture
+def batch(make_buoy):
+    return Batch(make_buoy(configuration()))
+
+
+def signed(batch, path, body, method="POST", at=None, secret=None, monkeypatch=None):
+    """The headers of a request that is signed at another time than now."""
+    request = AWSRequest(method=method, url=batch.url + path, data=body, headers={"Content-Type": "application/json"})
+    if at is not None:
+        import botocore.auth
+        monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: at, raising=False)
+        if hasattr(botocore.auth, "datetime"):
+            class Fixed(botocore.auth.datetime.datetime):
+                @classmethod
+                def utcnow(cls):
+                    return at
+            monkeypatch.setattr(botocore.auth.datetime, "datetime", Fixed)
+    SigV4Auth(Credentials(batch.key, secret or batch.secret), "batch", REGION).add_auth(request)
+    if monkeypatch is not None:
+        monkeypatch.undo()
+    return dict(request.prepare().headers)
+
+
+def send(batch, path, body, headers, method="POST"):
+    address = urllib.parse.urlsplit(batch.url)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+    try:
+        connection.request(method, path, body=body, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("x-amzn-ErrorType"), json.loads(answer.read() or b"{}")
+    finally:
+        connection.close()
+
+
+def answers(batch):
+    assert batch.client().describe_job_queues()["jobQueues"][0]["jobQueueName"] == "default"
+
+
+def test_a_wrong_secret_and_an_unknown_key(batch):
+    with pytest.raises(ClientError) as error:
+        batch.client(secret="0" * 40).describe_job_queues()
+    assert error.value.response["Error"]["Code"] == "InvalidSignatureException"
+    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    batch.buoy.run("keys", "delete", batch.key, check=0)
+    with pytest.raises(ClientError) as error:
+        batch.client().describe_job_queues()
+    assert error.value.response["Error"]["Code"] == "UnrecognizedClientException"
+
+
+def test_without_a_signature_or_with_a_token_of_buoys(batch):
+    assert send(batch, "/v1/describejobqueues", "{}", {})[:2] == (403, "MissingAuthenticationTokenException")
+    token = batch.buoy.run("server", "token", check=0).stdout.strip()
+    status, error, _ = send(batch, "/v1/describejobqueues", "{}", {"Authorization": "Bearer " + token})
+    assert (status, error) == (403, "IncompleteSignatureException")
+
+
+def test_a_clock_that_is_wrong_and_a_recorded_request(batch, monkeypatch):
+    import datetime
+    now = datetime.datetime.utcnow()
+    for minutes in (-16, 16):
+        headers = signed(batch, "/v1/describejobqueues", "{}", at=now + datetime.timedelta(minutes=minutes),
+                         monkeypatch=monkeypatch)
+        status, error, body = send(batch, "/v1/describejobqueues", "{}", headers)
+        assert (status, error) == (403, "InvalidSignatureException")
+        assert "Signature expired" in body["message"] or "not yet current" in body["message"]
+    headers = signed(batch, "/v1/describejobqueues", "{}", at=now - datetime.timedelta(minutes=10), monkeypatch=monkeypatch)
+    assert send(batch, "/v1/describejobqueues", "{}", headers)[0] == 200
+
+
+def test_what_is_signed_cannot_be_changed(batch):
+    headers = signed(batch, "/v1/describejobqueues", "{}")
+    assert send(batch, "/v1/describejobqueues", '{"maxResults": 1}', headers)[0] == 403
+    assert send(batch, "/v1/describejobs", "{}", headers)[0] == 403
+    assert send(batch, "/v1/describejobqueues?x=1", "{}", headers)[0] == 403
+
+
+def test_wrong_bodies_name_their_mistake(batch):
+    client = batch.client(parameter_validation=False)
+    for call, arguments, said in [
+            (client.create_compute_environment, {}, "computeEnvironmentName"),
+            (client.create_compute_environment, {"computeEnvironmentName": "x", "type": "MANAGED"}, "computeResources"),
+            (client.create_job_queue, {"jobQueueName": "a b", "priority": 1, "computeEnvironmentOrder": []}, "jobQueueName"),
+            (client.submit_job, {"jobName": "x", "jobQueue": "none", "jobDefinition": "x"}, "does not exist"),
+            (client.submit_job, {"jobName": "x", "jobQueue": "default", "jobDefinition": "x"}, "JobDefinition"),
+            (client.describe_jobs, {"jobs": []}, "1 to 100"),
+            (client.list_jobs, {"jobQueue": "default", "jobStatus": "LOST"}, "jobStatus"),
+            (client.terminate_job, {"jobId": "j77", "reason": "why not"}, "j77"),
+            (client.list_tags_for_resource, {"resourceArn": "arn:aws:s3:::x"}, "ARN")]:
+        with pytest.raises(client.exceptions.ClientException) as error:
+            call(**arguments)
+        assert said in error.value.response["Error"]["Message"], error.value
+    for body in ["", "{", "[]", '{"jobs": {"a": 1}}', '{"jobs": ["x"]' + " " * 2000, "\xff", '{"a":' * 100]:
+        data = body.encode("latin-1")
+        status, error, _ = send(batch, "/v1/describejobs", data, signed(batch, "/v1/describejobs", data))
+        assert (status, error) == (400, "ClientException"), body
+    answers(batch)
+
+
+def test_unknown_operations_and_unknown_fields(batch):
+    status, error, _ = send(batch, "/v1/describejobqueuesandmore", "{}", signed(batch, "/v1/describejobqueuesandmore", "{}"))
+    assert (status, error) == (404, "UnknownOperationException")
+    body = '{"somethingNew": {"a": [1, null]}}'
+    assert send(batch, "/v1/describejobqueues", body, signed(batch, "/v1/describejobqueues", body))[0] == 200
+
+
+def test_too_much_and_too_little(batch):
+    body = '{"x": "' + "a" * (2 << 20) + '"}'
+    headers = signed(batch, "/v1/describejobqueues", body)
+    try:
+        assert send(batch, "/v1/describejobqueues", body, headers)[0] == 413
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # it was refused before all of it was sent
+    address = urllib.parse.urlsplit(batch.url)
+    head = "".join(f"{k}: {v}\r\n" for k, v in signed(batch, "/v1/describejobqueues", "{}").items() if k != "Content-Length")
+    truncated = socket.create_connection((address.hostname, address.port))
+    truncated.sendall(f"POST /v1/describejobqueues HTTP/1.1\r\n{head}Host: {address.netloc}\r\nContent-Length: 9\r\n\r\n{{".encode())
+    truncated.close()
+    answers(batch)
+
+
+def test_a_thousand_connections_that_say_nothing(batch):
+    address = urllib.parse.urlsplit(batch.url)
+    held = [socket.create_connection((address.hostname, address.port)) for _ in range(1000)]
+    began = time.monotonic()
+    answers(batch)
+    assert time.monotonic() - began < 60
+    for connection in held:
+        connection.close()
+    answers(batch)
