@@ -75,6 +75,11 @@ std::vector<std::string> jobEnvironment(const EnvironmentInputs& inputs) {
   all["BUOY_JOB_ID"] = directive.job.toString();
   all["BUOY_JOB_NAME"] = inputs.spec.name;
   all["BUOY_ATTEMPT"] = std::to_string(directive.attempt);
+  if (directive.array) {
+    all["BUOY_ARRAY_JOB"] = directive.array.toString();
+    all["BUOY_ARRAY_INDEX"] = std::to_string(directive.index);
+    all["BUOY_ARRAY_SIZE"] = std::to_string(inputs.spec.array);
+  }
   all["BUOY_EPOCH"] = std::to_string(directive.epoch);
   all["BUOY_RANK"] = rank;
   all["BUOY_WORLD_SIZE"] = world_size;

@@ -40,7 +40,9 @@ void writeDirective(JsonWriter& writer, const engine::Directive& directive) {
   writer.field("attempt", directive.attempt).field("epoch", directive.epoch).field("rank", directive.rank);
   writeTexts(writer, "peers", directive.peers);
   writer.field("stop", toString(directive.stop)).field("grace", directive.grace);
-  writer.field("save", directive.save).endObject();
+  writer.field("save", directive.save);
+  if (directive.array) writer.field("array", directive.array).field("index", directive.index);
+  writer.endObject();
 }
 
 engine::Directive readDirective(MapReader& reader) {
@@ -56,6 +58,8 @@ engine::Directive readDirective(MapReader& reader) {
   reader.word("stop", directive.stop);
   reader.seconds("grace", directive.grace);
   reader.get("save", directive.save);
+  reader.get("array", directive.array);
+  reader.get("index", directive.index);
   reader.require("kind");
   return directive;
 }

@@ -264,6 +264,10 @@ engine::Pool readKnownPool(MapReader& reader) {
   reader.get("on_demand", pool.on_demand);
   reader.get("paused", pool.paused);
   reader.choice("isolation", pool.isolation, {engine::Isolation::container, engine::Isolation::process});
+  reader.get("idle_timeout", pool.idle_timeout);
+  if (reader.get("max_spot_percent", pool.max_spot_percent) &&
+      (pool.max_spot_percent < 0 || pool.max_spot_percent > 1000))
+    reader.wrong("max_spot_percent", "must be from 0 (any price) to 1000");
   if (!reader.get("launch_time", pool.launch_time) && pool.provider == kLocal)
     pool.launch_time = kLocalLaunch;
   readTypes(reader, pool);
@@ -390,6 +394,8 @@ void writePoolFields(JsonWriter& writer, const engine::Pool& pool) {
   writer.field("name", pool.name).field("provider", pool.provider).field("max_machines", pool.max_machines);
   writer.field("spot", pool.spot).field("on_demand", pool.on_demand).field("paused", pool.paused);
   writer.field("isolation", toString(pool.isolation));
+  if (pool.idle_timeout != Duration{}) writer.field("idle_timeout", pool.idle_timeout);
+  if (pool.max_spot_percent != 0) writer.field("max_spot_percent", pool.max_spot_percent);
   if (pool.launch_time != Duration{}) writer.field("launch_time", pool.launch_time);
   writer.key("types").beginArray();
   for (const engine::MachineType& type : pool.types) {

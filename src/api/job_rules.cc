@@ -134,10 +134,31 @@ class Validator {
     }
   }
 
+  void many() {
+    range("array", spec_.array, 0, 100'000);
+    count("depends_on", spec_.depends_on.size(), 1'000);
+    if (spec_.array == 0 && spec_.sequential)
+      add("sequential", "is for arrays only: say how many tasks with array");
+    if (spec_.array > 0 && (spec_.deadline || spec_.budget != Money{}))
+      add("array", "has neither deadline nor budget: give them to single jobs");
+    if (spec_.deadline && !spec_.depends_on.empty())
+      add("depends_on", "and deadline exclude one another: what comes first takes as long as it takes");
+    for (std::size_t i = 0; i < spec_.depends_on.size(); ++i) {
+      const DependencySpec& dependency = spec_.depends_on[i];
+      const std::string field = "depends_on[" + std::to_string(i) + "]";
+      if (!isName(dependency.job))
+        add(field, strCat({"must be a job's id or name, not ", inQuotes(dependency.job)}));
+      if (dependency.each && spec_.array == 0)
+        add(field, "each is between two arrays: say how many tasks with array");
+    }
+  }
+
   void size() {
     range("machines", spec_.machines, 1, kMostMachines);
     range("priority", spec_.priority, -1'000'000, 1'000'000);
     range("retry.failures", spec_.retry_failures, 0, 1'000);
+    count("retry.rules", spec_.retry_rules.size(), 20);
+    many();
     const engine::Resources& resources = spec_.resources;
     if (resources.milli_cpus < 1) add("resources.cpus", "must be more than 0");
     if (resources.milli_cpus > kMostMilliCpus)
@@ -155,6 +176,7 @@ class Validator {
   void times() {
     constexpr Duration kLongest = std::chrono::days{3650};
     duration("max_run", spec_.max_run, kLongest);
+    duration("timeout", spec_.timeout, kLongest);
     duration("max_wait", spec_.max_wait, kLongest);
     duration("stop_grace", spec_.stop_grace, std::chrono::days{1});
     if (spec_.max_run > Duration{} && spec_.max_wait > Duration{} && spec_.max_wait < spec_.max_run) {

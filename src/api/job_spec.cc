@@ -11,6 +11,9 @@
 namespace buoy::api {
 namespace {
 
+constexpr std::size_t kMostRules = 20;
+constexpr std::size_t kMostDependencies = 1'000;
+
 constexpr std::size_t kMostSourceFiles = 100'000;
 
 // "term", "USR1" → "SIGTERM", "SIGUSR1"; validate() judges what comes out.
@@ -69,7 +72,41 @@ void readRetry(MapReader& job, JobSpec& spec) {
   if (node == nullptr) return;
   MapReader reader(job.problems(), *node, "retry");
   reader.get("failures", spec.retry_failures);
+  const Node* const rules = reader.list("rules");
+  for (std::size_t i = 0; rules != nullptr && i < std::min(rules->items.size(), kMostRules + 1); ++i) {
+    MapReader rule(job.problems(), rules->items[i], "retry.rules[" + std::to_string(i) + "]");
+    engine::RetryRule& read = spec.retry_rules.emplace_back();
+    rule.get("exit_code", read.exit_code);
+    rule.get("reason", read.reason);
+    rule.get("status", read.status);
+    rule.get("retry", read.retry);
+    rule.refuseUnknown();
+  }
   reader.refuseUnknown();
+}
+
+void readDependencies(MapReader& reader, JobSpec& spec) {
+  const Node* const list = reader.find("depends_on");
+  if (list == nullptr) return;
+  if (const std::string* const one = scalarText(*list)) {
+    spec.depends_on.push_back({*one, false});
+    return;
+  }
+  if (list->kind != Node::Kind::list) {
+    reader.wrong("depends_on", "must be a job or a list of jobs");
+    return;
+  }
+  for (std::size_t i = 0; i < std::min(list->items.size(), kMostDependencies + 1); ++i) {
+    DependencySpec& read = spec.depends_on.emplace_back();
+    if (const std::string* const job = scalarText(list->items[i])) {
+      read.job = *job;
+      continue;
+    }
+    MapReader item(reader.problems(), list->items[i], "depends_on[" + std::to_string(i) + "]");
+    item.get("job", read.job);
+    item.get("each", read.each);
+    item.refuseUnknown();
+  }
 }
 
 void readPromises(MapReader& reader, JobSpec& spec) {
@@ -102,6 +139,10 @@ JobSpec readFields(Problems& problems, const Node& root, const std::string& path
   reader.get("max_run", spec.max_run);
   reader.get("max_wait", spec.max_wait);
   readRetry(reader, spec);
+  reader.get("timeout", spec.timeout);
+  reader.get("array", spec.array);
+  reader.get("sequential", spec.sequential);
+  readDependencies(reader, spec);
   reader.get("stop_grace", spec.stop_grace);
   readPromises(reader, spec);
   reader.get("env", spec.env);
@@ -253,6 +294,35 @@ void writeTextMap(JsonWriter& writer, std::string_view key, const std::map<std::
   writer.endObject();
 }
 
+void writeRetry(JsonWriter& writer, const JobSpec& spec) {
+  writer.key("retry").beginObject().field("failures", spec.retry_failures);
+  if (!spec.retry_rules.empty()) {
+    writer.key("rules").beginArray();
+    for (const engine::RetryRule& rule : spec.retry_rules) {
+      writer.beginObject();
+      if (!rule.exit_code.empty()) writer.field("exit_code", rule.exit_code);
+      if (!rule.reason.empty()) writer.field("reason", rule.reason);
+      if (!rule.status.empty()) writer.field("status", rule.status);
+      writer.field("retry", rule.retry).endObject();
+    }
+    writer.endArray();
+  }
+  writer.endObject();
+}
+
+void writeDependencies(JsonWriter& writer, const JobSpec& spec) {
+  if (spec.depends_on.empty()) return;
+  writer.key("depends_on").beginArray();
+  for (const DependencySpec& dependency : spec.depends_on) {
+    if (dependency.each) {
+      writer.beginObject().field("job", dependency.job).field("each", true).endObject();
+    } else {
+      writer.value(dependency.job);
+    }
+  }
+  writer.endArray();
+}
+
 }  // namespace
 
 std::string toJson(const JobSpec& spec) {
@@ -280,7 +350,11 @@ std::string toJson(const JobSpec& spec) {
   writeTexts(writer, "outputs", spec.outputs);
   writeTextMap(writer, "metrics", spec.metrics);
   writer.field("max_run", spec.max_run).field("max_wait", spec.max_wait);
-  writer.key("retry").beginObject().field("failures", spec.retry_failures).endObject();
+  writeRetry(writer, spec);
+  if (spec.timeout != Duration{}) writer.field("timeout", spec.timeout);
+  if (spec.array != 0) writer.field("array", spec.array);
+  if (spec.sequential) writer.field("sequential", true);
+  writeDependencies(writer, spec);
   writer.field("stop_grace", spec.stop_grace);
   if (spec.deadline && spec.deadline->at != Time{}) {
     writer.field("deadline", spec.deadline->at);
@@ -313,6 +387,13 @@ engine::JobRequest toRequest(const JobSpec& spec) {
   request.work = spec.work;
   request.budget = spec.budget;
   request.image = !spec.image.empty();
+  request.array = spec.array;
+  request.sequential = spec.sequential;
+  request.retry_rules = spec.retry_rules;
+  request.attempt_timeout = spec.timeout;
+  for (const DependencySpec& dependency : spec.depends_on) {
+    if (const auto id = JobId::parse(dependency.job)) request.depends_on.push_back({*id, dependency.each});
+  }
   if (!spec.deadline) return request;
   request.deadline_in = spec.deadline->in;
   request.deadline_at = spec.deadline->at;

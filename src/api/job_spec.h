@@ -57,6 +57,14 @@ Result<Deadline> parseDeadline(std::string_view text);
 // "20", "12.50", "$20"; at most nine decimals. The message of an error says what it must be.
 Result<Money> parseBudget(std::string_view text);
 
+// A job that must have succeeded first: by id or, where a person writes it, name. Written as that alone, or
+// as {job: j5, each: true}.
+struct DependencySpec {
+  std::string job;
+  bool each = false;  // of two arrays of one size: each task waits for the task of its index only
+  bool operator==(const DependencySpec&) const = default;
+};
+
 // A job as a person writes it: buoy.yaml, flags or the API's JSON, all with the same keys and rules.
 struct JobSpec {
   std::string name;
@@ -74,6 +82,11 @@ struct JobSpec {
   std::map<std::string, std::string> metrics;  // name → RE2 pattern with one group
   Duration max_run{}, max_wait{};
   int retry_failures = 0;
+  std::vector<engine::RetryRule> retry_rules;
+  Duration timeout{};       // of one attempt's running time, zero: none
+  int array = 0;            // so many tasks, each with its BUOY_ARRAY_INDEX; 0: it is no array
+  bool sequential = false;  // of an array: one task after the other
+  std::vector<DependencySpec> depends_on;
   Duration stop_grace = std::chrono::seconds{30};
   std::optional<Deadline> deadline;
   Duration work{};                                   // of the whole job, uninterrupted; zero: not said

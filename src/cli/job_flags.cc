@@ -199,6 +199,10 @@ void addJobFlags(Command& command, JobFlags& flags) {
   command.under("Limits")
       .option("--queue", "QUEUE", flags.queue, "where it waits (default)")
       .option("--priority", "N", flags.priority, "within the queue, higher first (0)")
+      .option("--array", "N", flags.array, "so many tasks, each with its BUOY_ARRAY_INDEX")
+      .option("--depends-on", "JOB", flags.depends_on, "begin when it has succeeded; may be repeated",
+              Hint::job)
+      .option("--timeout", "TIME", flags.timeout, "longest running time of one attempt")
       .option("--max-run", "TIME", flags.max_run, "longest running time over all attempts")
       .option("--max-wait", "TIME", flags.max_wait, "longest waiting and running time from now")
       .option("--retries", "N", flags.retries, "failures of the job itself that are forgiven (0)")
@@ -227,6 +231,10 @@ std::vector<api::Problem> applyFlags(const JobFlags& flags, const std::string& d
   applier.integer("--retries", flags.retries, spec.retry_failures);
   applier.spot(flags.spot);
   applier.checkpoint(flags);
+  applier.integer("--array", flags.array, spec.array);
+  applier.duration("--timeout", flags.timeout, spec.timeout);
+  if (!flags.depends_on.empty()) spec.depends_on.clear();
+  for (const std::string& job : flags.depends_on) spec.depends_on.push_back({job, false});
   applier.duration("--max-run", flags.max_run, spec.max_run);
   applier.duration("--max-wait", flags.max_wait, spec.max_wait);
   applier.duration("--stop-grace", flags.stop_grace, spec.stop_grace);
@@ -251,7 +259,7 @@ std::string flagFor(const JobFlags& flags, const std::string& field) {
     const char* flag;
     bool given;
   };
-  const std::array<Entry, 26> entries{
+  const std::array<Entry, 29> entries{
       {{"run", "the command", !flags.command.empty()},
        {"name", "--name", !flags.name.empty()},
        {"queue", "--queue", !flags.queue.empty()},
@@ -266,6 +274,9 @@ std::string flagFor(const JobFlags& flags, const std::string& field) {
        {"checkpoint.signal", "--signal", !flags.signal.empty()},
        {"checkpoint.settle", "--settle", !flags.settle.empty()},
        {"checkpoint.interval", "--checkpoint-interval", !flags.interval.empty()},
+       {"array", "--array", !flags.array.empty()},
+       {"timeout", "--timeout", !flags.timeout.empty()},
+       {"depends_on", "--depends-on", !flags.depends_on.empty()},
        {"max_run", "--max-run", !flags.max_run.empty()},
        {"max_wait", "--max-wait", !flags.max_wait.empty()},
        {"stop_grace", "--stop-grace", !flags.stop_grace.empty()},

@@ -67,9 +67,27 @@ Result<std::string> showJob(store::Store& store, const std::string& word) {
   return api::toJson(view);
 }
 
+// Names every job that this one depends on by its id: the newest of that name.
+std::vector<api::Problem> resolveDependencies(store::Store& store, api::JobSpec& spec) {
+  std::vector<api::Problem> problems;
+  for (std::size_t i = 0; i < spec.depends_on.size(); ++i) {
+    const auto row = findJob(store, spec.depends_on[i].job);
+    if (row) {
+      spec.depends_on[i].job = row->id.toString();
+      continue;
+    }
+    api::Problem& problem = problems.emplace_back();
+    problem.field = "depends_on[" + std::to_string(i) + "]";
+    problem.message = row.error().message;
+  }
+  return problems;
+}
+
 void submit(Services& services, Call call) {
   auto parsed = api::parseSubmitRequest(call.request.body);
   if (!parsed) return sendProblems(*call.responder, std::move(parsed).error());
+  if (auto unknown = resolveDependencies(services.store, parsed->spec); !unknown.empty())
+    return sendProblems(*call.responder, std::move(unknown));
   engine::JobRequest request = api::toRequest(parsed->spec);
   const auto view = services.catalog.view();
   auto problems = checkAdmission(*view, request);

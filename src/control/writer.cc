@@ -5,6 +5,7 @@
 
 #include "os/crash_point.h"
 #include "os/log.h"
+#include "store/codec.h"
 
 namespace buoy::control {
 namespace {
@@ -181,6 +182,21 @@ Result<std::optional<engine::Reply>> Writer::repeated(const Submission& submissi
   return std::optional<engine::Reply>(reply);
 }
 
+Status Writer::settleDependencies(engine::Event& event) {
+  auto* const submit = std::get_if<engine::SubmitJob>(&event);
+  if (submit == nullptr) return {};
+  for (const engine::Dependency& dependency : submit->request.depends_on) {
+    if (state_.job(dependency.job) != nullptr) continue;
+    const auto row = store_.job(dependency.job);
+    if (!row && row.error().code == ErrorCode::not_found)
+      return fail(ErrorCode::invalid_argument, "depends_on: there is no job " + dependency.job.toString());
+    if (!row) return fail(row.error());
+    BUOY_TRY(const engine::Job job, store::decodeJob(row->record));
+    if (job.phase != engine::JobPhase::succeeded) submit->failed_dependency = dependency.job;
+  }
+  return {};
+}
+
 void Writer::apply(Entry& entry, store::Batch& batch) {
   if (entry.look) return entry.look(state_);
   Submission& submission = entry.submission;
@@ -195,8 +211,12 @@ void Writer::apply(Entry& entry, store::Batch& batch) {
       return;
     }
   }
-  for (const engine::Event& event : submission.events) {
+  for (engine::Event& event : submission.events) {
     outcome_.reply = {};
+    if (const Status settled = settleDependencies(event); !settled) {
+      entry.result = fail(settled.error());
+      return;
+    }
     engine::step(state_, event, options_.clock->now(), options_.settings, *options_.policy, outcome_);
     if (!outcome_.reply.accepted) {
       entry.result = fail(refusal(outcome_.reply));

@@ -85,6 +85,9 @@ class Writer {
   std::vector<Entry> take();
   void process(std::vector<Entry>& entries);
   void apply(Entry& entry, store::Batch& batch);
+  // What has become of the dependencies that the engine has forgotten. invalid_argument: there is no such
+  // job.
+  Status settleDependencies(engine::Event& event);
   // The job that this request made before, in the store or in this batch.
   Result<std::optional<engine::Reply>> repeated(const Submission& submission, const store::Batch& batch);
   void finish(std::vector<Entry>& entries, const store::Batch& batch);

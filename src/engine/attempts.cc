@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "engine/retries.h"
 #include "engine/stepper.h"
 
 // The life of an attempt: formed from free, new and surviving machines; directed once it is whole; concluded
@@ -51,6 +52,7 @@ const Member* firstFailure(const Attempt& attempt) {
 void Stepper::waitForPlacement(JobSlot& slot) {
   const Job& job = slot.job;
   if (isTerminal(job.phase) || job.stop != StopReason::none || job.next || job.paused) return;
+  if (!s_.mayBegin(job)) return;
   touch(slot);
   if (isSteered(job)) return s_.ask(slot);
   s_.enqueue(slot);
@@ -238,7 +240,11 @@ void Stepper::conclude(JobSlot& slot) {
                          rankText(attempt, rank)})
                : strCat({"could not be set up", rankText(attempt, rank), ": ", failure->result->detail});
     keepAttempt(slot, *failure, what);
-    if (job.failures >= static_cast<std::uint32_t>(std::max(0, job.request.retry_failures))) {
+    const Failure told{.exit_code = exited ? std::optional(failure->result->exit_code) : std::nullopt,
+                       .reason = what,
+                       .machine = failure->machine};
+    const bool spent = job.failures >= static_cast<std::uint32_t>(std::max(0, job.request.retry_failures));
+    if (spent || !isRetried(job.request, told)) {
       return finish(slot, JobPhase::failed, std::move(what));
     }
     ++job.failures;
@@ -250,6 +256,10 @@ void Stepper::conclude(JobSlot& slot) {
     enterPhase(slot, JobPhase::recovering, now_, std::move(what));
   } else {
     keepAttempt(slot, attempt.members[0], job.reason);
+    // A loss spends no attempt; rules may end the job all the same.
+    const Failure lost{.reason = job.reason, .lost = true, .machine = job.past.back().machine};
+    if (!job.paused && !isSteered(job) && !isRetried(job.request, lost))
+      return finish(slot, JobPhase::failed, failureStatus(lost));
     if (job.phase != JobPhase::recovering && !job.paused)
       enterPhase(slot, JobPhase::recovering, now_, "its machine is being replaced");
   }

@@ -16,12 +16,16 @@ namespace buoy::engine {
 // ---- from people
 struct SubmitJob {
   JobRequest request;
+  // A job of depends_on that has ended without success: this one fails at once. The others that the engine
+  // does not know any more have succeeded.
+  JobId failed_dependency = {};
 };  // already validated (api/)
 struct CancelJob {
   JobId job;
   // failed_precondition if it has an attempt that starts or runs.
   bool only_waiting = false;
-  std::string why = {};  // what the job says then; empty: "cancelled"
+  std::string why = {};     // what the job says then; empty: "cancelled"
+  std::int32_t index = -1;  // of an array: this task alone
 };
 struct SaveJob {
   JobId job;

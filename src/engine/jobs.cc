@@ -39,7 +39,8 @@ void Stepper::on(const SubmitJob& event) {
     made.known = true;
     touch(made);
   }
-  const JobId id{s_.next_job++};
+  const JobId id{s_.next_job};
+  s_.next_job += 1 + static_cast<std::uint64_t>(request.array);
   JobSlot& slot = s_.jobs.make(id.value);
   slot.timer.id = id.value;
   Job& job = slot.job;
@@ -50,7 +51,11 @@ void Stepper::on(const SubmitJob& event) {
   touch(slot);
   record("submitted", strCat({"submitted to queue ", request.queue, ": ", describe(request)}), job);
   out_.reply.job = id;
-  if (request.policy == SpotRule::none) return s_.enqueue(slot);
+  if (request.array > 0) {
+    job.array = std::make_unique<ArrayState>();
+    job.array->tasks.assign(static_cast<std::size_t>(request.array), '.');
+  }
+  if (request.policy == SpotRule::none) return beginWaiting(slot, event.failed_dependency);
   job.steering = std::make_unique<Steering>();
   s_.steered.insert(id);
   s_.ask(slot);
@@ -75,11 +80,12 @@ void Stepper::on(const CancelJob& event) {
   JobSlot* const slot = s_.findJob(event.job);
   if (!slot) return refuse(ErrorCode::not_found, "no unfinished job " + event.job.toString());
   const Job& job = slot->job;
+  if (event.index >= 0) return cancelTask(*slot, event);
   if (isTerminal(job.phase)) {
     return refuse(ErrorCode::failed_precondition,
                   strCat({event.job.toString(), " has ", toString(job.phase)}));
   }
-  if (event.only_waiting && job.current)
+  if (event.only_waiting && (job.current || (job.array && job.array->begun > 0)))
     return refuse(ErrorCode::failed_precondition,
                   strCat({event.job.toString(), " is ", toString(job.phase), ": it does not wait"}));
   out_.reply.job = event.job;
@@ -127,6 +133,7 @@ void Stepper::stopJob(JobSlot& slot, StopReason reason, std::string why) {
   Job& job = slot.job;
   job.stop = reason;
   seekNothing(slot);
+  if (job.array) stopTasks(slot, reason, why);
   if (!job.current)
     return finish(slot, reason == StopReason::cancelled ? JobPhase::cancelled : JobPhase::timed_out, why);
   saveAndStop(slot, reason, "stopping", std::move(why));
@@ -169,6 +176,7 @@ void Stepper::finish(JobSlot& slot, JobPhase phase, std::string reason) {
   job.current.reset();
   if (isSteered(job)) s_.steered.erase(job.id);
   s_.timers.remove(slot.timer);
+  s_.ended.push_back(job.id);
 }
 
 // ---- time
@@ -185,6 +193,14 @@ std::optional<Time> Stepper::forcedEnd(const Member& member, const Job& job) con
   return std::max(told, s_.resumed_at) + settings_.stop_margin;
 }
 
+// When the running attempt has had its time.
+std::optional<Time> Stepper::attemptEnd(const Job& job) {
+  if (job.request.attempt_timeout <= Duration{0} || !job.current) return std::nullopt;
+  const Member& first = job.current->members[0];
+  if (first.phase != MemberPhase::running) return std::nullopt;
+  return first.running_since + job.request.attempt_timeout;
+}
+
 std::optional<Time> Stepper::jobDeadline(const JobSlot& slot) const {
   const Job& job = slot.job;
   std::optional<Time> earliest;
@@ -197,6 +213,7 @@ std::optional<Time> Stepper::jobDeadline(const JobSlot& slot) const {
     if (job.request.max_run > Duration{0} && job.phase == JobPhase::running) {
       consider(job.phase_since + std::max(Duration{0}, job.request.max_run - job.ran));
     }
+    if (const auto at = attemptEnd(job)) consider(*at);
     if (slot.ask_at != Time{} && !job.paused) consider(slot.ask_at);
     if (const auto at = budgetEnd(job)) consider(*at);
   }
@@ -224,6 +241,10 @@ void Stepper::jobTimer(JobSlot& slot) {
         due(job.phase_since + std::max(Duration{0}, request.max_run - job.ran))) {
       return stopJob(slot, StopReason::max_run,
                      strCat({"ran for max_run (", formatDuration(request.max_run), ")"}));
+    }
+    if (const auto at = attemptEnd(job); at && due(*at)) {
+      return stopJob(slot, StopReason::max_run,
+                     strCat({"its attempt ran for ", formatDuration(request.attempt_timeout)}));
     }
     if (slot.ask_at != Time{} && due(slot.ask_at)) s_.ask(slot);
     if (const auto at = budgetEnd(job); at && due(*at)) pause(slot);

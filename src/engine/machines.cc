@@ -284,6 +284,12 @@ void Stepper::becomeType(MachineSlot& slot, const std::string& name, PricePerHou
 
 // ---- time
 
+Duration Stepper::idleTimeout(const Machine& machine) const {
+  const auto pool = s_.pools.find(machine.pool);
+  const Duration own = pool == s_.pools.end() ? Duration{} : pool->second.pool.idle_timeout;
+  return own > Duration{0} ? own : settings_.idle_timeout;
+}
+
 std::optional<Time> Stepper::machineDeadline(const Machine& machine, Time next_query) const {
   const Time lease = machine.unreachable ? next_query : machine.lease_until;
   switch (machine.phase) {
@@ -291,7 +297,7 @@ std::optional<Time> Stepper::machineDeadline(const Machine& machine, Time next_q
     case MachinePhase::booting:
       return std::max(machine.phase_since, s_.resumed_at) + settings_.boot_timeout;
     case MachinePhase::idle:
-      return machine.holder.empty() ? std::min(lease, machine.phase_since + settings_.idle_timeout) : lease;
+      return machine.holder.empty() ? std::min(lease, machine.phase_since + idleTimeout(machine)) : lease;
     case MachinePhase::assigned:
       return lease;
     case MachinePhase::releasing:
@@ -311,7 +317,7 @@ void Stepper::machineTimer(MachineSlot& slot) {
     case MachinePhase::booting:
       return bootFailed(slot);
     case MachinePhase::idle:
-      if (machine.holder.empty() && now_ >= machine.phase_since + settings_.idle_timeout) {
+      if (machine.holder.empty() && now_ >= machine.phase_since + idleTimeout(machine)) {
         return release(slot, "nobody needs it");
       }
       [[fallthrough]];

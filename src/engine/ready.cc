@@ -79,6 +79,9 @@ void State::Impl::dequeue(JobSlot& slot) {
   if (!was_head) return;
   const bool was_open = bucket->open;
   const std::vector<PoolSlot*> blocked_in = bucket->blocked_in;
+  // What was kept free for it may go to others.
+  if (bucket->machines > 1)
+    std::for_each(blocked_in.begin(), blocked_in.end(), [&](PoolSlot* pool) { wake(*pool); });
   unlink(*bucket);
   if (bucket->waiting.empty()) {
     buckets.erase(buckets.find(bucket->key()));

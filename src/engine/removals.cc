@@ -42,8 +42,11 @@ void Stepper::on(const RemoveQueue& event) {
     if (job.request.queue == event.queue && !isTerminal(job.phase) && job.stop == StopReason::none)
       left.push_back(job.id);
   });
-  for (const JobId id : left)
-    stopJob(*s_.findJob(id), StopReason::cancelled, strCat({"its queue '", event.queue, "' was deleted"}));
+  for (const JobId id : left) {
+    JobSlot& slot = *s_.findJob(id);
+    if (isTerminal(slot.job.phase) || slot.job.stop != StopReason::none) continue;  // with its array
+    stopJob(slot, StopReason::cancelled, strCat({"its queue '", event.queue, "' was deleted"}));
+  }
   found->second.known = false;
   touch(found->second);
 }

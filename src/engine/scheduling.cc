@@ -6,8 +6,8 @@
 
 // Which waiting job gets machines, and which. Buckets are examined in the order of their heads; one that
 // finds nothing is put aside until one of its pools is woken, so that a step costs what changed, not what
-// waits. Nothing is reserved: a gang that finds no room is passed by smaller jobs behind it, of lower queues
-// too.
+// waits. A gang that finds no room is passed by smaller jobs behind it, of lower queues too, for a while
+// (patience.cc).
 namespace buoy::engine {
 namespace {
 
@@ -149,6 +149,7 @@ bool Stepper::examine(Bucket& bucket) {
   const std::vector<PoolSlot*> pools = s_.poolsOf(job);
   s_.views.clear();
   for (const PoolSlot* const pool : pools) s_.views.push_back(viewOf(s_, *pool, job.request.resources));
+  const Job* const patient = keepFree(s_, pools, s_.rankOf(job), now_, policy_, s_.views);
   const PlacementRequest request{.job = &job,
                                  .resources = job.request.resources,
                                  .spot = spotOf(job),
@@ -165,10 +166,11 @@ bool Stepper::examine(Bucket& bucket) {
     return true;
   }
   if (placement.pool) {
-    startAttempt(slot, placement, decisionOn(request, s_.views));
+    startAttempt(job.array ? takeTask(slot) : slot, placement, decisionOn(request, s_.views));
     return true;
   }
   std::string reason = whyWaiting(placement);
+  if (patient) reason += strCat({"; kept free for ", patient->id.toString(), ", which has waited long"});
   auto decision = moving || reason == job.reason ? nullptr : decisionOn(request, s_.views);
   s_.block(bucket, pools);
   for (PoolSlot* const pool : pools) makeRoom(*pool, job);
@@ -252,6 +254,7 @@ std::optional<Placement> explain(const State& state, JobId id, Time now, const P
   }
   std::vector<PoolView> views;
   for (const PoolSlot* const pool : pools) views.push_back(viewOf(impl, *pool, job->request.resources));
+  if (slot.bucket) (void)keepFree(impl, pools, impl.rankOf(*job), now, policy, views);
   return policy.place({.job = job,
                        .resources = job->request.resources,
                        .spot = spotOf(*job),

@@ -59,7 +59,8 @@ void State::restore(Queue queue) {
 }
 
 void State::restore(Job job) {
-  impl_->next_job = std::max(impl_->next_job, job.id.value + 1);
+  impl_->next_job =
+      std::max(impl_->next_job, job.id.value + 1 + static_cast<std::uint64_t>(job.request.array));
   JobSlot& slot = impl_->jobs.make(job.id.value);
   slot.job = std::move(job);
   impl_->stale = true;
@@ -174,8 +175,8 @@ void indexMachine(State::Impl& state, MachineSlot& slot) {
 // Waits for a whole new attempt: it has none, or the one it has was interrupted and nothing survives it.
 bool needsPlacement(const Job& job) {
   if (isTerminal(job.phase) || job.stop != StopReason::none || job.next || job.paused) return false;
-  if (isSteered(job)) return false;  // its policy is asked first
-  return !job.current || (job.current->directed && job.current->interrupted);
+  if (isSteered(job)) return false;                                            // its policy is asked first
+  return !job.current || (job.current->directed && job.current->interrupted);  // if it may begin at all
 }
 
 void indexJob(State::Impl& state, JobSlot& slot) {
@@ -190,7 +191,8 @@ void indexJob(State::Impl& state, JobSlot& slot) {
     state.steered.insert(job.id);
     state.ask(slot);
   }
-  if (needsPlacement(job)) state.enqueue(slot);
+  state.indexDependencies(job);
+  if (needsPlacement(job) && state.mayBegin(job)) state.enqueue(slot);
   const Attempt* const attempt = forming(job);
   if (attempt && attempt->vacant_since != Time{}) {
     slot.vacant_in = anchorOf(state, *attempt);
@@ -212,6 +214,8 @@ void State::Impl::rebuild() {
   jobs.forEach([](std::uint64_t, JobSlot& slot) { slot.bucket = nullptr; });
   steered.clear();
   asked.clear();
+  ended.clear();
+  dependents.clear();
   buckets.clear();
   resetPools(*this);
   machines.forEach([&](std::uint64_t, MachineSlot& slot) { indexMachine(*this, slot); });

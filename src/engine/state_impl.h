@@ -134,7 +134,8 @@ struct State::Impl {
   TimerHeap timers;
   std::set<std::unique_ptr<Bucket>, BucketLess> buckets;
   std::set<Rank> open;
-  std::set<JobId> steered;  // unfinished jobs with a deadline
+  std::set<JobId> steered;                         // unfinished jobs with a deadline
+  std::map<JobId, std::vector<JobId>> dependents;  // of unfinished jobs: those that depend on them
   std::uint64_t pass = 0;
   Time resumed_at{};   // deadlines of agents that could not be heard before count from here
   bool stale = false;  // restored: the indices are to be rebuilt before the next step
@@ -143,6 +144,7 @@ struct State::Impl {
   std::vector<PoolSlot*> woken;
   std::vector<JobId> asked;         // their spot policies are to be asked
   std::vector<JobId> pending;       // to be advanced
+  std::vector<JobId> ended;         // what waits for them is to be told
   std::vector<JobId> touched_jobs;  // their timers are to be set again
   std::vector<MachineId> touched_machines;
   std::vector<MachineId> redirected;
@@ -170,6 +172,15 @@ struct State::Impl {
   void askWaiting();            // jobs with a deadline that have nothing
   void askAll(PoolSlot& pool);  // of what it offers something has changed
   void wake(PoolSlot& pool);
+
+  // Arrays (arrays.cc): 's' when nothing is in the way of a task but machines, else the state of what is.
+  char gateOf(const Job& array, std::uint32_t index) const;
+  std::optional<std::uint32_t> nextTask(const Job& job) const;  // that may begin now
+  void indexDependencies(const Job& job);
+  // Nothing but machines is in the way of a job that has no attempt.
+  bool mayBegin(const Job& job) const {
+    return job.waits_for.empty() && (!job.array || nextTask(job).has_value());
+  }
 
   void rebuild();
 };

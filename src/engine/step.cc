@@ -23,13 +23,19 @@ void Stepper::refuse(ErrorCode code, std::string message) {
 // Follows every consequence of what the step did: attempts begin and end, machines find new work or are
 // released.
 void Stepper::settle() {
-  while (!s_.pending.empty() || !s_.asked.empty() || !s_.woken.empty() || !s_.open.empty()) {
-    for (std::size_t i = 0; i < s_.pending.size(); ++i) {
-      JobSlot& slot = *s_.findJob(s_.pending[i]);
-      slot.pending = false;
-      proceed(slot);
+  while (!s_.ended.empty() || !s_.pending.empty() || !s_.asked.empty() || !s_.woken.empty() ||
+         !s_.open.empty()) {
+    // What has ended may let others begin: they are in the queue before its machine is given away.
+    while (!s_.pending.empty() || !s_.ended.empty()) {
+      for (std::size_t i = 0; i < s_.pending.size(); ++i) {
+        JobSlot& slot = *s_.findJob(s_.pending[i]);
+        slot.pending = false;
+        proceed(slot);
+      }
+      s_.pending.clear();
+      for (std::size_t i = 0; i < s_.ended.size(); ++i) release(s_.findJob(s_.ended[i])->job);
+      s_.ended.clear();
     }
-    s_.pending.clear();
     for (std::size_t i = 0; i < s_.asked.size(); ++i) {
       JobSlot& slot = *s_.findJob(s_.asked[i]);
       slot.asked = false;
@@ -41,7 +47,7 @@ void Stepper::settle() {
   for (const MachineId id : s_.freed) {
     MachineSlot& slot = *s_.findMachine(id);
     const bool unused = slot.machine.phase == MachinePhase::idle && slot.machine.holder.empty();
-    if (unused && settings_.idle_timeout <= Duration{0}) release(slot, "nobody needs it");
+    if (unused && idleTimeout(slot.machine) <= Duration{0}) release(slot, "nobody needs it");
   }
   s_.freed.clear();
   for (const MachineId id : s_.redirected) {
@@ -189,6 +195,8 @@ Directive directiveOf(const State::Impl& state, const MachineSlot* slot) {
   directive.stop = member.stop;
   directive.grace = job.request.stop_grace;
   directive.save = job.save_requests;
+  directive.array = job.parent;
+  directive.index = job.index;
   if (member.stop == StopReason::none) {
     directive.kind = Directive::Kind::run;
   } else {

@@ -79,6 +79,7 @@ class Stepper {
   void saveAndStop(JobSlot& slot, StopReason reason, std::string_view kind, std::string why);
   void finish(JobSlot& slot, JobPhase phase, std::string reason);
   void jobTimer(JobSlot& slot);
+  static std::optional<Time> attemptEnd(const Job& job);
   bool promisable(const JobRequest& request);  // else it has refused
   std::optional<Time> jobDeadline(const JobSlot& slot) const;
   void askToSave(JobSlot& slot, std::string why);
@@ -102,6 +103,18 @@ class Stepper {
   void stopPeers(JobSlot& slot, StopReason reason);
   void dismiss(JobSlot& slot, const Attempt& attempt, const Attempt* except);  // machines go back to the pool
   void waitForPlacement(JobSlot& slot);
+
+  // Arrays (arrays.cc) and jobs that wait for others (dependencies.cc).
+  JobSlot& makeTask(JobSlot& parent, std::uint32_t index);
+  JobSlot& takeTask(JobSlot& parent);
+  void failTask(JobSlot& parent, std::uint32_t index, JobPhase phase, std::string why);
+  void noteTask(const Job& task);
+  void stopTasks(JobSlot& parent, StopReason reason, const std::string& why);
+  void cancelTask(JobSlot& parent, const CancelJob& event);
+  std::vector<JobId> dependentsOf(JobId job) const;
+  void beginWaiting(JobSlot& slot, JobId failed_dependency);
+  void failGated(JobSlot& slot);
+  void release(const Job& ended);
 
   // Members' reports and losses (reports.cc).
   Member* memberOf(const MachineSlot& machine, JobSlot** job = nullptr);  // of the current, directed attempt
@@ -129,6 +142,7 @@ class Stepper {
   void giveBack(MachineSlot& slot);  // idle if it can serve others, else released
   void hear(MachineSlot& slot);      // its agent spoke
   void machineTimer(MachineSlot& slot);
+  Duration idleTimeout(const Machine& machine) const;  // how long it is kept when nobody waits for it
   std::optional<Time> machineDeadline(const Machine& machine, Time next_query) const;
   void noteLaunchFailure(PoolSlot& pool, Market market, LaunchError error, const std::string& message);
   void noteLaunchSuccess(PoolSlot& pool, Market market);
@@ -199,6 +213,12 @@ class Stepper {
 Ledger& ledgerOf(Job& job);
 // What a policy is shown of a pool, for machines of this size.
 PoolView viewOf(const State::Impl& state, const PoolSlot& pool, const Resources& resources);
+// The gang that this pool is kept free for, against whatever has this rank; null: none (patience.cc).
+const Job* heldFor(const State::Impl& state, const PoolSlot& pool, const Rank& rank, Time now,
+                   const PlacementPolicy& policy);
+// Shows nothing of pools that are kept free; the gang that one of them is kept free for, or null.
+const Job* keepFree(const State::Impl& state, const std::vector<PoolSlot*>& pools, const Rank& rank, Time now,
+                    const PlacementPolicy& policy, std::vector<PoolView>& views);
 bool covers(const Resources& have, const Resources& need);
 // "waiting for a machine: local: full (4 of 4 machines); aws: paused".
 std::string whyWaiting(const Placement& placement);

@@ -186,6 +186,10 @@ Job clone(const Job& job) {
   result.paused = job.paused;
   result.steering = job.steering ? std::make_unique<Steering>(*job.steering) : nullptr;
   result.past = job.past;
+  result.waits_for = job.waits_for;
+  result.array = job.array ? std::make_unique<ArrayState>(*job.array) : nullptr;
+  result.parent = job.parent;
+  result.index = job.index;
   return result;
 }
 

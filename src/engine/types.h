@@ -29,6 +29,22 @@ struct Resources {
   bool operator==(const Resources&) const = default;
 };
 
+// Another job that must have succeeded before this one begins.
+struct Dependency {
+  JobId job;
+  bool same_index = false;  // of two arrays of one size: each task waits for the task of its index only
+  bool operator==(const Dependency&) const = default;
+};
+// What becomes of a failed attempt: every pattern that is given must match ('*' at the end stands for
+// anything). Of a list the first rule that matches decides; where none does, it is tried again.
+struct RetryRule {
+  std::string exit_code;  // "137", "1*"
+  std::string reason;     // of the failure, one sentence
+  std::string status;     // failureStatus()
+  bool retry = true;
+  bool operator==(const RetryRule&) const = default;
+};
+
 // What a user asks for, reduced to what decisions need.
 struct JobRequest {
   std::string name;
@@ -43,11 +59,16 @@ struct JobRequest {
   Duration max_wait{};              // waiting plus running from submit, zero: none
   Duration stop_grace{30'000'000};  // from the stop signal to SIGKILL
   SpotRule policy = SpotRule::none;
-  Duration deadline_in{};  // from submit, zero: none
-  Time deadline_at{};      // or this instant
-  Duration work{};         // of the whole job, uninterrupted; known where there is a deadline
-  Money budget{};          // that the ledger never exceeds, zero: none
-  bool image = false;      // its command is meant for a container of an image
+  Duration deadline_in{};   // from submit, zero: none
+  Time deadline_at{};       // or this instant
+  Duration work{};          // of the whole job, uninterrupted; known where there is a deadline
+  Money budget{};           // that the ledger never exceeds, zero: none
+  bool image = false;       // its command is meant for a container of an image
+  std::int32_t array = 0;   // so many tasks, each a job of its own; zero: it is one job
+  bool sequential = false;  // of an array: a task begins when the one before has succeeded
+  std::vector<Dependency> depends_on;
+  std::vector<RetryRule> retry_rules;  // beside retry_failures
+  Duration attempt_timeout{};          // running time of one attempt, after which the job ends; zero: none
 };
 
 enum class JobPhase : std::uint8_t {
@@ -188,6 +209,17 @@ struct Steering {
   Duration setup{};       // the longest from the start of an attempt to its running; zero: none was seen
 };
 
+// Of a job with request.array: its tasks are jobs with ids of their own, behind the array's, but each is made
+// only when there is a machine for it, so that a waiting array costs as much as a waiting job.
+struct ArrayState {
+  std::string tasks;  // by index: '.' not begun, 'r' begun, 's' succeeded, 'f' failed
+  std::uint32_t begun = 0, succeeded = 0, failed = 0;
+  std::uint32_t first = 0;  // no task below it is '.'
+};
+constexpr JobId taskOf(JobId array, std::uint32_t index) {
+  return JobId{array.value + 1 + index};
+}
+
 struct Job {
   JobId id;
   JobRequest request;
@@ -212,6 +244,10 @@ struct Job {
   bool paused = false;  // for want of budget; while it still saves, too
   std::unique_ptr<Steering> steering;  // of a job with a deadline
   std::vector<PastAttempt> past;       // the last kPastKept, oldest first
+  std::vector<JobId> waits_for;        // what is left of request.depends_on, without same_index
+  std::unique_ptr<ArrayState> array;   // of an array
+  JobId parent;                        // the array that it is a task of; none: it is none
+  std::int32_t index = -1;             // in it
   static constexpr std::size_t kPastKept = 10;
 };
 // A deep copy (Job itself is move-only because of its attempts).
@@ -268,7 +304,9 @@ struct Pool {
   bool on_demand = true;
   bool paused = false;
   Isolation isolation = Isolation::container;  // of jobs with an image
-  std::string provider_config;                 // opaque to the engine: the provider's own section, JSON
+  Duration idle_timeout{};  // how long a machine that nobody waits for is kept; zero: as the settings say
+  std::int32_t max_spot_percent = 0;  // spot is taken up to this part of the on-demand price; zero: at any
+  std::string provider_config;        // opaque to the engine: the provider's own section, JSON
   // memory of failures: not tried before `retry_at`
   std::uint32_t consecutive_failures = 0;
   Time retry_at{};
@@ -305,7 +343,9 @@ struct Directive {
   std::vector<std::string> peers;  // addresses by rank
   StopReason stop = StopReason::none;
   Duration grace{};
-  std::uint64_t save = 0;  // Job::save_requests: when it grows, the job is to save now
+  std::uint64_t save = 0;   // Job::save_requests: when it grows, the job is to save now
+  JobId array;              // whose task the job is; none: it is none
+  std::int32_t index = -1;  // in it
   bool operator==(const Directive&) const = default;
 };
 

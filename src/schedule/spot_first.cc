@@ -36,6 +36,14 @@ std::string tooSmall(const Resources& have, const Resources& need) {
   return lacks;
 }
 
+// Empty: spot costs no more than the pool takes.
+std::string tooDear(const Pool& pool, const MachineType& type) {
+  if (pool.max_spot_percent <= 0) return {};
+  const std::int64_t spot = type.spot_price.nano_usd, full = type.on_demand_price.nano_usd;
+  if (spot <= full / 100 * pool.max_spot_percent) return {};
+  return strCat({"spot costs more than ", std::to_string(pool.max_spot_percent), "% of on-demand"});
+}
+
 // Why nothing of this market can be had of the pool now, whatever the type; empty: it can.
 std::string whyNot(const PlacementRequest& request, const PoolView& view, Market market, Time now) {
   const Pool& pool = *view.pool;
@@ -102,7 +110,9 @@ engine::Placement SpotFirst::place(const PlacementRequest& request, std::span<co
         return priceOf(*a, market) < priceOf(*b, market);
       });
       for (auto it = types.begin(); it != types.end(); ++it) {
-        consider(view, market, **it, it < unfit ? why_not : tooSmall((*it)->resources, request.resources));
+        std::string rejected = it < unfit ? why_not : tooSmall((*it)->resources, request.resources);
+        if (rejected.empty() && market == Market::spot) rejected = tooDear(*view.pool, **it);
+        consider(view, market, **it, std::move(rejected));
       }
     }
   }

@@ -23,9 +23,36 @@ void describe(V& v, Is<engine::Resources> auto& x) {
 }
 
 template <class V>
+void describe(V& v, Is<engine::Dependency> auto& x) {
+  auto& [job, same_index] = x;
+  v.field("job", job);
+  v.sparse("same_index", same_index);
+}
+
+template <class V>
+void describe(V& v, Is<engine::RetryRule> auto& x) {
+  auto& [exit_code, reason, status, retry] = x;
+  v.sparse("exit_code", exit_code);
+  v.sparse("reason", reason);
+  v.sparse("status", status);
+  v.field("retry", retry);
+}
+
+template <class V>
+void describe(V& v, Is<engine::ArrayState> auto& x) {
+  auto& [tasks, begun, succeeded, failed, first] = x;
+  v.field("tasks", tasks);
+  v.sparse("begun", begun);
+  v.sparse("succeeded", succeeded);
+  v.sparse("failed", failed);
+  v.sparse("first", first);
+}
+
+template <class V>
 void describe(V& v, Is<engine::JobRequest> auto& x) {
   auto& [name, queue, pools, machines, resources, spot, priority, retry_failures, max_run, max_wait,
-         stop_grace, policy, deadline_in, deadline_at, work, budget, image] = x;
+         stop_grace, policy, deadline_in, deadline_at, work, budget, image, array, sequential, depends_on,
+         retry_rules, attempt_timeout] = x;
   v.field("name", name);
   v.field("queue", queue);
   v.sparse("pools", pools);
@@ -43,6 +70,11 @@ void describe(V& v, Is<engine::JobRequest> auto& x) {
   v.sparse("work", work);
   v.sparse("budget", budget);
   v.sparse("image", image);
+  v.sparse("array", array);
+  v.sparse("sequential", sequential);
+  v.sparse("depends_on", depends_on);
+  v.sparse("retry_rules", retry_rules);
+  v.sparse("attempt_timeout", attempt_timeout);
 }
 
 template <class V>
@@ -145,7 +177,7 @@ template <class V>
 void describe(V& v, Is<engine::Job> auto& x) {
   auto& [id, request, phase, stop, submitted, phase_since, waiting_since, ran, attempts, failures, epoch,
          exit_code, reason, current, next, ledger, last_version, last_save, save_requests, save_asked, paused,
-         steering, past] = x;
+         steering, past, waits_for, array, parent, index] = x;
   v.field("id", id);
   v.field("request", request);
   v.field("phase", phase);
@@ -169,6 +201,10 @@ void describe(V& v, Is<engine::Job> auto& x) {
   v.sparse("paused", paused);
   v.sparse("steering", steering);
   v.sparse("past", past);
+  v.sparse("waits_for", waits_for);
+  v.sparse("array", array);
+  v.sparse("parent", parent);
+  if (parent) v.field("index", index);
 }
 
 template <class V>
@@ -219,9 +255,9 @@ void describe(V& v, Is<engine::Pool::SpotChange> auto& x) {
 
 template <class V>
 void describe(V& v, Is<engine::Pool> auto& x) {
-  auto& [name, provider, types, max_machines, spot, on_demand, paused, isolation, provider_config,
-         consecutive_failures, retry_at, spot_failures, spot_retry_at, launch_time, launch_seen, spot_seen] =
-      x;
+  auto& [name, provider, types, max_machines, spot, on_demand, paused, isolation, idle_timeout,
+         max_spot_percent, provider_config, consecutive_failures, retry_at, spot_failures, spot_retry_at,
+         launch_time, launch_seen, spot_seen] = x;
   v.field("name", name);
   v.field("provider", provider);
   v.field("types", types);
@@ -230,6 +266,8 @@ void describe(V& v, Is<engine::Pool> auto& x) {
   v.field("on_demand", on_demand);
   v.sparse("paused", paused);
   v.sparse("isolation", isolation);
+  v.sparse("idle_timeout", idle_timeout);
+  v.sparse("max_spot_percent", max_spot_percent);
   v.sparse("provider_config", provider_config);
   v.sparse("consecutive_failures", consecutive_failures);
   v.sparse("retry_at", retry_at);

@@ -84,11 +84,15 @@ constexpr const char* kResources =
 constexpr const char* kJobsByQueue = R"sql(
 ALTER TABLE jobs ADD COLUMN queue TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN phase TEXT NOT NULL DEFAULT '';
-UPDATE jobs SET queue = json_extract(record, '$.request.queue'), phase = json_extract(record, '$.phase');
+UPDATE jobs SET queue = COALESCE(json_extract(record, '$.request.queue'), ''),
+  phase = COALESCE(json_extract(record, '$.phase'), '');
 CREATE INDEX jobs_by_queue ON jobs (queue, phase, id);
 )sql";
 
-constexpr std::array kMigrations{kFirst, kDecisions, kResources, kJobsByQueue};
+// Tasks of arrays: their specification is the array's.
+constexpr const char* kTasks = "ALTER TABLE jobs ADD COLUMN parent INTEGER NOT NULL DEFAULT 0";
+
+constexpr std::array kMigrations{kFirst, kDecisions, kResources, kJobsByQueue, kTasks};
 
 }  // namespace
 

@@ -159,18 +159,27 @@ Status SqliteStore::writeJob(const engine::Job& job, Counters& counters) {
   const bool finished = engine::isTerminal(job.phase);
   const auto id = static_cast<std::int64_t>(job.id.value);
   const std::string record = encodeJob(job);
-  if (id > counters[kLastJob]) {
-    counters[kLastJob] = id;
+  bool made = id > counters[kLastJob];
+  if (job.parent) {  // its id was set aside when the array was made
+    Query before = writer_.query("SELECT 1 FROM jobs WHERE id = ?");
+    BUOY_TRY(const bool found, before.bind(id).next());
+    made = !found;
+  }
+  if (made) {
+    counters[kLastJob] = std::max(counters[kLastJob], id + job.request.array);
     ++counters[finished ? kFinished : kUnfinished];
     if (!finished) ++counters[queueCounter(job.request.queue)];
     return writer_
-        .query("INSERT INTO jobs (id, finished, name, record, queue, phase) VALUES (?, ?, ?, ?, ?, ?)")
+        .query(
+            "INSERT INTO jobs (id, finished, name, record, queue, phase, parent) VALUES (?, ?, ?, ?, ?, ?, "
+            "?)")
         .bind(id)
         .bind(finished ? 1 : 0)
         .bind(job.request.name)
         .bind(record)
         .bind(job.request.queue)
         .bind(engine::toString(job.phase))
+        .bind(job.parent.value)
         .run();
   }
   if (!finished) {
@@ -408,8 +417,10 @@ Result<std::optional<JobId>> SqliteStore::findRequest(const std::string& request
 
 Result<JobRow> SqliteStore::job(JobId id) {
   return readers_.with([&](Database& db) -> Result<JobRow> {
-    Query query =
-        db.query("SELECT record, spec FROM jobs LEFT JOIN specs ON specs.job = jobs.id WHERE jobs.id = ?");
+    Query query = db.query(
+        "SELECT record, spec FROM jobs LEFT JOIN specs ON specs.job = IIF(jobs.parent = 0, jobs.id, "
+        "jobs.parent) "
+        "WHERE jobs.id = ?");
     BUOY_TRY(const bool row, query.bind(id.value).next());
     if (!row) return fail(ErrorCode::not_found, "there is no job " + id.toString());
     return JobRow{id, std::string(query.text(0)), std::string(query.text(1))};
@@ -418,7 +429,9 @@ Result<JobRow> SqliteStore::job(JobId id) {
 
 Result<std::string> SqliteStore::jobSpec(JobId id) {
   return readers_.with([&](Database& db) -> Result<std::string> {
-    Query query = db.query("SELECT spec FROM specs WHERE job = ?");
+    Query query = db.query(
+        "SELECT spec FROM specs WHERE job = COALESCE((SELECT NULLIF(parent, 0) FROM jobs WHERE id = ?1), "
+        "?1)");
     BUOY_TRY(const bool row, query.bind(id.value).next());
     if (!row) return fail(ErrorCode::not_found, "there is no job " + id.toString());
     return std::string(query.text(0));
@@ -435,11 +448,12 @@ Result<std::vector<JobRow>> SqliteStore::jobsOfQueue(const JobQuery& query) {
     std::vector<JobRow> rows;
     for (const engine::JobPhase phase : phases) {
       Query select = db.query(
-          "SELECT id, record FROM jobs WHERE queue = ? AND phase = ? AND id < ? ORDER BY id DESC LIMIT ?");
+          "SELECT id, record FROM jobs WHERE queue = ? AND phase = ? AND id < ? AND (? OR parent = 0) "
+          "ORDER BY id DESC LIMIT ?");
       select.bind(query.queue).bind(engine::toString(phase));
       select.bind(query.before ? static_cast<std::int64_t>(query.before.value)
                                : std::numeric_limits<std::int64_t>::max());
-      select.bind(query.limit);
+      select.bind(query.no_tasks ? 0 : 1).bind(query.limit);
       for (;;) {
         BUOY_TRY(const bool row, select.next());
         if (!row) break;

@@ -49,7 +49,7 @@ class SqliteStoreTest : public testing::Test {
       changes.jobs.push_back(job.id);
       state.restore(std::move(job));
     }
-    return store_->commit({&state, &changes, std::move(documents), {}, {}});
+    return store_->commit({&state, &changes, std::move(documents), {}, {}, {}});
   }
   Status commitJob(engine::Job job) {
     std::vector<engine::Job> jobs;
@@ -59,7 +59,7 @@ class SqliteStoreTest : public testing::Test {
   Status commitChanges(const engine::Changes& changes, std::vector<MetricPoint> metrics = {},
                        std::vector<AgentRecord> told = {}) {
     const engine::State state;
-    return store_->commit({&state, &changes, {}, std::move(metrics), std::move(told)});
+    return store_->commit({&state, &changes, {}, std::move(metrics), std::move(told), {}});
   }
 
   os::TempDir dir_ = *os::TempDir::create("buoy-store-");
@@ -142,7 +142,7 @@ TEST_F(SqliteStoreTest, MachinesPoolsAndQueuesAreKept) {
   changes.machines = {MachineId{7}};
   changes.pools = {"local"};
   changes.queues = {"default"};
-  ASSERT_TRUE(store_->commit({&state, &changes, {}, {}, {}}));
+  ASSERT_TRUE(store_->commit({&state, &changes, {}, {}, {}, {}}));
   ASSERT_EQ(store_->machines(false, 10)->size(), 1u);
   EXPECT_EQ(decodeMachine(store_->machine(MachineId{7})->record)->pool, "local");
   EXPECT_EQ(store_->machine(MachineId{8}).error().code, ErrorCode::not_found);
@@ -154,6 +154,73 @@ TEST_F(SqliteStoreTest, MachinesPoolsAndQueuesAreKept) {
   EXPECT_NE(loaded.machine(MachineId{7}), nullptr);
   EXPECT_NE(loaded.pool("local"), nullptr);
   EXPECT_NE(loaded.queue("default"), nullptr);
+}
+
+TEST_F(SqliteStoreTest, WhatDoorsKeepIsPutReplacedAndTakenAway) {
+  const auto put = [&](std::vector<Resource> resources) {
+    const engine::State state;
+    const engine::Changes changes;
+    return store_->commit({&state, &changes, {}, {}, {}, std::move(resources)});
+  };
+  ASSERT_TRUE(put({{"b", "2", "{}"}, {"a", "x", "1"}, {"b", "1", "{}"}}));
+  ASSERT_TRUE(put({{"b", "2", ""}, {"a", "x", "2"}, {"c", "never was", ""}}));
+  open();
+  const auto all = store_->resources();
+  ASSERT_TRUE(all);
+  ASSERT_EQ(all->size(), 2u);
+  EXPECT_EQ(all->at(0).body, "2");
+  EXPECT_EQ(all->at(1).name, "1");
+}
+
+TEST_F(SqliteStoreTest, AQueueIsListedByPhaseAndWithoutTasks) {
+  for (std::uint64_t id = 1; id <= 6; ++id) {
+    engine::Job job = makeJob(id, id % 2 == 0 ? engine::JobPhase::running : engine::JobPhase::queued);
+    job.request.queue = id == 6 ? "other" : "q";
+    ASSERT_TRUE(commitJob(std::move(job)));
+  }
+  engine::Job ended = makeJob(2, engine::JobPhase::failed);
+  ended.request.queue = "q";
+  ASSERT_TRUE(commitJob(std::move(ended)));
+  const auto ids = [&](JobQuery query) {
+    query.queue = "q";
+    std::vector<std::uint64_t> found;
+    for (const JobRow& row : store_->jobs(query).value_or(std::vector<JobRow>()))
+      found.push_back(row.id.value);
+    return found;
+  };
+  using engine::JobPhase;
+  EXPECT_THAT(ids({}), ElementsAre(5, 4, 3, 2, 1));
+  EXPECT_THAT(ids({.phases = {JobPhase::queued}}), ElementsAre(5, 3, 1));
+  EXPECT_THAT(ids({.phases = {JobPhase::running, JobPhase::failed}}), ElementsAre(4, 2));
+  EXPECT_THAT(ids({.phases = {JobPhase::queued}, .before = JobId{5}, .limit = 1}), ElementsAre(3));
+}
+
+TEST_F(SqliteStoreTest, TasksHaveTheSpecificationOfTheirArray) {
+  engine::Job array = makeJob(1);
+  array.request.array = 3;
+  array.array = std::make_unique<engine::ArrayState>(engine::ArrayState{"r..", 1, 0, 0, 1});
+  std::vector<engine::Job> jobs;
+  jobs.push_back(std::move(array));
+  ASSERT_TRUE(commitJobs(std::move(jobs), {{JobId{1}, R"({"name":"x"})", ""}}));
+  ASSERT_TRUE(commitJob(makeJob(5)));
+  engine::Job task = makeJob(3);
+  task.parent = JobId{1};
+  task.index = 1;
+  ASSERT_TRUE(commitJob(engine::clone(task))) << "its id is lower than the last one";
+  task.phase = engine::JobPhase::succeeded;
+  ASSERT_TRUE(commitJob(std::move(task)));
+  EXPECT_EQ(store_->jobSpec(JobId{3}).value_or(""), R"({"name":"x"})");
+  const auto row = store_->job(JobId{3});
+  ASSERT_TRUE(row);
+  EXPECT_EQ(row->spec, R"({"name":"x"})");
+  EXPECT_EQ(decodeJob(row->record)->index, 1);
+  EXPECT_EQ(*store_->countJobs(true), 1);
+  EXPECT_EQ(*store_->countJobs(false), 2);
+  open();
+  engine::State state;
+  ASSERT_TRUE(store_->load(state));
+  EXPECT_EQ(state.job(JobId{1})->array->tasks, "r..");
+  EXPECT_EQ(state.jobCount(), 2u);
 }
 
 TEST_F(SqliteStoreTest, RecordsAreFoundByJobAndByMachine) {

@@ -63,6 +63,7 @@ struct JobQuery {
   std::string name;                      // exact; empty: any
   std::string queue;                     // exact, without a name; empty: any
   std::vector<engine::JobPhase> phases;  // with a queue; empty: any
+  bool no_tasks = false;                 // with a queue: without the tasks of arrays
   JobId before;                          // ids below this; none: from the newest
   int limit = 100;
 };
