@@ -1,35 +1,19 @@
 """The whole path that people know from AWS Batch, with the real command line, from nothing to the log."""
-import json
-
 from batch_client import Batch, configuration
-from support.control_plane import wait_for
+from support.control_plane import ROOT, wait_for
 
 
-def write(batch, name, value):
-    return "file://" + str(batch.buoy.write(name, json.dumps(value)))
+EXAMPLE = ROOT / "examples/batch"
 
 
 def test_the_article_from_nothing_to_the_log(make_buoy):
     batch = Batch(make_buoy(configuration()))
-    environment = batch.aws("batch", "create-compute-environment", "--cli-input-json", write(batch, "ce.json", {
-        "computeEnvironmentName": "gpu-spot", "type": "MANAGED", "state": "ENABLED",
-        "computeResources": {
-            "type": "SPOT", "allocationStrategy": "SPOT_CAPACITY_OPTIMIZED", "minvCpus": 0, "maxvCpus": 4,
-            "desiredvCpus": 0, "instanceTypes": ["p3.2xlarge"], "subnets": ["subnet-1"], "securityGroupIds": ["sg-1"],
-            "instanceRole": "arn:aws:iam::000000000000:instance-profile/ecsInstanceRole", "bidPercentage": 60,
-            "tags": {"Name": "training"}},
-        "serviceRole": "arn:aws:iam::000000000000:role/AWSBatchServiceRole"}))
+    environment = batch.aws("batch", "create-compute-environment", "--cli-input-json",
+                            f"file://{EXAMPLE}/compute-environment.json")
     assert environment["computeEnvironmentArn"].endswith(":compute-environment/gpu-spot")
     batch.aws("batch", "create-job-queue", "--job-queue-name", "gpu-queue", "--state", "ENABLED", "--priority", "10",
               "--compute-environment-order", "order=1,computeEnvironment=" + environment["computeEnvironmentArn"])
-    registered = batch.aws("batch", "register-job-definition", "--cli-input-json", write(batch, "definition.json", {
-        "jobDefinitionName": "fetch-and-run", "type": "container",
-        "parameters": {"steps": "2"},
-        "containerProperties": {
-            "image": "000000000000.dkr.ecr.eu-north-1.amazonaws.com/train", "vcpus": 1, "memory": 128,
-            "command": ["sh", "-c", "for i in $(seq $1); do echo step $i of $MODEL_DIR; done", "train", "Ref::steps"],
-            "environment": [{"name": "MODEL_DIR", "value": "s3://bucket/model"}]},
-        "retryStrategy": {"attempts": 3}}))
+    registered = batch.aws("batch", "register-job-definition", "--cli-input-json", f"file://{EXAMPLE}/job-definition.json")
     assert registered["revision"] == 1
     job = batch.aws("batch", "submit-job", "--job-name", "train", "--job-queue", "gpu-queue", "--job-definition",
                     "fetch-and-run", "--parameters", "steps=3",
@@ -45,7 +29,7 @@ def test_the_article_from_nothing_to_the_log(make_buoy):
     assert {"name": "TRAINING_DATA", "value": "s3://bucket/data"} in shown["container"]["environment"]
     events = batch.aws("logs", "get-log-events", "--log-group-name", "/aws/batch/job", "--log-stream-name",
                        shown["container"]["logStreamName"], "--start-from-head")["events"]
-    assert [event["message"] for event in events] == [f"step {i} of s3://bucket/model" for i in (1, 2, 3)]
+    assert [event["message"] for event in events] == [f"step {i} of s3://bucket/data" for i in (1, 2, 3)]
     # It is a job, a queue and a pool like any other.
     native = batch.buoy.job(job)
     assert (native["name"], native["queue"], native["phase"]) == ("train", "gpu-queue", "succeeded")

@@ -107,6 +107,7 @@ void limit(const Wanted& wanted, engine::Pool& pool) {
   pool.paused = wanted.state == "DISABLED" || (wanted.max_vcpus == 0 && wanted.type == "MANAGED");
   pool.spot = wanted.spot;
   pool.on_demand = !wanted.spot;
+  pool.max_spot_percent = static_cast<std::int32_t>(wanted.bid_percentage);
 }
 
 std::string documentOf(const Wanted& wanted, const std::string& model, const api::Node* resources,

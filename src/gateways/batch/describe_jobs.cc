@@ -69,10 +69,25 @@ void writeContainer(api::JsonWriter& writer, const Shown& shown) {
   writer.endObject();
 }
 
+// How many tasks are in which status; those that have not begun wait for a machine, or ended with the array.
+void writeArray(api::JsonWriter& writer, const engine::Job& job) {
+  if (job.parent) writer.key("arrayProperties").beginObject().field("index", job.index).endObject();
+  if (!job.array) return;
+  const engine::ArrayState& array = *job.array;
+  const bool over = engine::isTerminal(job.phase);
+  const auto size = static_cast<std::uint32_t>(array.tasks.size());
+  const std::uint32_t waiting = size - array.begun, live = array.begun - array.succeeded - array.failed;
+  writer.key("arrayProperties").beginObject().field("size", size).key("statusSummary").beginObject();
+  const std::uint32_t pending = !over && !job.waits_for.empty() ? waiting : 0;
+  writer.field("SUBMITTED", 0).field("PENDING", pending).field("RUNNABLE", over ? 0 : waiting - pending);
+  writer.field("STARTING", 0).field("RUNNING", live).field("SUCCEEDED", array.succeeded);
+  writer.field("FAILED", array.failed + (over ? waiting : 0)).endObject().endObject();
+}
+
 void write(api::JsonWriter& writer, const Shown& shown) {
   const engine::Job& job = shown.job;
-  const std::string id = job.id.toString();
-  writer.beginObject().field("jobName", job.request.name).field("jobId", id);
+  const std::string id = idOf(job);
+  writer.beginObject().field("jobName", nameOf(job)).field("jobId", id);
   writer.field("jobArn", arnOf(shown.region, Thing::job, id));
   writer.field("jobQueue", arnOf(shown.region, Thing::job_queue, job.request.queue));
   writer.field("status", statusOf(job)).field("statusReason", statusReason(job));
@@ -85,17 +100,37 @@ void write(api::JsonWriter& writer, const Shown& shown) {
   const auto tags = shown.desk.library.find(kTags, "job/" + id);
   for (const api::Node& item : shown.door.root().items) {
     if (item.key == "kind" || item.key == "definition" || item.key == "container") continue;
-    if (item.key == "tags" && tags) continue;
+    if ((item.key == "tags" && tags) || item.key == "arrayProperties") continue;
     depends = depends || item.key == "dependsOn";
     writer.key(item.key).raw(api::toJson(item));
   }
   if (tags) writer.key("tags").raw(api::toJson(*tags));
+  writeArray(writer, job);
   if (!depends) writer.key("dependsOn").beginArray().endArray();
   if (job.request.machines == 1) writeContainer(writer, shown);
   writer.field("isCancelled", job.stop == engine::StopReason::cancelled);
   writer.field("isTerminated", job.stop == engine::StopReason::cancelled);
   writer.key("platformCapabilities").beginArray().value("EC2").endArray();
   writer.endObject();
+}
+
+// Of a task its own row, or its array's as long as it has not begun.
+Result<store::JobRow> rowOf(const Desk& desk, const JobReference& reference) {
+  if (reference.index) {
+    auto row = desk.backend.store().job(engine::taskOf(reference.job, *reference.index));
+    const auto task = row ? store::decodeJob(row->record) : Result<engine::Job>(tl::unexpect, row.error());
+    if (task && task->parent == reference.job) return row;
+  }
+  return desk.backend.store().job(reference.job);
+}
+
+engine::Job notBegun(const engine::Job& array, std::uint32_t index) {
+  engine::Job task = engine::clone(array);
+  task.array.reset();
+  task.parent = array.id;
+  task.index = static_cast<std::int32_t>(index);
+  task.request.name += "." + std::to_string(index);
+  return task;
 }
 
 }  // namespace
@@ -114,10 +149,14 @@ Result<std::string> describeJobs(const Desk& desk, const front::Call& call) {
   for (const std::string& id : ids) {
     const auto reference = parseJobReference(id);
     if (!reference) continue;
-    const auto row = desk.backend.store().job(reference->job);
+    const auto row = rowOf(desk, *reference);
     if (!row && row.error().code == ErrorCode::not_found) continue;
     if (!row) return fail(row.error());
     BUOY_TRY(engine::Job job, store::decodeJob(row->record));
+    if (reference->index && !job.parent) {
+      if (*reference->index >= static_cast<std::uint32_t>(job.request.array)) continue;
+      job = notBegun(job, *reference->index);
+    }
     BUOY_TRY(front::Body door, doorOf(row->spec));
     std::string definition = front::textOf(door.root(), "definition");
     if (definition.empty()) definition = job.request.name + ":1";

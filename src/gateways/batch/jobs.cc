@@ -27,8 +27,20 @@ Result<front::Body> doorOf(std::string_view spec) {
   return front::Body::parse(door == nullptr ? std::string("{}") : api::toJson(*door));
 }
 
+std::string idOf(const engine::Job& job) {
+  if (!job.parent) return job.id.toString();
+  return strCat({job.parent.toString(), ":", std::to_string(job.index)});
+}
+
+std::string nameOf(const engine::Job& job) {
+  const std::string& name = job.request.name;
+  return job.parent ? name.substr(0, name.rfind('.')) : name;
+}
+
 std::string_view statusOf(const engine::Job& job) {
   using engine::JobPhase;
+  const bool waits = !job.waits_for.empty() || (job.array && job.array->begun > 0);
+  if (waits && !engine::isTerminal(job.phase)) return "PENDING";
   switch (job.phase) {
     case JobPhase::queued:
     case JobPhase::recovering:
@@ -67,7 +79,8 @@ std::string statusReason(const engine::Job& job) {
     return "Essential container in task exited";
   if (job.phase == engine::JobPhase::recovering && !job.past.empty() && job.past.back().interrupted)
     return strCat({"Host EC2 (instance ", job.past.back().machine.toString(), ") terminated."});
-  if (job.phase == engine::JobPhase::timed_out && job.stop == engine::StopReason::max_run)
+  if (job.phase == engine::JobPhase::timed_out && job.request.attempt_timeout > Duration{} &&
+      job.stop == engine::StopReason::max_run)
     return "Job attempt duration exceeded timeout";
   return job.reason;
 }

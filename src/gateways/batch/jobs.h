@@ -20,6 +20,9 @@ Result<JobReference> parseJobReference(std::string_view text);  // invalid_argum
 // What submitJob kept of a job for this door (docs/formats/state.md); {} for a job of another.
 Result<front::Body> doorOf(std::string_view spec);
 
+// "j42", or "j42:7" of a task; and the job's name, of a task its array's.
+std::string idOf(const engine::Job& job);
+std::string nameOf(const engine::Job& job);
 // "RUNNABLE" … of a job.
 std::string_view statusOf(const engine::Job& job);
 // When the attempt that runs, or the last one, started; zero: none did.

@@ -14,11 +14,13 @@ namespace {
 using engine::JobPhase;
 
 constexpr std::size_t kMostListed = 1000;
+constexpr std::size_t kRowsAtOnce = 101;
 // Rows that one call looks through for its filters: the next page goes on where it stopped.
 constexpr std::size_t kMostLookedAt = 20'000;
 
 Result<std::vector<JobPhase>> phasesOf(const std::string& status) {
-  if (status == "SUBMITTED" || status == "PENDING") return std::vector<JobPhase>{};
+  if (status == "SUBMITTED") return std::vector<JobPhase>{};
+  if (status == "PENDING") return std::vector{JobPhase::queued};
   if (status == "RUNNABLE") return std::vector{JobPhase::queued, JobPhase::recovering, JobPhase::paused};
   if (status == "STARTING") return std::vector{JobPhase::starting};
   if (status == "RUNNING") return std::vector{JobPhase::running, JobPhase::stopping};
@@ -104,9 +106,9 @@ bool passes(const Desk& desk, const engine::Job& job, const Filter& filter) {
 }
 
 void write(api::JsonWriter& writer, const std::string& region, const engine::Job& job) {
-  const std::string id = job.id.toString();
+  const std::string id = idOf(job);
   writer.beginObject().field("jobArn", arnOf(region, Thing::job, id)).field("jobId", id);
-  writer.field("jobName", job.request.name).field("createdAt", epochMillis(job.submitted));
+  writer.field("jobName", nameOf(job)).field("createdAt", epochMillis(job.submitted));
   writer.field("status", statusOf(job)).field("statusReason", statusReason(job));
   if (const Time at = startedAt(job); at != Time{}) writer.field("startedAt", epochMillis(at));
   if (const Time at = stoppedAt(job); at != Time{}) writer.field("stoppedAt", epochMillis(at));
@@ -114,9 +116,41 @@ void write(api::JsonWriter& writer, const std::string& region, const engine::Job
   if (job.exit_code) writer.field("exitCode", *job.exit_code);
   if (engine::isTerminal(job.phase) && !job.exit_code) writer.field("reason", job.reason);
   writer.endObject();
+  if (job.parent) writer.key("arrayProperties").beginObject().field("index", job.index).endObject();
+  if (job.array) writer.key("arrayProperties").beginObject().field("size", job.request.array).endObject();
   if (job.request.machines > 1)
     writer.key("nodeProperties").beginObject().field("numNodes", job.request.machines).endObject();
   writer.endObject();
+}
+
+// The tasks of an array, newest first: each is a job of its own from when it began.
+Result<std::string> listTasks(const Desk& desk, const front::Call& call, const std::string& array,
+                              const std::string& status, const Page& page) {
+  BUOY_TRY(const JobReference reference, parseJobReference(array));
+  BUOY_TRY(const store::JobRow row, desk.backend.store().job(reference.job));
+  BUOY_TRY(const engine::Job parent, store::decodeJob(row.record));
+  const auto size = static_cast<std::uint32_t>(parent.request.array);
+  store::JobQuery query;
+  query.before = JobId::parse(page.after).value_or(engine::taskOf(parent.id, size));
+  query.limit = static_cast<int>(size) + 1;
+  BUOY_TRY(const std::vector<store::JobRow> rows, desk.backend.store().jobs(query));
+  std::string json, next;
+  api::JsonWriter writer(json);
+  writer.beginObject().key("jobSummaryList").beginArray();
+  std::size_t written = 0;
+  for (const store::JobRow& found : rows) {
+    if (found.id <= parent.id) break;
+    BUOY_TRY(const engine::Job job, store::decodeJob(found.record));
+    if (job.parent != parent.id || (!status.empty() && statusOf(job) != status)) continue;
+    if (written++ == page.most) {
+      writer.endArray().field("nextToken", next).endObject();
+      return json;
+    }
+    next = job.id.toString();
+    write(writer, call.region, job);
+  }
+  writer.endArray().endObject();
+  return json;
 }
 
 }  // namespace
@@ -131,7 +165,11 @@ Result<std::string> listJobs(const Desk& desk, const front::Call& call) {
   fields.get("jobQueue", query.queue);
   BUOY_TRY_VOID(body.check());
   BUOY_TRY(const std::vector<Filter> filters, readFilters(body));
+  std::string array;
+  fields.get("arrayJobId", array);
   query.queue = nameIn(query.queue, Thing::job_queue);
+  if (!array.empty())
+    return listTasks(desk, call, array, fields.find("jobStatus") == nullptr ? "" : status, page);
   if (query.queue.empty()) return fail(ErrorCode::invalid_argument, "jobQueue is required");
   if (desk.backend.places()->queue(query.queue) == nullptr)
     return fail(ErrorCode::not_found, strCat({"JobQueue ", query.queue, " does not exist"}));
@@ -141,26 +179,38 @@ Result<std::string> listJobs(const Desk& desk, const front::Call& call) {
     if (!id) return fail(ErrorCode::invalid_argument, "nextToken is not one that was given out");
     query.before = *id;
   }
+  // Tasks are listed with their array only; of what is queued some waits for other jobs.
+  const auto shown = [&](const engine::Job& job) {
+    if (filters.empty()) return statusOf(job) == status;
+    return std::all_of(filters.begin(), filters.end(), [&](const Filter& f) { return passes(desk, job, f); });
+  };
   const bool none = filters.empty() && query.phases.empty();
   if (!filters.empty()) query.phases.clear();  // any
-  query.limit = filters.empty() ? static_cast<int>(page.most) + 1 : static_cast<int>(kMostLookedAt);
+  query.limit = static_cast<int>(std::max(page.most + 1, kRowsAtOnce));
+  query.no_tasks = true;
   std::string json, next;
   api::JsonWriter writer(json);
   writer.beginObject().key("jobSummaryList").beginArray();
-  std::size_t written = 0;
-  BUOY_TRY(const std::vector<store::JobRow> rows,
-           none ? std::vector<store::JobRow>() : desk.backend.store().jobs(query));
-  for (const store::JobRow& row : rows) {
-    if (written == page.most) break;
-    BUOY_TRY(const engine::Job job, store::decodeJob(row.record));
-    next = job.id.toString();
-    if (!std::all_of(filters.begin(), filters.end(), [&](const Filter& f) { return passes(desk, job, f); }))
-      continue;
-    write(writer, call.region, job);
-    ++written;
+  std::size_t written = 0, looked_at = 0;
+  bool more = !none;
+  while (more && written < page.most && looked_at < kMostLookedAt) {
+    BUOY_TRY(const std::vector<store::JobRow> rows, desk.backend.store().jobs(query));
+    more = rows.size() == static_cast<std::size_t>(query.limit);
+    for (const store::JobRow& row : rows) {
+      if (written == page.most) {
+        more = true;
+        break;
+      }
+      BUOY_TRY(const engine::Job job, store::decodeJob(row.record));
+      ++looked_at;
+      query.before = job.id;
+      next = job.id.toString();
+      if (!shown(job)) continue;
+      write(writer, call.region, job);
+      ++written;
+    }
   }
   writer.endArray();
-  const bool more = !rows.empty() && (next != rows.back().id.toString() || rows.size() == kMostLookedAt);
   if (more) writer.field("nextToken", next);
   writer.endObject();
   return json;

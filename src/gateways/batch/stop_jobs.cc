@@ -8,6 +8,7 @@ namespace {
 
 struct Wanted {
   engine::Job job;
+  std::int32_t index = -1;  // of an array: this task alone
   std::string reason;
 };
 
@@ -24,13 +25,15 @@ Result<Wanted> read(const Desk& desk, const front::Call& call) {
   BUOY_TRY(const JobReference reference, parseJobReference(id));
   BUOY_TRY(const store::JobRow row, desk.backend.store().job(reference.job));
   BUOY_TRY(wanted.job, store::decodeJob(row.record));
+  if (reference.index) wanted.index = static_cast<std::int32_t>(*reference.index);
   return wanted;
 }
 
 Order stop(Wanted wanted, bool only_waiting) {
   Order made;
   if (!engine::isTerminal(wanted.job.phase))
-    made.change.events.emplace_back(engine::CancelJob{wanted.job.id, only_waiting, std::move(wanted.reason)});
+    made.change.events.emplace_back(
+        engine::CancelJob{wanted.job.id, only_waiting, std::move(wanted.reason), wanted.index});
   made.answer = [](const engine::Reply&) { return std::string("{}"); };
   // It has ended meanwhile, or runs and is not to be cancelled: nothing to do, and that is no error.
   made.refused = [](const Error& error) -> Result<std::string> {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 
 #include "base/strings.h"
 #include "gateways/batch/container.h"
@@ -11,6 +12,9 @@ namespace buoy::gateways::batch {
 namespace {
 
 constexpr int kMostAttempts = 10;
+constexpr std::size_t kMostRules = 5;
+constexpr std::size_t kMostDependencies = 20;
+constexpr int kMostTasks = 10'000;
 constexpr std::int64_t kLeastTimeout = 60;  // seconds
 
 Status refuse(std::string message) {
@@ -42,6 +46,23 @@ Status readRetry(front::Body& body, const api::Node* node, api::JobSpec& spec) {
   BUOY_TRY_VOID(body.check());
   if (attempts < 1 || attempts > kMostAttempts) return refuse("retryStrategy.attempts must be from 1 to 10");
   spec.retry_failures = attempts - 1;
+  const auto add = [&](const api::Node& item) -> Status {
+    auto rule = body.fields(&item, "retryStrategy.evaluateOnExit");
+    engine::RetryRule& read = spec.retry_rules.emplace_back();
+    std::string action;
+    rule.get("onExitCode", read.exit_code);
+    rule.get("onReason", read.reason);
+    rule.get("onStatusReason", read.status);
+    rule.get("action", action);
+    for (char& c : action) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    if (action != "RETRY" && action != "EXIT")
+      rule.wrong("action", "must be RETRY or EXIT, not " + inQuotes(action));
+    read.retry = action == "RETRY";
+    return body.check();
+  };
+  BUOY_TRY_VOID(front::forEachMap(fields.list("evaluateOnExit"), "retryStrategy.evaluateOnExit", add));
+  if (spec.retry_rules.size() > kMostRules)
+    return refuse("retryStrategy.evaluateOnExit has more than 5 rules");
   return {};
 }
 
@@ -52,14 +73,54 @@ Status readTimeout(front::Body& body, const api::Node* node, api::JobSpec& spec)
   fields.get("attemptDurationSeconds", seconds);
   BUOY_TRY_VOID(body.check());
   if (seconds < kLeastTimeout) return refuse("timeout.attemptDurationSeconds must be at least 60");
-  spec.max_run = std::chrono::seconds{seconds};
+  spec.timeout = std::chrono::seconds{seconds};
   return {};
 }
 
+Status readArray(front::Body& request, api::JobSpec& spec) {
+  const api::Node* const array = request.fields().map("arrayProperties");
+  BUOY_TRY_VOID(request.check());
+  if (array == nullptr || array->items.empty()) return {};
+  auto fields = request.fields(array, "arrayProperties");
+  fields.get("size", spec.array);
+  BUOY_TRY_VOID(request.check());
+  if (spec.array < 2 || spec.array > kMostTasks)
+    return refuse("arrayProperties.size must be from 2 to 10000");
+  spec.run =
+      "export AWS_BATCH_JOB_ARRAY_INDEX=\"$BUOY_ARRAY_INDEX\" AWS_BATCH_JOB_ARRAY_SIZE=\"$BUOY_ARRAY_SIZE\" "
+      "AWS_BATCH_JOB_ID=\"$BUOY_ARRAY_JOB:$BUOY_ARRAY_INDEX\"\n" +
+      spec.run;
+  return {};
+}
+
+Status readDependencies(front::Body& request, api::JobSpec& spec) {
+  const auto add = [&](const api::Node& item) -> Status {
+    auto fields = request.fields(&item, "dependsOn");
+    std::string job, type;
+    fields.get("jobId", job);
+    fields.get("type", type);
+    BUOY_TRY_VOID(request.check());
+    if (type == "SEQUENTIAL" && job.empty()) {
+      spec.sequential = true;
+      return spec.array > 0 ? Status() : refuse("dependsOn: SEQUENTIAL is for array jobs");
+    }
+    if (!type.empty() && type != "N_TO_N" && type != "SEQUENTIAL")
+      return refuse("dependsOn.type must be N_TO_N or SEQUENTIAL, not " + inQuotes(type));
+    BUOY_TRY(const JobReference reference, parseJobReference(job));
+    const JobId id = reference.index ? engine::taskOf(reference.job, *reference.index) : reference.job;
+    if (type == "N_TO_N" && spec.array == 0) return refuse("dependsOn: N_TO_N is for array jobs");
+    spec.depends_on.push_back({id.toString(), type == "N_TO_N"});
+    return {};
+  };
+  BUOY_TRY_VOID(front::forEachMap(request.root().find("dependsOn"), "dependsOn", add));
+  return spec.depends_on.size() <= kMostDependencies ? Status() : refuse("dependsOn has more than 20 jobs");
+}
+
 std::map<std::string, std::string> variablesFor(const Desk& desk, const api::JobSpec& spec) {
-  std::map<std::string, std::string> variables = {{"AWS_BATCH_JOB_ID", "\"$BUOY_JOB_ID\""},
-                                                  {"AWS_BATCH_JOB_ATTEMPT", "\"$BUOY_ATTEMPT\""},
-                                                  {"AWS_BATCH_JQ_NAME", spec.queue}};
+  std::map<std::string, std::string> variables = {
+      {"AWS_BATCH_JOB_ID", "\"${AWS_BATCH_JOB_ID:-$BUOY_JOB_ID}\""},
+      {"AWS_BATCH_JOB_ATTEMPT", "\"$BUOY_ATTEMPT\""},
+      {"AWS_BATCH_JQ_NAME", spec.queue}};
   const auto places = desk.backend.places();
   const engine::Queue* const queue = places->queue(spec.queue);
   if (queue != nullptr && queue->pools.size() == 1) variables["AWS_BATCH_CE_NAME"] = queue->pools.front();
@@ -149,13 +210,11 @@ Result<Order> submitJob(const Desk& desk, const front::Call& call) {
   if (!definition.active())
     return fail(ErrorCode::failed_precondition,
                 strCat({"JobDefinition ", definition.nameAndRevision(), " is INACTIVE"}));
-  for (const char* later : {"arrayProperties", "dependsOn"}) {
-    if (const api::Node* const node = request.root().find(later); node != nullptr && !node->items.empty())
-      return fail(ErrorCode::invalid_argument, strCat({later, " is not supported yet"}));
-  }
   // What a job leaves in this directory is saved as it is complete, and is there again after a reclaim.
   spec.checkpoint.emplace();
   BUOY_TRY_VOID(prepare(desk, request, definition, spec));
+  BUOY_TRY_VOID(readArray(request, spec));
+  BUOY_TRY_VOID(readDependencies(request, spec));
   BUOY_TRY_VOID(refuseProblems(api::validate(spec)));
   engine::JobRequest wanted = api::toRequest(spec);
   BUOY_TRY_VOID(refuseProblems(desk.backend.admit(wanted)));
