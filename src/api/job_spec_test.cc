@@ -289,7 +289,7 @@ TEST(JobYaml, RefusesWhatDoesNotFitTogether) {
 TEST(JobYaml, RefusesBadNamesAndCommands) {
   EXPECT_THAT(problems("name: ../x\nrun: a"), HasSubstr("buoy.yaml:1:7: name: "));
   EXPECT_THAT(problems("name: j7\nrun: a"), HasSubstr("reads like a job's id"));
-  EXPECT_THAT(problems("name: " + std::string(101, 'x') + "\nrun: a"), HasSubstr("1 to 100"));
+  EXPECT_THAT(problems("name: " + std::string(129, 'x') + "\nrun: a"), HasSubstr("1 to 128"));
   EXPECT_THAT(problems("name: x\nrun: [a, b]"), HasSubstr("run: must be text, not a list"));
   EXPECT_THAT(problems("name: x\nrun: '  '"), HasSubstr("buoy.yaml:2:6: run: is required"));
   EXPECT_THAT(problems("name: x\nrun: " + std::string(140'000, 'x')), HasSubstr("longer than Linux takes"));

@@ -24,18 +24,19 @@ Status addRequirement(front::Body& body, const api::Node& item, const std::strin
   fields.get("type", type);
   // Numbers, written as text.
   const std::string text = front::textOf(item, "value");
-  const auto milli = type == "VCPU" ? api::parseDecimal(text, 3) : std::nullopt;
-  const auto whole = parseNumber<std::int32_t>(text);
-  if (type != "VCPU" && type != "MEMORY" && type != "GPU") {
+  const std::int64_t milli = api::parseDecimal(text, 3).value_or(0);
+  const std::int32_t whole = parseNumber<std::int32_t>(text).value_or(0);
+  const bool vcpu = type == "VCPU";
+  if (!vcpu && type != "MEMORY" && type != "GPU") {
     fields.wrong("type", "must be VCPU, MEMORY or GPU, not " + inQuotes(type));
-  } else if (type == "VCPU" ? !milli || *milli < 1 || *milli > kMostMilliCpus : !whole || *whole < 1) {
+  } else if (vcpu ? milli < 1 || milli > kMostMilliCpus : whole < 1) {
     fields.wrong("value", "must be a number above 0, written as text, not " + inQuotes(text));
-  } else if (type == "VCPU") {
-    to.milli_cpus = static_cast<std::int32_t>(*milli);
+  } else if (vcpu) {
+    to.milli_cpus = static_cast<std::int32_t>(milli);
   } else if (type == "MEMORY") {
-    to.memory = ByteCount{static_cast<std::uint64_t>(*whole) << 20};
+    to.memory = ByteCount{static_cast<std::uint64_t>(whole) << 20};
   } else {
-    to.gpus = *whole;
+    to.gpus = whole;
   }
   return body.check();
 }
