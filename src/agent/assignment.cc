@@ -130,7 +130,8 @@ ChannelOptions Assignment::channelOptions() {
   options.downloaded = downloaded_;
   options.on_trouble = [loop = &machine_.loop, self = self_](const Error& error) {
     loop->post([self, error] {
-      if (*self == nullptr) return;
+      // An input that fails when the job has ended has cost it nothing.
+      if (*self == nullptr || (*self)->stage_ > Stage::running) return;
       (*self)->endWith(mayPass(error) ? Kind::machine_lost : Kind::setup_failed, error.message);
     });
   };
@@ -217,7 +218,15 @@ Status Assignment::openMirror(const Setup& setup, Prepared& prepared) {
   prepared.mirror = std::make_shared<objstore::Mirror>(std::move(store));
   if (prepared.restored_version.empty()) {
     auto fetched = prepared.mirror->fetch(setup.checkpoint_directory, setup.stop);
-    if (!fetched) return fail(fetched.error().wrap("checkpoint.mirror: " + uri));
+    if (!fetched) {
+      Error error = fetched.error().wrap("checkpoint.mirror: " + uri);
+      // A file that another machine replaced meanwhile; for the attempt that code means that it was replaced.
+      if (error.code == ErrorCode::failed_precondition) {
+        error.code = ErrorCode::unavailable;
+        error.retryable = true;
+      }
+      return fail(std::move(error));
+    }
     if (fetched->files > 0) {
       prepared.events.push_back(strCat({"began from ", std::to_string(fetched->files), " files (",
                                         formatByteCount(ByteCount{fetched->bytes}), ") of ", uri}));
@@ -351,6 +360,7 @@ void Assignment::stop(Duration grace) {
 void Assignment::notice(Time deadline) {
   if (notice_deadline_ == deadline) return;
   notice_deadline_ = deadline;
+  if (stage_ == Stage::closing) return awaitArchive();
   if (stage_ != Stage::running) return stop(Duration{0});
   const Time now = machine_.clock.now();
   const Duration left = std::max(deadline - now, Duration{0});
@@ -452,6 +462,7 @@ void Assignment::saved(const Status& status) {
 }
 
 void Assignment::sendOutputs(Time give_up) {
+  if (result_) return finish();
   machine_.worker.submit([loop = &machine_.loop, self = self_, store = &machine_.store,
                           repository = repository_, work = paths_.work(), outputs = spec_.outputs,
                           prefix = message_.store_prefix, give_up](const std::stop_token&) {
@@ -521,10 +532,17 @@ void Assignment::finishAs(engine::MemberResult result) {
            {"exit_code", result.exit_code},
            {"detail", result.detail}});
   result_ = std::move(result);
+  if (sync_) sync_->abandon();
   // Once the result is known, the machine may be taken away at any moment; the last lines go before it.
-  if (result_->kind == Kind::fenced || machine_.archive.drained()) return reportResult();
+  const bool lost = result_->kind == Kind::fenced || result_->kind == Kind::machine_lost;
+  if (lost || machine_.archive.drained()) return reportResult();
+  awaitArchive();
+}
+
+void Assignment::awaitArchive() {
   Duration patience = options_.logs_patience;
   if (notice_deadline_) patience = std::min(patience, (*notice_deadline_ - machine_.clock.now()) / 2);
+  machine_.loop.cancel(retry_timer_);
   retry_timer_ = machine_.loop.after(std::max(patience, Duration{0}), [this] { reportResult(); });
 }
 

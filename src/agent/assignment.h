@@ -126,6 +126,7 @@ class Assignment {
   void endWith(engine::MemberResult::Kind kind, std::string detail);
   void finish();
   void finishAs(engine::MemberResult result);
+  void awaitArchive();
   void reportResult();
   engine::MemberResult ownResult() const;
   void enter(engine::MemberPhase phase);

@@ -41,6 +41,14 @@ Status unwanted() {
   return buoy::fail(ErrorCode::cancelled, "nobody reads any more");
 }
 
+// A reader that has closed its end wants no more, also if there was nothing to write since.
+bool readerIsGone(int fd) {
+  struct pollfd state {
+    fd, 0, 0
+  };
+  return ::poll(&state, 1, 0) == 1 && (state.revents & POLLERR) != 0;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ChannelStream>> ChannelStream::serve(std::string path,
@@ -126,7 +134,7 @@ void ChannelStream::writeAll(int fd, const std::stop_token& stop) {
         status = buoy::fail(ErrorCode::data_loss, "has changed its size since it was listed");
       }
       if (status) break;
-      if (status.error().code == ErrorCode::cancelled) return;
+      if (status.error().code == ErrorCode::cancelled || readerIsGone(fd)) return;
       if (written != before) {
         pause = kRetryMin;
         waited = {};

@@ -244,10 +244,19 @@ class ChannelBuilder {
 
   Status download(const std::string& name, const InputSpec& input, ChannelSource& from,
                   const std::vector<ChannelFile>& files, const std::string& place) {
-    Download download(input.cache ? shared_ : private_, from, options_, stop_);
-    BUOY_TRY_VOID(download.run(files, place));
+    const auto run = [&] {
+      Download download(input.cache ? shared_ : private_, from, options_, stop_);
+      Status done = download.run(files, place);
+      if (done) tell(name, download.fetched, download.cached);
+      return done;
+    };
+    Status done = run();
+    if (!done && done.error().code == ErrorCode::resource_exhausted && !input.cache) {
+      BUOY_TRY_VOID(shared_.makeRoom(UINT64_MAX / 2));  // the disk is full: what no job uses makes room
+      done = run();
+    }
+    BUOY_TRY_VOID(done);
     if (stop_.stop_requested()) return fail(ErrorCode::cancelled, "the download was stopped");
-    tell(name, download.fetched, download.cached);
     return {};
   }
 

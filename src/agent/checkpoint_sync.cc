@@ -1,9 +1,10 @@
 #include "agent/checkpoint_sync.h"
 
 #include <algorithm>
-#include <list>
 #include <utility>
 
+#include "agent/trouble.h"
+#include "base/any_stop.h"
 #include "base/strings.h"
 #include "objstore/part_collector.h"
 #include "os/crash_point.h"
@@ -16,20 +17,6 @@ namespace {
 // first.
 constexpr int kPatience = 5;
 constexpr Duration kMinPatience = std::chrono::seconds{1};
-
-// Stops when one of several does.
-class AnyStop {
- public:
-  explicit AnyStop(const std::vector<std::stop_token>& tokens) {
-    for (const std::stop_token& token : tokens)
-      forward_.emplace_back(token, [this] { source_.request_stop(); });
-  }
-  std::stop_token token() const { return source_.get_token(); }
-
- private:
-  std::stop_source source_;
-  std::list<std::stop_callback<std::function<void()>>> forward_;  // last: they use the source
-};
 
 void endParts(objstore::CheckpointRepository& repository) {
   if (const Status ended = repository.endParts(); !ended)
@@ -65,6 +52,16 @@ CheckpointSync::~CheckpointSync() {
   loop_.cancel(parts_timer_);
   loop_.cancel(deadline_timer_);
   deadline_.request_stop();  // nobody waits for what is under way
+  *self_ = nullptr;
+}
+
+void CheckpointSync::abandon() {
+  fenced_ = true;
+  loop_.cancel(timer_);
+  loop_.cancel(parts_timer_);
+  loop_.cancel(deadline_timer_);
+  deadline_.request_stop();
+  tidying_.request_stop();
   *self_ = nullptr;
 }
 
@@ -154,7 +151,7 @@ void CheckpointSync::commit(std::vector<std::string> skip) {
                   skip = std::move(skip), round, last_save = finish_.has_value(),
                   deadline = deadline_.get_token()](const std::stop_token& stop) {
     os::crashPoint("agent.before_commit");
-    const AnyStop either({stop, deadline});
+    const AnyStop either{stop, deadline};
     const auto result = repository->commit(directory, skip, either.token());
     os::crashPoint("agent.after_commit");
     if (result && last_save) endParts(*repository);
@@ -170,10 +167,14 @@ void CheckpointSync::tidy() {
   worker_.submit([loop = &loop_, self = self_, repository = repository_, directory = options_.directory,
                   keep = options_.keep, mirror = options_.mirror, deadline = deadline_.get_token(),
                   tidying = tidying_.get_token()](const std::stop_token& stop) {
-    const AnyStop either({stop, deadline, tidying});
+    const AnyStop either{stop, deadline, tidying};
     if (mirror) {
       const auto put = mirror->put(directory, repository->savedState(), either.token());
-      if (!put && !either.token().stop_requested()) tellMirror(*loop, self, put.error());
+      if (!put && !either.token().stop_requested()) {
+        loop->post([self, error = put.error()] {
+          if (*self != nullptr) (*self)->tellMirror(error);
+        });
+      }
     }
     const Status retained = repository->retain(keep, either.token());
     if (!retained && retained.error().code != ErrorCode::cancelled) {
@@ -182,26 +183,35 @@ void CheckpointSync::tidy() {
   });
 }
 
-void CheckpointSync::tellMirror(os::EventLoop& loop, const std::shared_ptr<CheckpointSync*>& self,
-                                const Error& error) {
-  loop.post([self, message = error.message] {
-    if (*self != nullptr) (*self)->trouble("the mirror is behind: " + message);
-  });
+void CheckpointSync::tellMirror(const Error& error) {
+  trouble("the mirror is behind: " + error.message);
 }
 
 // The last version is committed; the mirror gets it too before the job counts as saved, unless the machine
-// goes.
+// goes or the store stays away.
 void CheckpointSync::saved() {
   if (!options_.mirror) return std::exchange(finish_->done, nullptr)({});
   worker_.submit([loop = &loop_, self = self_, repository = repository_, directory = options_.directory,
                   mirror = options_.mirror, deadline = deadline_.get_token()](const std::stop_token& stop) {
-    const AnyStop either({stop, deadline});
+    const AnyStop either{stop, deadline};
     const auto put = mirror->put(directory, repository->savedState(), either.token());
-    if (!put) tellMirror(*loop, self, put.error());
-    loop->post([self] {
-      if (*self != nullptr) std::exchange((*self)->finish_->done, nullptr)({});
+    loop->post([self, status = put ? Status{} : fail(put.error())] {
+      if (*self != nullptr) (*self)->mirrored(status);
     });
   });
+}
+
+void CheckpointSync::mirrored(const Status& put) {
+  if (!put) {
+    tellMirror(put.error());
+    backoff_ = std::clamp(backoff_ * 2, options_.retry_min, options_.retry_max);
+    const bool in_time = !deadline_.stop_requested() && clock_.now() + backoff_ < finish_->give_up;
+    if (in_time && mayPass(put.error())) {
+      timer_ = loop_.after(backoff_, [this] { saved(); });
+      return;
+    }
+  }
+  std::exchange(finish_->done, nullptr)({});
 }
 
 void CheckpointSync::committed(const Result<objstore::CommitStats>& result, const Round& round) {
@@ -237,9 +247,7 @@ void CheckpointSync::failed(const Error& error) {
   retry_at_ = clock_.now() + backoff_;
   if (!finish_) return evaluate();
   if (!finish_->begun) return commitFinally();
-  const bool may_pass =
-      error.retryable || error.code == ErrorCode::resource_exhausted || error.code == ErrorCode::unavailable;
-  if (!may_pass || retry_at_ >= finish_->give_up) return notSaved(error);
+  if (!mayPass(error) || retry_at_ >= finish_->give_up) return notSaved(error);
   timer_ = loop_.after(backoff_, [this] { commitFinally(); });
 }
 

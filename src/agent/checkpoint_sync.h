@@ -63,6 +63,10 @@ class CheckpointSync {
   // made.
   void finish(Time give_up, std::optional<Time> cut_at, bool ended_well, std::function<void(Status)> done);
 
+  // Nothing more is committed, reported or told; what is under way is given up. May be called from a
+  // callback.
+  void abandon();
+
   // See Options::tell_unsaved.
   void tellUnsavedAfter(Duration after) { options_.tell_unsaved = after; }
   // How long the longest commit took; zero: none yet.
@@ -92,8 +96,8 @@ class CheckpointSync {
   void saved();
   void notSaved(const Error& error);
   void tidy();
-  static void tellMirror(os::EventLoop& loop, const std::shared_ptr<CheckpointSync*>& self,
-                         const Error& error);
+  void tellMirror(const Error& error);
+  void mirrored(const Status& put);
   void announcePart();
   void lookAtParts();
   void reportMissed(const objstore::CommitStats& stats);

@@ -40,8 +40,8 @@ class Ec2NoticeSource final : public NoticeSource {
   std::jthread thread_;
 };
 
-// The instant of {"action": "terminate", "time": "…Z"}; nullopt for an action that ends nothing here
-// (hibernate has no notice at all, and a stopped machine is as good as gone, so there is none).
+// The instant of {"action": "terminate", "time": "…Z"}. "stop" and "hibernate" are taken alike: the machine
+// is as good as gone. invalid_argument: it is no such document.
 Result<Time> parseInstanceAction(std::string_view json);
 
 }  // namespace buoy::agent

@@ -11,8 +11,8 @@
 
 namespace buoy::agent {
 
-// What waits to be told to the control plane. A value without threads: the uplink keeps it in a
-// Synchronized<>. Reports are cumulative, so a lost one is repaired by the next; metrics and events stay
+// What waits to be told to the control plane. A value without threads: the uplink guards it with its mutex.
+// Reports are cumulative, so a lost one is repaired by the next; metrics and events stay
 // until they are acknowledged.
 class Outbox {
  public:

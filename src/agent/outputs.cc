@@ -83,7 +83,12 @@ Status storeOne(const fs::path& work, const std::string& path, objstore::ObjectS
     const auto size = static_cast<std::uint64_t>(info.st_size);
     const Status stored = store.putFile(key, fd.get(), size, nullptr);
     if (!stored && stored.error().code == ErrorCode::failed_precondition && tries < kMaxTries) continue;
-    if (!stored) return fail(stored.error().wrap("store output " + path));
+    if (!stored) {
+      Error told = stored.error().wrap("store output " + path);
+      // It never kept still; for an attempt that code means that it was replaced.
+      if (told.code == ErrorCode::failed_precondition) told.code = ErrorCode::unavailable;
+      return fail(std::move(told));
+    }
     report.stored.push_back(path);
     report.bytes += size;
     return {};

@@ -10,7 +10,7 @@
 namespace buoy::aws {
 
 struct ContainerOptions {
-  std::string url;         // see containerUrl
+  std::string url;         // http to a trusted link-local or loopback address, or https
   std::string token;       // AWS_CONTAINER_AUTHORIZATION_TOKEN; empty: none
   std::string token_file;  // AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: read each time, instead of `token`
   Duration timeout = std::chrono::seconds{2};

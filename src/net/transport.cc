@@ -1,5 +1,7 @@
 #include "net/transport.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -20,6 +22,31 @@ IoStep cannotSendFile() {
   return {IoStep::Kind::failed, 0,
           Error{ErrorCode::invalid_argument, "the kernel cannot send from this file"}};
 }
+
+// sendfile(2) has no MSG_NOSIGNAL: the signal of a peer that has gone comes to this thread, and is taken
+// here.
+class WithoutSigpipe {
+ public:
+  WithoutSigpipe() {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~WithoutSigpipe() {
+    const int error = errno;
+    if (::sigismember(&before_, SIGPIPE) == 0) {
+      const struct timespec at_once {};
+      if (error == EPIPE) (void)::sigtimedwait(&pipe_, nullptr, &at_once);
+      ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+    errno = error;
+  }
+  WithoutSigpipe(const WithoutSigpipe&) = delete;
+  WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
+
+ private:
+  sigset_t pipe_{}, before_{};
+};
 
 class PlainTransport final : public Transport {
  public:
@@ -52,6 +79,7 @@ class PlainTransport final : public Transport {
   IoStep sendFile(int file, std::uint64_t offset, std::size_t size) override {
     for (;;) {
       auto from = static_cast<off_t>(offset);
+      const WithoutSigpipe guard;
       const ssize_t count = ::sendfile(fd_.get(), file, &from, size);
       if (count > 0) return {IoStep::Kind::done, static_cast<std::size_t>(count)};
       if (count == 0) return {IoStep::Kind::eof};

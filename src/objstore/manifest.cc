@@ -311,7 +311,7 @@ Result<Slot> decodeJson(const Json& json) {
   const std::uint64_t version = reader.number("format_version", kMaxNumber);
   BUOY_TRY_VOID(reader.status());
   if (version > kFormatVersion) {
-    return fail(ErrorCode::failed_precondition,
+    return fail(ErrorCode::invalid_argument,
                 "written by a newer Buoy: format version " + std::to_string(version));
   }
   const std::string kind = reader.text("kind");

@@ -194,7 +194,7 @@ TEST(Manifest, RefusesWhatBuoyWouldNotWrite) {
     EXPECT_THAT(slot.error().message, HasSubstr(c.message));
   }
   EXPECT_EQ(decodeSlot(replaced("\"format_version\":1", "\"format_version\":4")).error().code,
-            ErrorCode::failed_precondition);
+            ErrorCode::invalid_argument);
   for (const char* line : {"", "[]", "null", "{", "\xff", "{\"format\":[[[[]]]]}"}) {
     EXPECT_EQ(decodeSlot(sealed(line)).error().code, ErrorCode::invalid_argument) << line;
   }

@@ -136,17 +136,19 @@ Result<Mirror::Stats> Mirror::fetch(const std::string& directory, std::stop_toke
   BUOY_TRY_VOID(os::makeDirectories(directory));
   BUOY_TRY(const os::Fd root, os::openFile(directory, O_RDONLY | O_DIRECTORY));
   Stats stats;
+  const auto stoppable = store_->until(stop);
+  ObjectStore& store = stoppable ? *stoppable : *store_;
   std::atomic<std::uint64_t> number{0};
   std::mutex mutex;  // guards stats
   const auto download = [&](const RemoteFile& object, int fd) {
-    if (!isSmall(object)) return store_->getFile(object.key, fd, "");
+    if (!isSmall(object)) return store.getFile(object.key, fd, "");
     std::uint64_t at = 0;
     const auto write = [&](std::string_view piece) {
       const std::uint64_t here = at;
       at += piece.size();
       return os::writeAllAt(fd, piece, here, "write the file");
     };
-    return store_->getRange(object.key, 0, object.size, write, stop);
+    return store.getRange(object.key, 0, object.size, write, stop);
   };
   const auto fetchOne = [&](const RemoteFile& object) -> Status {
     const std::string partial = std::string(kPartial) + std::to_string(++number);
@@ -171,12 +173,12 @@ Result<Mirror::Stats> Mirror::fetch(const std::string& directory, std::stop_toke
     stats.bytes += object.size;
     return {};
   };
-  BUOY_TRY_VOID(listPages(*store_, "", [&](const auto& page) -> Status {
+  BUOY_TRY_VOID(listPages(store, "", [&](const auto& page) -> Status {
     std::vector<RemoteFile> files;
     for (const ObjectInfo& object : page) {
       if (validatePath(object.key)) files.push_back({object.key, object.size});
     }
-    return forEach(*store_, files, stop, fetchOne);
+    return forEach(store, files, stop, fetchOne);
   }));
   return stats;
 }

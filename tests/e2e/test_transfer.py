@@ -189,6 +189,21 @@ def test_delete_removes_what_the_source_has_not(radosgw, tmp_path):
     assert set(radosgw.objects(bucket)) == {"a", "b/c", "keep.tmp"}
 
 
+def test_delete_spares_what_cannot_be_read(radosgw, tmp_path):
+    bucket = radosgw.make_bucket()
+    write(tmp_path / "here", {"a.csv": b"1", "private/b.csv": b"2"})
+    for key in ["a.csv", "private/b.csv", "old.csv"]:
+        radosgw.put(bucket, key, b"1")
+    (tmp_path / "here/private").chmod(0)
+    without_root = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    for filters, left in [(["--exclude", "*", "--include", "*.csv"], {"a.csv", "private/b.csv", "old.csv"}),
+                          (["--exclude", "private/*"], {"a.csv", "private/b.csv"})]:
+        done = subprocess.run([*without_root, BIN / "buoy", "sync", "--delete", *filters, tmp_path / "here", f"s3://{bucket}"],
+                              env=environment(radosgw), text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+        assert set(radosgw.objects(bucket)) == left, done.stderr
+        assert (done.returncode, "private" in done.stderr) == ((0, False) if "old.csv" not in left else (1, True)), done.stderr
+
+
 def test_unchanged_tree_costs_one_listing(radosgw, fault_proxy, tmp_path):
     bucket = radosgw.make_bucket()
     write(tmp_path / "here", {f"{i % 50}/{i}": b"%d" % i for i in range(5000)})

@@ -84,7 +84,7 @@ void Mover::begin(TreeEntry entry, Outcome outcome) {
   const objstore::s3::Location to = route_.destination.location(entry.path);
   switch (route_.direction) {
     case Direction::upload:
-      return transfers_->upload(client_, file, entry.size, to, std::move(done));
+      return transfers_->upload(client_, file, to, std::move(done));
     case Direction::copy:
     case Direction::download:
       break;

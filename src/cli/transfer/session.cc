@@ -83,13 +83,14 @@ class TreeCopy {
   }
 
   void leaveOut(const Skipped& skipped, bool is_source) {
-    if (!filters_.admits((is_source ? route_.source : route_.destination).whole(skipped.path))) return;
-    const bool failure =
-        is_source && (skipped.why == Skipped::Why::not_utf8 || skipped.why == Skipped::Why::unreadable);
-    // What cannot be seen may be there: it must not look as if it had been removed.
-    if (is_source && skipped.why == Skipped::Why::unreadable) incomplete_ = true;
-    if (!is_source && skipped.why != Skipped::Why::unreadable) return;
     const Place& place = is_source ? route_.source : route_.destination;
+    const bool unreadable = skipped.why == Skipped::Why::unreadable;
+    const std::string path = place.whole(skipped.path);
+    if (unreadable ? filters_.excludesAllBelow(path) : !filters_.admits(path)) return;
+    const bool failure = is_source && (skipped.why == Skipped::Why::not_utf8 || unreadable);
+    // What cannot be seen may be there: it must not look as if it had been removed.
+    if (is_source && unreadable) incomplete_ = true;
+    if (!is_source && !unreadable) return;
     session_.report.leftOut(place.path(skipped.path) + ": " + skipped.message, failure);
   }
 

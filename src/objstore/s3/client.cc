@@ -1,5 +1,8 @@
 #include "objstore/s3/client.h"
 
+#include <strings.h>
+
+#include <algorithm>
 #include <charconv>
 
 #include "base/strings.h"
@@ -11,7 +14,9 @@
 namespace buoy::objstore::s3 {
 namespace {
 
-constexpr std::string_view kBinary = "binary/octet-stream";  // what S3 itself assumes
+constexpr const char* kContentType = "Content-Type";
+constexpr const char* kBinary = "binary/octet-stream";  // what S3 itself assumes
+constexpr std::string_view kMetadata = "x-amz-meta-";
 
 std::string range(std::uint64_t offset, std::optional<std::uint64_t> size) {
   return strCat({"bytes=", std::to_string(offset), "-", size ? std::to_string(offset + *size - 1) : ""});
@@ -91,8 +96,11 @@ class Client::Impl {
 
   // For what makes an object.
   void addCreation(aws::NameValues& headers, const PutOptions& options) const {
-    headers.emplace_back("Content-Type",
-                         options.content_type.empty() ? std::string(kBinary) : options.content_type);
+    const aws::NameValues& given = options.properties;
+    headers.insert(headers.end(), given.begin(), given.end());
+    if (std::none_of(given.begin(), given.end(),
+                     [](const auto& header) { return header.first == kContentType; }))
+      headers.emplace_back(kContentType, kBinary);
     addCondition(headers, options);
     const Encryption& encryption = caller->options().encryption;
     if (!encryption.algorithm.empty())
@@ -226,6 +234,22 @@ Result<Object> Client::head(const Location& at, const Control& control) {
   return describe(at.key, response);
 }
 
+Result<aws::NameValues> Client::properties(const Location& at, const Control& control) {
+  Call call{.what = "look at", .method = "HEAD", .at = at};
+  impl_->addCustomerKey(call.headers);
+  BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
+  aws::NameValues found;
+  for (const char* const name : {kContentType, "Content-Encoding", "Content-Disposition", "Content-Language",
+                                 "Cache-Control", "Expires"}) {
+    if (std::string value = headerOf(response, name); !value.empty())
+      found.emplace_back(name, std::move(value));
+  }
+  for (const auto& [name, value] : response.headers) {
+    if (::strncasecmp(name.c_str(), kMetadata.data(), kMetadata.size()) == 0) found.emplace_back(name, value);
+  }
+  return found;
+}
+
 Status Client::remove(const Location& at, const Control& control) {
   Call call{.what = "remove", .method = "DELETE", .at = at};
   const auto response = impl_->caller->perform(call, control);
@@ -320,8 +344,9 @@ Result<Part> Client::copyPart(const CopySource& from, std::uint64_t offset, std:
   impl_->addCustomerKey(call.headers);
   impl_->addCustomerKey(call.headers, "x-amz-copy-source-");
   BUOY_TRY(const net::Response response, impl_->caller->perform(call, control));
-  BUOY_TRY(std::string etag, parseCopyResult(response.body));
-  return Part{number, size, std::move(etag), ""};
+  BUOY_TRY(CopyResult copied, parseCopyResult(response.body));
+  // An upload that was begun with a checksum is completed with that of each part, copied ones too.
+  return Part{number, size, std::move(copied.etag), std::move(copied.crc32c)};
 }
 
 Result<std::vector<Part>> Client::listParts(const Location& at, const std::string& upload,

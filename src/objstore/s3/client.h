@@ -12,6 +12,7 @@
 
 #include "aws/credentials.h"
 #include "aws/settings.h"
+#include "aws/sigv4.h"
 #include "base/clock.h"
 #include "base/redacted.h"
 #include "base/result.h"
@@ -65,7 +66,7 @@ struct Object {
 struct PutOptions {
   std::string if_match;        // an ETag
   bool if_none_match = false;  // only if there is no such object
-  std::string content_type;
+  aws::NameValues properties;  // headers; without a Content-Type it is binary/octet-stream
 };
 
 struct GetOptions {
@@ -121,6 +122,8 @@ class Client {
   // Like get of the whole object, into memory: resource_exhausted if it has more than `limit` bytes.
   Result<std::string> read(const Location& at, std::uint64_t limit, const Control& control);
   Result<Object> head(const Location& at, const Control& control);
+  // The headers with which the same object would be put: its type, encoding, caching, and x-amz-meta-*.
+  Result<aws::NameValues> properties(const Location& at, const Control& control);
   Status remove(const Location& at, const Control& control);  // missing is success
   // At most 1,000 in one request; the keys that could not be removed are in the error.
   Status removeMany(const std::string& bucket, const std::vector<std::string>& keys, const Control& control);

@@ -73,8 +73,11 @@ const Location kAt{"buck", "dir/a b+c%ü"};
 TEST(Client, SignsWhatItSends) {
   Server server(always(success()));
   const auto client = clientOf(server);
-  EXPECT_EQ(client->put(kAt, {{"hello"}}, {.if_none_match = true, .content_type = "text/plain"}, {}).value(),
-            "\"e1\"");
+  EXPECT_EQ(
+      client
+          ->put(kAt, {{"hello"}}, {.if_none_match = true, .properties = {{"Content-Type", "text/plain"}}}, {})
+          .value(),
+      "\"e1\"");
   const net::Request asked = server.request(0);
   EXPECT_EQ(asked.method, "PUT");
   EXPECT_EQ(asked.target, "/buck/dir/a%20b%2Bc%25%C3%BC");

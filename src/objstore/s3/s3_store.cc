@@ -8,6 +8,7 @@
 #include <future>
 #include <mutex>
 
+#include "base/any_stop.h"
 #include "base/strings.h"
 #include "objstore/transfer/parts.h"
 #include "os/copy.h"
@@ -17,22 +18,6 @@ namespace {
 
 constexpr std::uint64_t kPart = 16u << 20;
 constexpr std::size_t kPage = 1000;  // S3's limit
-
-// Stops when one of the two does.
-class Either {
- public:
-  Either(std::stop_token one, std::stop_token other)
-      : one_(std::move(one), Request{source_}), other_(std::move(other), Request{source_}) {}
-  std::stop_token token() const { return source_.get_token(); }
-
- private:
-  struct Request {
-    std::stop_source source;
-    void operator()() { source.request_stop(); }
-  };
-  std::stop_source source_;
-  std::stop_callback<Request> one_, other_;
-};
 
 class S3Multipart final : public MultipartPut {
  public:
@@ -101,7 +86,7 @@ Result<Location> S3Store::at(const std::string& key) const {
 Control S3Store::control(std::stop_token stop) {
   if (stop_.stop_possible()) {
     // `either` lives as long as the function that is called for the bytes.
-    auto either = std::make_shared<Either>(stop_, std::move(stop));
+    auto either = std::make_shared<AnyStop>(std::initializer_list<std::stop_token>{stop_, stop});
     stop = either->token();
     return {stop, [this, either](std::uint64_t bytes) { moved(bytes, either->token()); }};
   }
@@ -150,8 +135,9 @@ Status S3Store::putFile(const std::string& key, int fd, std::uint64_t size, std:
   }
   std::promise<Status> ended;
   // By its descriptor: the name may mean another file by now.
-  transfers_->upload(client_, strCat({"/proc/self/fd/", std::to_string(fd)}), size, location,
-                     [&](const Status& status) { ended.set_value(status); });
+  transfers_->upload(
+      client_, strCat({"/proc/self/fd/", std::to_string(fd)}), location,
+      [&](const Status& status) { ended.set_value(status); }, stop_);
   Status status = ended.get_future().get();
   struct stat info {};
   if (status && (::fstat(fd, &info) != 0 || static_cast<std::uint64_t>(info.st_size) != size))
@@ -172,8 +158,8 @@ Status S3Store::copy(const std::string& from, const std::string& to) {
   BUOY_TRY(const Location target, at(to));
   BUOY_TRY(const Object object, client_->head(source, control()));
   std::promise<Status> ended;
-  transfers_->copy(client_, source.bucket, object, target,
-                   [&](const Status& status) { ended.set_value(status); });
+  transfers_->copy(
+      client_, source.bucket, object, target, [&](const Status& status) { ended.set_value(status); }, stop_);
   return ended.get_future().get();
 }
 

@@ -132,14 +132,14 @@ Result<PartPage> parsePartPage(std::string_view body) {
   return page;
 }
 
-Result<std::string> parseCopyResult(std::string_view body) {
+Result<CopyResult> parseCopyResult(std::string_view body) {
   pugi::xml_document document;
   document.load_buffer(body.data(), body.size());
-  for (const char* root : {"CopyObjectResult", "CopyPartResult"}) {
-    if (const pugi::xml_node node = document.child(root)) return text(node, "ETag");
+  pugi::xml_node root = document.child("CopyPartResult");
+  if (!root) {
+    BUOY_TRY(root, parse(document, body, "CopyObjectResult"));
   }
-  BUOY_TRY(const pugi::xml_node root, parse(document, body, "CopyObjectResult"));
-  return text(root, "ETag");
+  return CopyResult{text(root, "ETag"), text(root, "ChecksumCRC32C")};
 }
 
 Result<std::vector<NotRemoved>> parseDeleteResult(std::string_view body) {

@@ -31,7 +31,11 @@ struct PartPage {
 };
 Result<PartPage> parsePartPage(std::string_view body);
 // The ETag of a copy.
-Result<std::string> parseCopyResult(std::string_view body);
+struct CopyResult {
+  std::string etag;
+  std::string crc32c;  // base64; empty: the server says none
+};
+Result<CopyResult> parseCopyResult(std::string_view body);
 struct NotRemoved {
   std::string key;
   ErrorAnswer why;

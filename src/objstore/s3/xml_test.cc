@@ -121,8 +121,12 @@ TEST(Answers, OfUploadsAndCopies) {
   EXPECT_EQ(page.parts[1].number, 2);
   EXPECT_EQ(page.parts[1].etag, "\"b\"");
   EXPECT_EQ(page.next_marker, "2");
-  EXPECT_EQ(parseCopyResult(document("CopyObjectResult", "<ETag>\"c\"</ETag>")).value(), "\"c\"");
-  EXPECT_EQ(parseCopyResult(document("CopyPartResult", "<ETag>\"d\"</ETag>")).value(), "\"d\"");
+  EXPECT_EQ(parseCopyResult(document("CopyObjectResult", "<ETag>\"c\"</ETag>")).value().etag, "\"c\"");
+  const auto part =
+      parseCopyResult(document("CopyPartResult", "<ETag>\"d\"</ETag><ChecksumCRC32C>c==</ChecksumCRC32C>"));
+  ASSERT_TRUE(part);
+  EXPECT_EQ(part->etag, "\"d\"");
+  EXPECT_EQ(part->crc32c, "c==");
   EXPECT_EQ(parseBuckets(document("ListAllMyBucketsResult",
                                   "<Buckets><Bucket><Name>one</Name></Bucket><Bucket><Name>two</Name>"
                                   "</Bucket></Buckets>"))

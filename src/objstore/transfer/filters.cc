@@ -162,7 +162,7 @@ bool Glob::matches(std::string_view text) const {
 }
 
 void Filters::add(bool include, std::string_view pattern) {
-  rules_.push_back({include, pattern.starts_with('/'), Glob(pattern)});
+  rules_.push_back({include, pattern.starts_with('/'), pattern.ends_with('*'), Glob(pattern)});
 }
 
 void Filters::setRoots(std::string source, std::string destination) {
@@ -185,6 +185,15 @@ bool Filters::admits(std::string_view path) const {
   const auto last = std::find_if(rules_.rbegin(), rules_.rend(),
                                  [this, path](const Rule& rule) { return applies(rule, path); });
   return last == rules_.rend() || last->include;
+}
+
+bool Filters::excludesAllBelow(std::string_view directory) const {
+  std::string below(directory);
+  if (!below.ends_with('/')) below += '/';
+  for (auto rule = rules_.rbegin(); rule != rules_.rend() && !rule->include; ++rule) {
+    if (rule->open_ended && applies(*rule, below)) return true;
+  }
+  return false;
 }
 
 }  // namespace buoy::objstore

@@ -42,11 +42,14 @@ class Filters {
   void setRoots(std::string source, std::string destination);
   // `path`: a whole path below one of the roots: "/data/set/a.bin", "bucket/prefix/a.bin".
   bool admits(std::string_view path) const;
+  // True: no file below `directory` can be admitted. False: some may be, by what the patterns say.
+  bool excludesAllBelow(std::string_view directory) const;
 
  private:
   struct Rule {
     bool include;
     bool absolute;
+    bool open_ended;  // what matches goes on matching, whatever follows
     Glob glob;
   };
   bool applies(const Rule& rule, std::string_view path) const;

@@ -140,6 +140,22 @@ TEST(Filters, AWholePathIsLeftAsItIs) {
   EXPECT_TRUE(filters.admits("bucket/data/cache/a"));
 }
 
+TEST(Filters, KnowWhatIsExcludedAsAWhole) {
+  const auto excludes = [](std::vector<std::pair<bool, std::string>> rules) {
+    Filters filters;
+    for (const auto& [include, pattern] : rules) filters.add(include, pattern);
+    filters.setRoots("/data", "bucket");
+    return filters.excludesAllBelow("/data/private/");
+  };
+  EXPECT_FALSE(excludes({}));
+  EXPECT_TRUE(excludes({{false, "*"}}));
+  EXPECT_TRUE(excludes({{false, "private/*"}}));
+  EXPECT_TRUE(excludes({{true, "*.csv"}, {false, "priv*"}}));
+  EXPECT_FALSE(excludes({{false, "*"}, {true, "*.csv"}})) << "a table in it would be admitted";
+  EXPECT_FALSE(excludes({{false, "*.tmp"}}));
+  EXPECT_FALSE(excludes({{false, "private/?*"}, {false, "other/*"}})) << "in doubt it is not";
+}
+
 // The obvious matcher for what has no sets, which takes exponential time.
 bool plainMatch(std::string_view pattern, std::string_view text) {
   if (pattern.empty()) return text.empty();

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/any_stop.h"
 #include "objstore/transfer/transfer.h"
 
 namespace buoy::objstore {
@@ -13,7 +14,7 @@ namespace buoy::objstore {
 class ServerCopy : public std::enable_shared_from_this<ServerCopy> {
  public:
   ServerCopy(Transfers& transfers, std::shared_ptr<s3::Client> client, std::string bucket,
-             const s3::Object& known, s3::Location to, Transfers::Done done);
+             const s3::Object& known, s3::Location to, Transfers::Done done, std::stop_token stop);
   void start();
 
  private:
@@ -21,7 +22,10 @@ class ServerCopy : public std::enable_shared_from_this<ServerCopy> {
   Status complete();
   void end(Status status);
 
+  s3::Control control() { return transfers_.control(stop_.token()); }
+
   Transfers& transfers_;
+  const AnyStop stop_;
   const std::shared_ptr<s3::Client> client_;
   const s3::CopySource from_;
   const std::uint64_t size_;

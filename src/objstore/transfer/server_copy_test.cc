@@ -12,13 +12,19 @@ constexpr std::uint64_t kGiB = 1ull << 30;
 
 // Copies on demand; what is at the source is what `etag` says.
 net::Response answer(const net::Request& request, const std::string& etag) {
-  if (request.method == "HEAD") return s3::success("", etag);
+  if (request.method == "HEAD") {
+    net::Response response = s3::success("", etag);
+    response.content_type = "text/csv";
+    response.headers.emplace_back("x-amz-meta-owner", "ann");
+    return response;
+  }
   if (request.method == "DELETE") return s3::success();
   if (request.method == "POST" && request.target.ends_with("?uploads="))
     return s3::success(
         "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>");
   if (request.method == "POST") return s3::success("<CompleteMultipartUploadResult/>");
-  return s3::success("<CopyPartResult><ETag>\"part\"</ETag></CopyPartResult>");
+  return s3::success(
+      "<CopyPartResult><ETag>\"part\"</ETag><ChecksumCRC32C>AAAAAA==</ChecksumCRC32C></CopyPartResult>");
 }
 
 Status copy(s3::TestServer& server, std::uint64_t size) {
@@ -45,6 +51,12 @@ TEST(ServerCopy, OfALargeObjectIsOfOneObject) {
   for (const net::Request& request : requests) {
     if (request.method == "PUT") {
       EXPECT_EQ(request.header("x-amz-copy-source-if-match"), "\"e1\"");
+    } else if (request.target.ends_with("?uploads=")) {
+      EXPECT_EQ(request.header("Content-Type"), "text/csv") << "it stays what it was";
+      EXPECT_EQ(request.header("x-amz-meta-owner"), "ann");
+    } else if (request.method == "POST") {
+      EXPECT_NE(request.body.find("<ChecksumCRC32C>AAAAAA==</ChecksumCRC32C>"), std::string::npos)
+          << "an upload with checksums is completed with all of them";
     }
   }
 }

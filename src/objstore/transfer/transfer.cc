@@ -30,11 +30,11 @@ void Transfers::wait() {
   idle_.wait(lock, [this] { return unfinished_ == 0; });
 }
 
-s3::Control Transfers::control() {
-  return {stop_, [this](std::uint64_t bytes) {
+s3::Control Transfers::control(const std::stop_token& stop) {
+  return {stop, [this, stop](std::uint64_t bytes) {
             progress_.bytes += bytes;
             pool_.moved(bytes);
-            if (options_.throttle) options_.throttle->moved(bytes, stop_);
+            if (options_.throttle) options_.throttle->moved(bytes, stop);
           }};
 }
 
@@ -63,12 +63,12 @@ void Transfers::begin(Done done, std::function<void(Done)> task) {
   });
 }
 
-void Transfers::upload(std::shared_ptr<s3::Client> client, std::string file, std::uint64_t, s3::Location to,
-                       Done done) {
-  begin(std::move(done),
-        [this, client = std::move(client), file = std::move(file), to = std::move(to)](Done counted) {
-          std::make_shared<Upload>(*this, client, file, to, std::move(counted))->start();
-        });
+void Transfers::upload(std::shared_ptr<s3::Client> client, std::string file, s3::Location to, Done done,
+                       std::stop_token stop) {
+  begin(std::move(done), [this, client = std::move(client), file = std::move(file), to = std::move(to),
+                          stop = std::move(stop)](Done counted) {
+    std::make_shared<Upload>(*this, client, file, to, std::move(counted), stop)->start();
+  });
 }
 
 void Transfers::download(std::shared_ptr<s3::Client> client, std::string bucket, s3::Object known,
@@ -80,11 +80,12 @@ void Transfers::download(std::shared_ptr<s3::Client> client, std::string bucket,
 }
 
 void Transfers::copy(std::shared_ptr<s3::Client> client, std::string bucket, s3::Object known,
-                     s3::Location to, Done done) {
-  begin(std::move(done), [this, client = std::move(client), bucket = std::move(bucket),
-                          known = std::move(known), to = std::move(to)](Done counted) {
-    std::make_shared<ServerCopy>(*this, client, bucket, known, to, std::move(counted))->start();
-  });
+                     s3::Location to, Done done, std::stop_token stop) {
+  begin(std::move(done),
+        [this, client = std::move(client), bucket = std::move(bucket), known = std::move(known),
+         to = std::move(to), stop = std::move(stop)](Done counted) {
+          std::make_shared<ServerCopy>(*this, client, bucket, known, to, std::move(counted), stop)->start();
+        });
 }
 
 void Transfers::remove(std::shared_ptr<s3::Client> client, std::string bucket, std::vector<std::string> keys,

@@ -44,11 +44,11 @@ class Transfers {
   explicit Transfers(TransferOptions options, std::stop_token stop = {});
   ~Transfers();  // waits for everything
 
-  // `size` is what the caller saw; a file that has changed its size is taken as it is when it is opened. A
-  // file that changes while it is read: unavailable, saying so; a large one is not stored, a small one may be
-  // stored as a mixture. "-" is standard input (any length).
-  void upload(std::shared_ptr<s3::Client> client, std::string file, std::uint64_t size, s3::Location to,
-              Done done);
+  // The file is taken as it is when it is opened. One that changes while it is read: unavailable, saying so;
+  // a large one is not stored, a small one may be stored as a mixture. "-" is standard input (any length).
+  // `stop`: of this one.
+  void upload(std::shared_ptr<s3::Client> client, std::string file, s3::Location to, Done done,
+              std::stop_token stop = {});
   // Makes the directories that it needs; the file gets the object's modification time. `known`: size, time
   // and ETag as listed. An interrupted download of the same object (same ETag) goes on where it stopped.
   void download(std::shared_ptr<s3::Client> client, std::string bucket, s3::Object known, std::string file,
@@ -56,7 +56,7 @@ class Transfers {
   // On the server; more than 5 GiB in parts. `known`: size and ETag as listed; if it is another object by
   // now: unavailable.
   void copy(std::shared_ptr<s3::Client> client, std::string bucket, s3::Object known, s3::Location to,
-            Done done);
+            Done done, std::stop_token stop = {});
   // One request for up to 1,000 keys.
   void remove(std::shared_ptr<s3::Client> client, std::string bucket, std::vector<std::string> keys,
               Done done);
@@ -74,7 +74,8 @@ class Transfers {
 
   // Runs `task` on the pool, and counts it as unfinished until `done` has been called.
   void begin(Done done, std::function<void(Done)> task);
-  s3::Control control();
+  s3::Control control() { return control(stop_); }
+  s3::Control control(const std::stop_token& stop);
   // Of parts of a file of `size` bytes: at most 10,000, and about half a second each.
   std::uint64_t partSizeFor(std::uint64_t size) const;
 

@@ -25,8 +25,9 @@ constexpr int kMaxParts = 10'000;
 }  // namespace
 
 Upload::Upload(Transfers& transfers, std::shared_ptr<s3::Client> client, std::string file, s3::Location to,
-               Transfers::Done done)
+               Transfers::Done done, std::stop_token stop)
     : transfers_(transfers),
+      stop_{transfers.stop(), stop},
       client_(std::move(client)),
       file_(std::move(file)),
       to_(std::move(to)),
@@ -59,7 +60,7 @@ void Upload::startFile() {
 Status Upload::putWhole(std::uint64_t size) {
   std::vector<net::BodyPiece> body;
   if (size > 0) body.push_back({{}, fd_.get(), 0, size});
-  BUOY_TRY_VOID(client_->put(to_, body, {}, transfers_.control()).map([](const auto&) {}));
+  BUOY_TRY_VOID(client_->put(to_, body, {}, control()).map([](const auto&) {}));
   if (unchanged()) return {};
   // What was there before is gone in any case, so what was sent stays until it is sent again.
   return fail(ErrorCode::unavailable,
@@ -80,7 +81,7 @@ Result<std::vector<s3::Part>> Upload::continueUpload() {
   };
   if (const auto entry = state_.load()) {
     const auto there = entry->source == source_
-                           ? client_->listParts(to_, entry->upload, transfers_.control())
+                           ? client_->listParts(to_, entry->upload, control())
                            : Result<std::vector<s3::Part>>(fail(ErrorCode::not_found, ""));
     if (!there && there.error().code != ErrorCode::not_found) return fail(there.error());
     if (there) {
@@ -94,10 +95,10 @@ Result<std::vector<s3::Part>> Upload::continueUpload() {
       }
       return parts;
     }
-    (void)client_->abortUpload(to_, entry->upload, transfers_.control());
+    (void)client_->abortUpload(to_, entry->upload, control());
   }
   part_size_ = transfers_.partSizeFor(source_.size);
-  BUOY_TRY(upload_, client_->createUpload(to_, {}, transfers_.control()));
+  BUOY_TRY(upload_, client_->createUpload(to_, {}, control()));
   state_.save({upload_, part_size_, source_});
   return std::vector<s3::Part>(parts_of());
 }
@@ -107,11 +108,10 @@ Status Upload::putPart(std::size_t index) {
     const std::lock_guard lock(mutex_);
     if (parts_[index].number != 0) return {};
   }
-  if (transfers_.stop_.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
+  if (stop_.token().stop_requested()) return fail(ErrorCode::cancelled, "stopped");
   const std::uint64_t offset = index * part_size_;
   const net::BodyPiece piece{{}, fd_.get(), offset, std::min(part_size_, source_.size - offset)};
-  BUOY_TRY(s3::Part part,
-           client_->putPart(to_, upload_, static_cast<int>(index) + 1, {piece}, transfers_.control()));
+  BUOY_TRY(s3::Part part, client_->putPart(to_, upload_, static_cast<int>(index) + 1, {piece}, control()));
   const std::lock_guard lock(mutex_);
   parts_[index] = std::move(part);
   return {};
@@ -132,7 +132,7 @@ void Upload::partsEnded(Status status) {
 }
 
 Status Upload::complete() {
-  return client_->completeUpload(to_, upload_, parts_, {}, transfers_.control());
+  return client_->completeUpload(to_, upload_, parts_, {}, control());
 }
 
 void Upload::abandon() {
@@ -165,8 +165,8 @@ static Result<std::string> readStream(std::size_t size) {
 Status Upload::sendStream() {
   BUOY_TRY(std::string first, readStream(kStreamPart));
   if (first.size() < kStreamPart)
-    return client_->put(to_, {net::BodyPiece{first}}, {}, transfers_.control()).map([](const auto&) {});
-  BUOY_TRY(upload_, client_->createUpload(to_, {}, transfers_.control()));
+    return client_->put(to_, {net::BodyPiece{first}}, {}, control()).map([](const auto&) {});
+  BUOY_TRY(upload_, client_->createUpload(to_, {}, control()));
   Status status = sendStreamParts(std::move(first));
   if (status) status = complete();
   if (!status) abandon();
@@ -179,8 +179,7 @@ Status Upload::sendStreamParts(std::string bytes) {
     const int number = static_cast<int>(parts_.size()) + 1;
     if (number > kMaxParts)
       return fail(ErrorCode::invalid_argument, "standard input is too long for one object");
-    BUOY_TRY(s3::Part part,
-             client_->putPart(to_, upload_, number, {net::BodyPiece{bytes}}, transfers_.control()));
+    BUOY_TRY(s3::Part part, client_->putPart(to_, upload_, number, {net::BodyPiece{bytes}}, control()));
     parts_.push_back(std::move(part));
     if (number % kStreamPartsOfOneSize == 0) size = std::min<std::size_t>(size * 2, kMaxStreamPart);
     BUOY_TRY(bytes, readStream(size));

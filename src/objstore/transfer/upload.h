@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/any_stop.h"
 #include "objstore/transfer/transfer.h"
 #include "objstore/transfer/upload_state.h"
 #include "os/fd.h"
@@ -16,7 +17,7 @@ namespace buoy::objstore {
 class Upload : public std::enable_shared_from_this<Upload> {
  public:
   Upload(Transfers& transfers, std::shared_ptr<s3::Client> client, std::string file, s3::Location to,
-         Transfers::Done done);
+         Transfers::Done done, std::stop_token stop);
   void start();
 
  private:
@@ -33,7 +34,10 @@ class Upload : public std::enable_shared_from_this<Upload> {
   void abandon();
   void end(Status status);
 
+  s3::Control control() { return transfers_.control(stop_.token()); }
+
   Transfers& transfers_;
+  const AnyStop stop_;
   const std::shared_ptr<s3::Client> client_;
   const std::string file_;
   const s3::Location to_;

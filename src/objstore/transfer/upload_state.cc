@@ -1,5 +1,7 @@
 #include "objstore/transfer/upload_state.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -27,11 +29,19 @@ UploadState::UploadState(const std::string& directory, const std::string& endpoi
       strCat({directory, "/", sha256Hex(strCat({endpoint, "\n", to.toString(), "\n", absolute})), ".json"});
 }
 
-std::optional<UploadState::Entry> UploadState::load() const {
+std::optional<UploadState::Entry> UploadState::load() {
   if (path_.empty()) return std::nullopt;
-  const auto text = os::readFile(path_, kMaxState);
-  if (!text) return std::nullopt;
-  const Json json = Json::parse(*text, nullptr, false);
+  (void)os::makeDirectories(std::filesystem::path(path_).parent_path().string());
+  fd_ = os::Fd(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd_ || ::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+    path_.clear();
+    return std::nullopt;
+  }
+  std::string text(kMaxState, '\0');
+  const ssize_t size = ::pread(fd_.get(), text.data(), text.size(), 0);
+  if (size <= 0) return std::nullopt;
+  text.resize(static_cast<std::size_t>(size));
+  const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return std::nullopt;
   try {
     Entry entry;
@@ -49,6 +59,7 @@ std::optional<UploadState::Entry> UploadState::load() const {
 
 void UploadState::save(const Entry& entry) const {
   if (path_.empty()) return;
+  BUOY_CHECK(fd_);
   const Json json = {{"upload", entry.upload},
                      {"part_size", entry.part_size},
                      {"device", entry.source.device},
@@ -57,13 +68,15 @@ void UploadState::save(const Entry& entry) const {
                      {"modified_ns", entry.source.modified_ns},
                      {"changed_ns", entry.source.changed_ns}};
   // Without it the upload works as well; only an interruption would cost more.
-  (void)os::makeDirectories(std::filesystem::path(path_).parent_path().string()).and_then([&] {
-    return os::writeFileAtomic(path_, json.dump() + "\n");
-  });
+  const std::string text = json.dump() + "\n";
+  if (::pwrite(fd_.get(), text.data(), text.size(), 0) < 0 ||
+      ::ftruncate(fd_.get(), static_cast<off_t>(text.size())) != 0)
+    ::unlink(path_.c_str());
 }
 
-void UploadState::remove() const {
+void UploadState::remove() {
   if (!path_.empty()) ::unlink(path_.c_str());
+  fd_.reset();
 }
 
 }  // namespace buoy::objstore

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "objstore/s3/client.h"
+#include "os/fd.h"
 #include "os/file_state.h"
 
 namespace buoy::objstore {
@@ -23,13 +24,16 @@ class UploadState {
   // `directory` empty: remembers nothing.
   UploadState(const std::string& directory, const std::string& endpoint, const s3::Location& to,
               const std::string& file);
-  std::optional<Entry> load() const;  // what cannot be read is as if it were not there
-  void save(const Entry& entry) const;
-  void remove() const;
+  // Locks it until this object ends; while another run sends the same file to the same place, this one
+  // remembers nothing. What cannot be read is as if it were not there.
+  std::optional<Entry> load();
+  void save(const Entry& entry) const;  // after load()
+  void remove();
   bool kept() const { return !path_.empty(); }
 
  private:
   std::string path_;
+  os::Fd fd_;
 };
 
 }  // namespace buoy::objstore
