@@ -23,8 +23,7 @@ Result<JobReference> parseJobReference(std::string_view text) {
 
 Result<front::Body> doorOf(std::string_view spec) {
   BUOY_TRY(const front::Body whole, front::Body::parse(spec));
-  const api::Node* const door = whole.root().find("door");
-  return front::Body::parse(door == nullptr ? std::string("{}") : api::toJson(*door));
+  return front::Body::partOf(whole, "door");
 }
 
 std::string idOf(const engine::Job& job) {

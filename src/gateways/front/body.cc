@@ -20,6 +20,11 @@ Result<Body> Body::parse(std::string_view text) {
   return Body(std::move(*root));
 }
 
+Body Body::partOf(const Body& whole, std::string_view key) {
+  const api::Node* const part = whole.root().find(key);
+  return Body(part == nullptr || part->kind != api::Node::Kind::map ? nothing() : *part);
+}
+
 api::MapReader Body::fields(const api::Node* node, std::string path) {
   return {problems_, node == nullptr ? nothing() : *node, std::move(path)};
 }

@@ -16,6 +16,9 @@ class Body {
   // invalid_argument: no JSON object, or beyond the limits (1 MiB, 50,000 values, 32 deep). Empty text is {}.
   static Result<Body> parse(std::string_view text);
 
+  // The part of `whole` at `key`, as a body of its own; {} if there is none.
+  static Body partOf(const Body& whole, std::string_view key);
+
   api::MapReader fields() { return {problems_, root_, {}}; }
   // The fields of a part, or of nothing.
   api::MapReader fields(const api::Node* node, std::string path);
