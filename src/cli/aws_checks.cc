@@ -18,11 +18,6 @@ using State = Check::State;
 
 constexpr std::uint64_t kMaxConfig = 4 << 20;
 
-const Clock& wallClockOfAws() {
-  static const os::SystemClock clock;
-  return clock;
-}
-
 template <class T>
 Check checkOf(std::string subject, const ec2::Answer<T>& answer, std::string found, std::string advice) {
   if (answer) return {State::good, std::move(subject), std::move(found), ""};
@@ -91,6 +86,11 @@ std::vector<Check> checkRegion(ec2::Ec2& aws, const ec2::PoolConfig& pool) {
 }
 
 }  // namespace
+
+const Clock& wallClockOfAws() {
+  static const os::SystemClock clock;
+  return clock;
+}
 
 Result<std::unique_ptr<ec2::Ec2>> openAws(const std::string& profile, const std::string& region) {
   BUOY_TRY(ec2::CallerOptions options,

@@ -14,7 +14,10 @@
 #include "cli/render/progress.h"
 #include "cli/render/table.h"
 #include "cloud/aws/leftovers.h"
+#include "cloud/aws/on_demand.h"
 #include "cloud/aws/policy.h"
+#include "os/environment.h"
+#include "os/files.h"
 
 namespace buoy::cli {
 namespace {
@@ -51,13 +54,48 @@ std::vector<double> sampled(const std::vector<ec2::SpotPrice>& changes, Time beg
   return samples;
 }
 
-std::string pricesAsJson(const Series& series) {
+using OnDemand = std::map<std::string, ec2::OnDemandPrice>;  // by type
+
+const ec2::OnDemandPrice* find(const OnDemand& prices, const std::string& type) {
+  const auto found = prices.find(type);
+  return found == prices.end() ? nullptr : &found->second;
+}
+
+// Percent of the on-demand price; below zero where spot costs more.
+int savingOf(PricePerHour spot, PricePerHour on_demand) {
+  return static_cast<int>(100 - (spot.nano_usd * 100 + on_demand.nano_usd / 2) / on_demand.nano_usd);
+}
+
+std::string onDemandText(const ec2::OnDemandPrice& price) {
+  const bool guessed = price.source == ec2::OnDemandPrice::Source::table;
+  return strCat({guessed ? "~" : "", formatMoney(Money{price.price.nano_usd}), "/h"});
+}
+
+std::string cacheFile() {
+  const std::map<std::string, std::string> environment = os::processEnvironment();
+  const auto value = [&](const char* name) {
+    const auto found = environment.find(name);
+    return found == environment.end() ? std::string() : found->second;
+  };
+  const std::string cache = value("XDG_CACHE_HOME"), home = value("HOME");
+  if (cache.empty() && home.empty()) return {};
+  const std::string directory = (cache.empty() ? home + "/.cache" : cache) + "/buoy";
+  return os::makeDirectories(directory) ? directory + "/aws-prices.json" : std::string();
+}
+
+std::string pricesAsJson(const Series& series, const OnDemand& on_demand) {
   std::string out;
   api::JsonWriter writer(out);
   writer.beginArray();
   for (const auto& [key, changes] : series) {
     writer.beginObject().field("type", key.first).field("zone", key.second);
-    writer.field("price", changes.back().price).key("history").beginArray();
+    writer.field("price", changes.back().price);
+    if (const ec2::OnDemandPrice* full = find(on_demand, key.first)) {
+      writer.field("on_demand", full->price).field("on_demand_source", toString(full->source));
+      writer.field("on_demand_as_of", full->as_of);
+      writer.field("saving_percent", savingOf(changes.back().price, full->price));
+    }
+    writer.key("history").beginArray();
     for (const ec2::SpotPrice& change : changes)
       writer.beginObject().field("since", change.since).field("price", change.price).endObject();
     writer.endArray().endObject();
@@ -85,8 +123,12 @@ int prices(const Context& context, const PriceFlags& flags) {
     std::stable_sort(changes.begin(), changes.end(),
                      [](const auto& a, const auto& b) { return a.since < b.since; });
   }
+  std::string why;
+  const OnDemand on_demand =
+      ec2::OnDemandPrices(cacheFile(), wallClockOfAws())
+          .of((*aws)->caller(), flags.types, (*aws)->caller().settings().region, &why, {});
   if (flags.json) {
-    context.print(pricesAsJson(series));
+    context.print(pricesAsJson(series, on_demand));
     return 0;
   }
   std::vector<const Series::value_type*> cheapest;
@@ -94,14 +136,32 @@ int prices(const Context& context, const PriceFlags& flags) {
   std::stable_sort(cheapest.begin(), cheapest.end(), [](const auto* a, const auto* b) {
     return a->second.back().price < b->second.back().price;
   });
-  Table table{.columns = {{"zone"}, {"type"}, {"price", Align::right}, {"last week"}}, .rows = {}};
+  Table table{.columns = {{"zone"},
+                          {"type"},
+                          {"price", Align::right},
+                          {"on demand", Align::right},
+                          {"saving", Align::right},
+                          {"last week"}},
+              .rows = {}};
   for (const auto* entry : cheapest) {
+    const ec2::OnDemandPrice* full = find(on_demand, entry->first.first);
+    const PricePerHour now_price = entry->second.back().price;
     table.rows.push_back(
         {Cell(cleaned(entry->first.second), Color::bold), Cell(cleaned(entry->first.first)),
-         Cell(formatMoney(Money{entry->second.back().price.nano_usd}) + "/h"),
+         Cell(formatMoney(Money{now_price.nano_usd}) + "/h"),
+         Cell(full == nullptr ? std::string() : onDemandText(*full), Color::dim),
+         Cell(full == nullptr ? std::string() : std::to_string(savingOf(now_price, full->price)) + " %"),
          Cell(sparkline(context.out, sampled(entry->second, now - kWeek, now), kSparkWidth), Color::cyan)});
   }
   context.print(renderTable(context.out, table));
+  const bool guessed = std::any_of(on_demand.begin(), on_demand.end(), [](const auto& each) {
+    return each.second.source == ec2::OnDemandPrice::Source::table;
+  });
+  if (guessed)
+    context.note(strCat({"~ on-demand prices as of ", on_demand.begin()->second.as_of,
+                         ", approximate: AWS's price list does not answer (", why, ")\n"}));
+  else if (!why.empty() && on_demand.size() < flags.types.size())
+    context.note(strCat({"some on-demand prices are not known: ", why, "\n"}));
   return 0;
 }
 
@@ -195,7 +255,8 @@ void addAws(Command& root) {
   };
 
   auto price_flags = std::make_shared<PriceFlags>();
-  Command& pricer = command.add("prices", "Spot prices by zone, now and over the last week");
+  Command& pricer =
+      command.add("prices", "Spot prices by zone, now and over the last week, and what that saves");
   pricer.listArgument("TYPE", price_flags->types, "instance types, for example g5.xlarge");
   place(pricer, price_flags->region, price_flags->profile);
   pricer.flag("--json", price_flags->json, "print every change of a price");

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "cloud/aws/on_demand.h"
+
 namespace {
 
 using namespace buoy;
@@ -50,5 +52,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   checked(parseInstanceProfile(body));
   checked(parseIdentity(body));
   checked(parseParameter(body));
+  if (const auto products = parseProducts(body)) {
+    for (const auto& [type, price] : products->prices) BUOY_CHECK(!type.empty() && price.nano_usd >= 0);
+  }
   return 0;
 }

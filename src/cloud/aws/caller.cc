@@ -63,7 +63,7 @@ Result<CallerOptions> callerOptions(const buoy::aws::Environment& environment, c
                                     const std::string& region, const Clock& clock) {
   BUOY_TRY(buoy::aws::Settings settings, buoy::aws::loadSettings(environment, profile));
   if (!region.empty()) settings.region = region;
-  BUOY_TRY(auto endpoints, buoy::aws::loadEndpoints(environment, settings, {"ec2", "iam", "ssm", "sts"}));
+  BUOY_TRY(auto endpoints, buoy::aws::loadEndpoints(environment, settings, {"ec2", "iam", "pricing", "ssm", "sts"}));
   BUOY_TRY(auto credentials, buoy::aws::defaultCredentials(environment, settings, clock));
   return CallerOptions{.settings = std::move(settings),
                        .endpoints = std::move(endpoints),

@@ -56,7 +56,7 @@ std::string controlPolicy(const std::string& store_uri) {
                          {"ec2:DescribeInstances", "ec2:DescribeInstanceTypes", "ec2:DescribeImages",
                           "ec2:DescribeVpcs", "ec2:DescribeSubnets", "ec2:DescribeRouteTables",
                           "ec2:DescribeSecurityGroups", "ec2:DescribeKeyPairs", "ec2:DescribeLaunchTemplates",
-                          "ec2:DescribeSpotPriceHistory", "ssm:GetParameter", "sts:GetCallerIdentity"},
+                          "ec2:DescribeSpotPriceHistory", "pricing:GetProducts", "ssm:GetParameter", "sts:GetCallerIdentity"},
                          "*"),
                    allow("Launch",
                          {"ec2:CreateFleet", "ec2:RunInstances", "ec2:CreateLaunchTemplate",
