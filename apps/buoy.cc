@@ -117,14 +117,14 @@ Status serve(const buoy::cli::ServeOptions& wanted) {
                                                                       .cluster = context.cluster,
                                                                       .environment = awsEnvironment()},
                                                                      context.sink));
-    providers.emplace("aws",
-                      buoy::cloud::aws::makeAwsProvider({.state_dir = context.state_dir,
-                                                         .agent_path = agent,
-                                                         .store = store,
-                                                         .clock = context.clock,
-                                                         .cluster = context.cluster,
-                                                         .environment = buoy::os::processEnvironment()},
-                                                        context.sink));
+    providers.emplace("aws", buoy::cloud::aws::makeAwsProvider({.state_dir = context.state_dir,
+                                                                .agent_path = agent,
+                                                                .store = store,
+                                                                .clock = context.clock,
+                                                                .cluster = context.cluster,
+                                                                .environment = buoy::os::processEnvironment(),
+                                                                .tell_job = context.tell_job},
+                                                               context.sink));
     return providers;
   };
   options.ready = [](const buoy::control::ControlPlane& plane) {

@@ -10,7 +10,9 @@
 #include "agent/outputs.h"
 #include "agent/trouble.h"
 #include "agent/workspace.h"
+#include "base/pause.h"
 #include "base/strings.h"
+#include "cloud/storage.h"
 #include "objstore/transfer/pool.h"
 #include "os/crash_point.h"
 #include "os/files.h"
@@ -22,7 +24,11 @@ namespace {
 using engine::MemberPhase;
 using Kind = engine::MemberResult::Kind;
 
-constexpr int kBesideTheJob = 19;          // nice: saves take what processor time the job leaves
+constexpr int kBesideTheJob = 19;  // nice: saves take what processor time the job leaves
+// In one try, for what the provider makes of the job's volumes.
+constexpr Duration kMountOrderPatience = std::chrono::seconds{10};
+constexpr Duration kMountOrderEvery = std::chrono::milliseconds{250};
+constexpr std::uint64_t kMaxMountOrder = 1 << 20;
 constexpr std::int32_t kOutputsLost = 74;  // EX_IOERR: the job was fine, its outputs could not be stored
 
 std::string describeExit(std::int32_t code) {
@@ -153,7 +159,8 @@ Status Assignment::readSpec() {
 void Assignment::prepare() {
   machine_.worker.submit([loop = &machine_.loop, self = self_, store = &machine_.store, message = message_,
                           spec = spec_, directory = checkpoint_directory_, channels = channelOptions(),
-                          worker = &machine_.worker,
+                          worker = &machine_.worker, config = machine_.config,
+                          environment = machine_.environment,
                           source = setup_stop_](const std::stop_token& stop) mutable {
     const std::stop_callback forward(stop, [&source] { source.request_stop(); });
     const auto on_restoring = [&] {
@@ -161,8 +168,8 @@ void Assignment::prepare() {
         if (*self != nullptr && (*self)->stage_ == Stage::preparing) (*self)->enter(MemberPhase::restoring);
       });
     };
-    auto result = std::make_shared<Result<Prepared>>(
-        prepareMachine({*store, message, spec, directory, channels, on_restoring, source.get_token()}));
+    auto result = std::make_shared<Result<Prepared>>(prepareMachine(
+        {*store, message, spec, directory, channels, config, environment, on_restoring, source.get_token()}));
     loop->post([self, worker, result = std::move(result)]() mutable {
       if (*self != nullptr && (*self)->stage_ == Stage::preparing)
         return (*self)->prepared(std::move(*result));
@@ -174,7 +181,8 @@ void Assignment::prepare() {
 
 // On the worker.
 Result<Assignment::Prepared> Assignment::prepareMachine(const Setup& setup) {
-  const auto& [store, message, spec, checkpoint_directory, channels, on_restoring, stop] = setup;
+  const auto& [store, message, spec, checkpoint_directory, channels, config, environment, on_restoring,
+               stop] = setup;
   const MachinePaths& paths = channels.paths;
   const engine::Directive& directive = message.directive;
   Prepared prepared;
@@ -193,9 +201,12 @@ Result<Assignment::Prepared> Assignment::prepareMachine(const Setup& setup) {
     // What an earlier attempt left here and never committed must not be taken for a checkpoint.
     if (spec.checkpoint && !newest) BUOY_TRY_VOID(emptyDirectory(checkpoint_directory));
   }
+  BUOY_TRY_VOID(mountStorage(setup, prepared));
+  if (prepared.refused) return prepared;
   BUOY_TRY_VOID(fetchSources(paths, store, spec.source));
   BUOY_TRY(prepared.channels, Channels::prepare(channels, spec.inputs, stop));
-  prepared.events = prepared.channels->events();
+  const std::vector<std::string> fetched = prepared.channels->events();
+  prepared.events.insert(prepared.events.end(), fetched.begin(), fetched.end());
   if (!spec.checkpoint) return prepared;
   on_restoring();
   BUOY_TRY(const auto restored, prepared.repository->restore(checkpoint_directory));
@@ -208,6 +219,36 @@ Result<Assignment::Prepared> Assignment::prepareMachine(const Setup& setup) {
   BUOY_TRY_VOID(openMirror(setup, prepared));
   if (!restored.manifest) BUOY_TRY_VOID(prepared.repository->beginWith(checkpoint_directory));
   return prepared;
+}
+
+// The provider connects what the job keeps, and lays into the store what there is to mount.
+Status Assignment::mountStorage(const Setup& setup, Prepared& prepared) {
+  if (setup.spec.storage.empty()) return {};
+  const std::string key = cloud::mountKey(setup.message.store_prefix, setup.config.machine);
+  const auto end = std::chrono::steady_clock::now() + kMountOrderPatience;
+  cloud::MountOrder order;
+  for (;;) {
+    const auto text = setup.store.get(key, kMaxMountOrder);
+    if (!text && text.error().code != ErrorCode::not_found) return fail(text.error());
+    if (text) {
+      BUOY_TRY(order, cloud::parseMountOrder(*text));
+      // Of an attempt before this one on the same machine.
+      if (order.epoch == setup.message.directive.epoch) break;
+    }
+    if (std::chrono::steady_clock::now() >= end || !pauseFor(kMountOrderEvery, setup.stop))
+      return fail(ErrorCode::unavailable, "what the job keeps is not connected yet", true);
+  }
+  prepared.events = order.told;
+  if (!order.error.empty()) {
+    prepared.refused = {order.elsewhere ? Kind::machine_lost : Kind::setup_failed, 0, order.error};
+    return {};
+  }
+  std::vector<std::string> environment;
+  for (const auto& [name, value] : setup.environment) environment.push_back(strCat({name, "=", value}));
+  prepared.mounts = std::make_shared<Mounts>(Mounts::ofThisMachine(environment));
+  BUOY_TRY_VOID(prepared.mounts->mount(order.mounts, setup.stop));
+  for (std::string& event : prepared.mounts->takeEvents()) prepared.events.push_back(std::move(event));
+  return {};
 }
 
 // A job without any version goes on from what lies in its mirror, whoever has put it there.
@@ -255,7 +296,9 @@ void Assignment::prepared(Result<Prepared> result) {
   repository_ = std::move(result->repository);
   channels_ = std::move(result->channels);
   mirror_ = std::move(result->mirror);
+  mounts_ = std::move(result->mounts);
   for (const std::string& event : result->events) machine_.reporter.event(event);
+  if (result->refused) return endWith(result->refused->kind, result->refused->detail);
   if (const Status started = run(result->restored_version); !started) {
     endWith(Kind::setup_failed, started.error().message);
   }
@@ -516,8 +559,24 @@ void Assignment::finish() {
   finishAs(result_ ? *result_ : ownResult());
 }
 
+// Whoever has the volumes next finds on them what was written here.
+void Assignment::releaseMounts(engine::MemberResult result) {
+  stage_ = Stage::saving;
+  machine_.worker.submit([loop = &machine_.loop, self = self_, mounts = std::exchange(mounts_, nullptr),
+                          result = std::move(result)](const std::stop_token&) mutable {
+    mounts->release();
+    auto events = mounts->takeEvents();
+    loop->post([self, events = std::move(events), result = std::move(result)]() mutable {
+      if (*self == nullptr) return;
+      for (const std::string& event : events) (*self)->machine_.reporter.event(event);
+      (*self)->finishAs(std::move(result));
+    });
+  });
+}
+
 void Assignment::finishAs(engine::MemberResult result) {
   if (stage_ >= Stage::closing) return;
+  if (mounts_) return releaseMounts(std::move(result));
   stage_ = Stage::closing;
   machine_.loop.cancel(kill_timer_);
   machine_.loop.cancel(retry_timer_);

@@ -12,6 +12,7 @@
 #include "agent/environment.h"
 #include "agent/job_log.h"
 #include "agent/log_archive.h"
+#include "agent/mounts.h"
 #include "agent/outputs.h"
 #include "agent/reporter.h"
 #include "agent/save_control.h"
@@ -88,6 +89,9 @@ class Assignment {
     std::shared_ptr<objstore::CheckpointRepository> repository;
     std::shared_ptr<Channels> channels;
     std::shared_ptr<objstore::Mirror> mirror;
+    std::shared_ptr<Mounts> mounts;  // none: the job keeps nothing
+    // Instead of all that follows: what is wrong with what the job keeps, and whether another machine may do.
+    std::optional<engine::MemberResult> refused;
     std::string restored_version;
     std::vector<std::string> events;
   };
@@ -98,6 +102,8 @@ class Assignment {
     const api::JobSpec& spec;
     const std::string& checkpoint_directory;
     const ChannelOptions& channels;
+    const api::AgentConfig& config;
+    const std::map<std::string, std::string>& environment;
     std::function<void()> on_restoring;
     std::stop_token stop;
   };
@@ -107,6 +113,7 @@ class Assignment {
   void prepare();
   void prepared(Result<Prepared> result);
   static Result<Prepared> prepareMachine(const Setup& setup);
+  static Status mountStorage(const Setup& setup, Prepared& prepared);
   static Status openMirror(const Setup& setup, Prepared& prepared);
   Result<JobLog::Files> openLogs();
   ChannelOptions channelOptions();
@@ -128,6 +135,7 @@ class Assignment {
   void finishAs(engine::MemberResult result);
   void awaitArchive();
   void reportResult();
+  void releaseMounts(engine::MemberResult result);
   engine::MemberResult ownResult() const;
   void enter(engine::MemberPhase phase);
 
@@ -153,6 +161,7 @@ class Assignment {
   std::uint64_t downloaded_before_ = 0;  // by the tries before
   std::shared_ptr<Channels> channels_;
   std::shared_ptr<objstore::Mirror> mirror_;
+  std::shared_ptr<Mounts> mounts_;
   std::vector<LogArchive::StreamId> archived_;
   std::uint64_t last_version_ = 0;
   os::EventLoop::TimerId kill_timer_ = 0;

@@ -26,6 +26,14 @@ std::string inSeconds(Duration duration) {
       std::max<std::int64_t>(std::chrono::round<std::chrono::seconds>(duration).count(), 1));
 }
 
+std::string variable(std::string prefix, std::string_view name) {
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    prefix += std::isalnum(byte) != 0 ? static_cast<char>(std::toupper(byte)) : '_';
+  }
+  return prefix;
+}
+
 }  // namespace
 
 std::string MachinePaths::log(JobId job, std::uint32_t attempt, std::int32_t rank) const {
@@ -40,12 +48,7 @@ std::string MachinePaths::metrics(JobId job, std::uint32_t attempt, std::int32_t
 }
 
 std::string inputVariable(std::string_view name) {
-  std::string variable = "BUOY_INPUT_";
-  for (const char c : name) {
-    const auto byte = static_cast<unsigned char>(c);
-    variable += std::isalnum(byte) != 0 ? static_cast<char>(std::toupper(byte)) : '_';
-  }
-  return variable;
+  return variable("BUOY_INPUT_", name);
 }
 
 std::vector<std::string> jobEnvironment(const EnvironmentInputs& inputs) {
@@ -93,6 +96,10 @@ std::vector<std::string> jobEnvironment(const EnvironmentInputs& inputs) {
     all["BUOY_CHECKPOINT_CONTROL"] = paths.saveControl();
     all["BUOY_CHECKPOINT_INTERVAL"] = inSeconds(inputs.checkpoint_interval);
   }
+  for (const cloud::VolumeSpec& volume : inputs.spec.storage.volumes)
+    all[variable("BUOY_VOLUME_", volume.name)] = volume.mount.empty() ? "/mnt/" + volume.name : volume.mount;
+  for (const cloud::FileSystemSpec& shared : inputs.spec.storage.file_systems)
+    all[variable("BUOY_SHARED_", shared.name)] = shared.mount.empty() ? "/mnt/" + shared.name : shared.mount;
   for (const auto& [name, input] : inputs.spec.inputs) all[inputVariable(name)] = paths.inputs() + "/" + name;
 
   std::vector<std::string> environment;

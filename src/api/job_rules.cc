@@ -67,6 +67,7 @@ class Validator {
     promises();
     checkpoint();
     inputsAndOutputs();
+    storage();
     metrics();
     environment();
     return std::move(problems_);
@@ -304,6 +305,11 @@ class Validator {
             "is also what the stream " + inQuotes(name) + " is read from: choose another name");
       }
     }
+  }
+
+  void storage() {
+    for (cloud::StorageProblem& problem : cloud::checkStorage(spec_.storage))
+      add(std::move(problem.field), std::move(problem.message));
   }
 
   void metrics() {

@@ -6,6 +6,7 @@
 #include "api/node.h"
 #include "api/reader.h"
 #include "api/spec_codec.h"
+#include "api/storage_section.h"
 #include "base/strings.h"
 
 namespace buoy::api {
@@ -134,6 +135,7 @@ JobSpec readFields(Problems& problems, const Node& root, const std::string& path
   reader.get("priority", spec.priority);
   readCheckpoint(reader, spec);
   readInputs(reader, spec);
+  readStorage(reader, spec.storage);
   reader.get("outputs", spec.outputs);
   reader.get("metrics", spec.metrics);
   reader.get("max_run", spec.max_run);
@@ -347,6 +349,7 @@ std::string toJson(const JobSpec& spec) {
     writer.endObject();
   }
   writeInputs(writer, spec.inputs);
+  writeStorage(writer, spec.storage);
   writeTexts(writer, "outputs", spec.outputs);
   writeTextMap(writer, "metrics", spec.metrics);
   writer.field("max_run", spec.max_run).field("max_wait", spec.max_wait);

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "cloud/storage.h"
 #include "engine/types.h"
 
 namespace buoy::api {
@@ -78,6 +79,7 @@ struct JobSpec {
   int priority = 0;
   std::optional<CheckpointSpec> checkpoint;
   std::map<std::string, InputSpec> inputs;     // by name
+  cloud::Storage storage;                      // what it keeps beyond its machines, on pools that can
   std::vector<std::string> outputs;            // relative paths or globs in the working directory
   std::map<std::string, std::string> metrics;  // name → RE2 pattern with one group
   Duration max_run{}, max_wait{};

@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "cloud/storage.h"
 #include "engine/events.h"
 
 namespace buoy::cloud {
@@ -22,6 +23,20 @@ struct LaunchRequest {
   std::string group = {};    // machines of one gang have the same; empty: it is alone
   std::string agent_config;  // JSON (api/agent_config.h): control plane's address, machine token, store;
                              // given to the agent
+  // The job that it is launched for and what that keeps, which may say where the machine must be.
+  JobId job = {};
+  Storage storage = {};
+  std::string zone = {};  // for the provider: where it must be; empty: anywhere
+};
+
+// What an attempt of a job needs on one of its machines.
+struct StorageRequest {
+  MachineId machine;
+  std::string provider_config;  // of the machine's pool
+  JobId job;
+  Epoch epoch = 0;
+  std::string job_prefix;  // of the job's objects in the store
+  Storage storage;         // this machine's own: storageOf()
 };
 
 struct ListedMachine {
@@ -37,6 +52,9 @@ class Provider {
  public:
   using EventSink =
       std::function<void(engine::Event)>;  // LaunchSucceeded/Failed, MachineGone, MachineAlive, PriceChanged
+  // What a provider did for a job beside its machines: one sentence for the job's history. Never blocks for
+  // long.
+  using JobTeller = std::function<void(JobId job, std::string detail)>;
   virtual ~Provider() = default;
 
   // Whether machines are elsewhere: their agents need an address of the control plane that they can reach.
@@ -48,6 +66,18 @@ class Provider {
   // All machines that carry this cluster's mark, for reaping orphans and for reattaching after a restart.
   // Machines in the list are watched from then on: their end comes as MachineGone.
   virtual Result<std::vector<ListedMachine>> list() = 0;
+
+  // ---- volumes and shared file systems. Both orders may be given again and again.
+  virtual bool hasStorage() const { return false; }
+  // Makes or finds what the attempt needs and connects it to its machine, which is up; then lays the answer
+  // for the agent into the store (mountKey). Returns at once.
+  virtual void provideStorage(const StorageRequest&) {}
+  // The job has ended: what becomes of everything that was made or taken for it. Told in its history (a
+  // JobTeller). Returns at once.
+  virtual void releaseStorage(JobId) {}
+  // The jobs that something is kept for whose release has not come to its end: after a restart their
+  // releases are ordered again.
+  virtual Result<std::vector<JobId>> storageJobs() { return std::vector<JobId>{}; }
 };
 
 }  // namespace buoy::cloud

@@ -110,6 +110,22 @@ std::vector<api::Problem> checkAdmission(const Catalog::View& view, const engine
   return refusals;
 }
 
+std::vector<api::Problem> checkStoragePools(const Catalog::View& view, const engine::JobRequest& request,
+                                            const cloud::Storage& storage,
+                                            const std::vector<std::string>& providers) {
+  if (storage.empty()) return {};
+  const engine::Queue* queue = find(view.queues, request.queue);
+  for (const std::string& name : !request.pools.empty() || queue == nullptr ? request.pools : queue->pools) {
+    const engine::Pool* const pool = find(view.pools, name);
+    if (pool == nullptr || std::find(providers.begin(), providers.end(), pool->provider) != providers.end())
+      continue;
+    return {problem(storage.volumes.empty() ? "file_systems" : "volumes",
+                    strCat({"pool '", name, "' has none (its provider is '", pool->provider,
+                            "'): name pools of provider aws under 'pools', or leave this out"}))};
+  }
+  return {};
+}
+
 std::vector<api::Problem> checkDeadline(const Catalog::View& view, const engine::JobRequest& request,
                                         Time now, const engine::Settings& settings) {
   const engine::Queue* queue = find(view.queues, request.queue);

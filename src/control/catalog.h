@@ -26,6 +26,10 @@ class Catalog {
 // What of a job can never work with these pools and queues: an unknown pool or queue (with the nearest known
 // one), more resources than any machine type has, more machines than a pool may have. Empty: nothing. Pure.
 std::vector<api::Problem> checkAdmission(const Catalog::View& view, const engine::JobRequest& request);
+// A job that keeps volumes or shared file systems runs in pools of these providers only. Pure.
+std::vector<api::Problem> checkStoragePools(const Catalog::View& view, const engine::JobRequest& request,
+                                            const cloud::Storage& storage,
+                                            const std::vector<std::string>& providers);
 // Why its deadline cannot be met, with the earliest that can, if it is submitted at `now`. Empty: it can, or
 // there is none. Pure.
 std::vector<api::Problem> checkDeadline(const Catalog::View& view, const engine::JobRequest& request,

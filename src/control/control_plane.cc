@@ -98,6 +98,8 @@ struct ControlPlane::Impl {
   api::AgentConfig agentConfig() const;
   api::RemoteEndpoint remoteEndpoint() const;
   void reapAfter(Duration delay);
+  void releaseStorage();
+  void tell(JobId job, std::string detail);
 };
 
 Status ControlPlane::Impl::start() {
@@ -133,8 +135,10 @@ Status ControlPlane::Impl::openState() {
 }
 
 Status ControlPlane::Impl::openProviders() {
-  BUOY_TRY(providers, options.providers({paths.root, cluster, *clock,
-                                         [this](engine::Event event) { emit(std::move(event)); }}));
+  BUOY_TRY(
+      providers,
+      options.providers({paths.root, cluster, *clock, [this](engine::Event event) { emit(std::move(event)); },
+                         [this](JobId job, std::string detail) { tell(job, std::move(detail)); }}));
   return {};
 }
 
@@ -150,6 +154,22 @@ void ControlPlane::Impl::emit(engine::Event event) {
   }
   Submission submission;
   submission.events.push_back(std::move(event));
+  target->post(std::move(submission));
+}
+
+// Told by a provider, once: an instant is number enough.
+void ControlPlane::Impl::tell(JobId job, std::string detail) {
+  Writer* target = sink.load();
+  if (target == nullptr) return;
+  const Time now = clock->now();
+  Submission submission;
+  store::AgentRecord told;
+  told.record.at = now;
+  told.record.job = job;
+  told.record.kind = "storage";
+  told.record.detail = std::move(detail);
+  told.number = static_cast<std::uint64_t>(now.time_since_epoch().count());
+  submission.agent_records.push_back(std::move(told));
   target->post(std::move(submission));
 }
 
@@ -207,8 +227,16 @@ Status ControlPlane::Impl::startWriter() {
   }
   for (engine::Event& event : waiting) emit(std::move(event));
   ready = true;
+  reaper.post(0, [this] { releaseStorage(); });
   reapAfter(all_reaped ? options.reap_every : options.reap_retry);
   return {};
+}
+
+// What jobs that have ended still keep, perhaps since before this start. On the reaper's thread: it asks.
+void ControlPlane::Impl::releaseStorage() {
+  auto keeping = std::make_shared<std::vector<JobId>>(dispatcher->storageJobs());
+  if (keeping->empty()) return;
+  writer->look([this, keeping](const engine::State& state) { dispatcher->releaseEnded(state, *keeping); });
 }
 
 // A machine may be nobody's at any time: its launch's answer was lost and the launch given up, or the
@@ -219,6 +247,7 @@ void ControlPlane::Impl::reapAfter(Duration delay) {
       bool all = true;
       auto listed = std::make_shared<std::vector<Orphan>>(dispatcher->listed(&all));
       writer->look([this, listed](const engine::State& state) { dispatcher->endOrphans(state, *listed); });
+      releaseStorage();
       reapAfter(all ? options.reap_every : options.reap_retry);
     });
   });
@@ -251,8 +280,11 @@ Status ControlPlane::Impl::putConfigured() {
 }
 
 Status ControlPlane::Impl::makeServer() {
-  std::vector<std::string> names;
-  for (const auto& [name, provider] : providers) names.push_back(name);
+  std::vector<std::string> names, with_storage;
+  for (const auto& [name, provider] : providers) {
+    names.push_back(name);
+    if (provider->hasStorage()) with_storage.push_back(name);
+  }
   services = std::make_unique<Services>(Services{paths,
                                                  *clock,
                                                  *store,
@@ -268,6 +300,7 @@ Status ControlPlane::Impl::makeServer() {
                                                  timer,
                                                  cluster,
                                                  std::move(names),
+                                                 std::move(with_storage),
                                                  [this] { return describe(); },
                                                  [this] { return fingerprint; },
                                                  [this] {

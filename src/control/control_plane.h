@@ -22,6 +22,7 @@ struct ProviderContext {
   std::string cluster;
   const Clock& clock;
   cloud::Provider::EventSink sink;
+  cloud::Provider::JobTeller tell_job;
 };
 // By the names that pools use ("local"). Called once, at the start.
 using ProviderFactory =

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "api/job_spec.h"
 #include "base/strings.h"
 #include "os/log.h"
 
@@ -15,6 +16,14 @@ bool doesAsWell(const engine::MachineType& other, const engine::MachineType& wan
          other.resources.gpus >= wanted.resources.gpus && other.resources.memory >= wanted.resources.memory;
 }
 
+// Few jobs have any: nothing is parsed for the others.
+cloud::Storage storageIn(const std::string& spec) {
+  const bool may_have =
+      spec.find("\"volumes\"") != std::string::npos || spec.find("\"file_systems\"") != std::string::npos;
+  auto parsed = may_have ? api::parseJobJson(spec) : api::Parsed<api::JobSpec>();
+  return parsed ? std::move(parsed->storage) : cloud::Storage{};
+}
+
 }  // namespace
 
 void Dispatcher::carryOut(const engine::State& state, const store::Batch& batch,
@@ -24,6 +33,10 @@ void Dispatcher::carryOut(const engine::State& state, const store::Batch& batch,
     direct(state, id);
   }
   for (const engine::Action& action : actions) act(state, action);
+  for (const JobId id : batch.changes->jobs) {
+    const engine::Job* job = state.job(id);
+    if (job != nullptr && engine::isTerminal(job->phase)) releaseStorage(id);
+  }
   if (!batch.changes->pools.empty() || !batch.changes->queues.empty()) refreshCatalog();
   notify(state, batch);
 }
@@ -42,6 +55,56 @@ bool Dispatcher::reap(const engine::State& state) {
   const std::vector<Orphan> machines = listed(&all);
   endOrphans(state, machines);
   return all;
+}
+
+std::vector<JobId> Dispatcher::storageJobs() {
+  std::vector<JobId> found;
+  for (const auto& [name, provider] : context_.providers) {
+    const auto jobs = provider->storageJobs();
+    if (jobs) {
+      found.insert(found.end(), jobs->begin(), jobs->end());
+    } else {
+      os::log(os::LogLevel::error, "provider_storage_failed",
+              {{"provider", name}, {"error", jobs.error().message}});
+    }
+  }
+  return found;
+}
+
+void Dispatcher::releaseEnded(const engine::State& state, const std::vector<JobId>& jobs) {
+  for (const JobId id : jobs) {
+    // The state has forgotten jobs that ended long ago.
+    const engine::Job* job = state.job(id);
+    if (job == nullptr || engine::isTerminal(job->phase)) releaseStorage(id);
+  }
+}
+
+void Dispatcher::releaseStorage(JobId job) {
+  for (const auto& [name, provider] : context_.providers) {
+    if (provider->hasStorage())
+      context_.workers.post(job.value, [p = provider.get(), job] { p->releaseStorage(job); });
+  }
+}
+
+// Again after every restart of the control plane: the provider knows what was done.
+void Dispatcher::provideStorage(const engine::State& state, MachineId id,
+                                const api::DirectiveMessage& message) {
+  cloud::Provider* provider = providerOf(state, id);
+  const engine::Machine* machine = state.machine(id);
+  const engine::Job* job = state.job(message.directive.job);
+  if (provider == nullptr || !provider->hasStorage() || machine == nullptr || job == nullptr) return;
+  const cloud::Storage storage = storageIn(message.spec);
+  if (storage.empty()) return;
+  const engine::Pool* pool = state.pool(machine->pool);
+  cloud::StorageRequest request{
+      .machine = id,
+      .provider_config = pool == nullptr ? "" : pool->provider_config,
+      .job = job->id,
+      .epoch = message.directive.epoch,
+      .job_prefix = message.store_prefix,
+      .storage = cloud::storageOf(storage, job->request.machines, message.directive.rank)};
+  context_.workers.post(id.value,
+                        [provider, request = std::move(request)] { provider->provideStorage(request); });
 }
 
 std::vector<Orphan> Dispatcher::listed(bool* all) {
@@ -102,6 +165,7 @@ void Dispatcher::tell(const engine::State& state, MachineId machine, const engin
     message.saving = savingOf(state, machine, directive.job);
   }
   if (directive.job) message.store_prefix = strCat({context_.cluster, "/", directive.job.toString()});
+  if (directive.kind == engine::Directive::Kind::run) provideStorage(state, machine, message);
   context_.hub.direct(machine, std::move(message));
 }
 
@@ -163,6 +227,11 @@ void Dispatcher::launch(const engine::State& state, MachineId id) {
   }
   const engine::Job* job = state.job(machine->job);
   if (job != nullptr && job->request.machines > 1) request.group = job->id.toString();
+  if (job != nullptr && provider->hasStorage()) {
+    request.job = job->id;
+    if (const auto spec = context_.store.jobSpec(job->id))
+      request.storage = cloud::storageOf(storageIn(*spec), job->request.machines, machine->rank);
+  }
   context_.workers.post(id.value, [provider, request = std::move(request)] { provider->launch(request); });
 }
 

@@ -62,12 +62,17 @@ class Dispatcher final : public Writer::Effects {
   // The same in two halves, while the writer runs: listing (not on its thread), then what to end.
   std::vector<Orphan> listed(bool* all);  // `all`: whether every provider answered
   void endOrphans(const engine::State& state, const std::vector<Orphan>& listed);
+  // The same for what jobs keep: for which jobs there is something, and the release of those that have ended.
+  std::vector<JobId> storageJobs();
+  void releaseEnded(const engine::State& state, const std::vector<JobId>& jobs);
 
  private:
   void direct(const engine::State& state, MachineId machine);
   void tell(const engine::State& state, MachineId machine, const engine::Directive& directive);
   api::DirectiveMessage::Saving savingOf(const engine::State& state, MachineId machine, JobId job);
   void launch(const engine::State& state, MachineId machine);
+  void provideStorage(const engine::State& state, MachineId machine, const api::DirectiveMessage& message);
+  void releaseStorage(JobId job);
   void act(const engine::State& state, const engine::Action& action);
   cloud::Provider* providerOf(const engine::State& state, MachineId machine);
   // Of a machine that the state has forgotten nobody knows whose it is: all of them are told.

@@ -91,6 +91,8 @@ void submit(Services& services, Call call) {
   engine::JobRequest request = api::toRequest(parsed->spec);
   const auto view = services.catalog.view();
   auto problems = checkAdmission(*view, request);
+  if (problems.empty())
+    problems = checkStoragePools(*view, request, parsed->spec.storage, services.storage_providers);
   if (problems.empty()) problems = checkDeadline(*view, request, services.clock.now(), services.settings);
   if (problems.empty()) problems = resolveInputs(services.store, parsed->spec, parsed->request_id);
   if (!problems.empty()) return sendProblems(*call.responder, std::move(problems));

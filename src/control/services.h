@@ -38,7 +38,8 @@ struct Services {
   SerialWorkers& io;  // for what may block on a disk
   Timer& timer;
   std::string cluster;
-  std::vector<std::string> providers;  // known names
+  std::vector<std::string> providers;          // known names
+  std::vector<std::string> storage_providers;  // those with volumes and shared file systems
   std::function<api::ServerView()> describeServer;
   std::function<std::string()> fingerprint;  // of the TLS certificate; empty: none
   std::function<void()> requestStop;

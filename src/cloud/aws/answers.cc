@@ -5,46 +5,12 @@
 
 #include "base/parse_number.h"
 #include "base/strings.h"
+#include "cloud/aws/xml_reading.h"
 
 namespace buoy::cloud::aws {
 namespace {
 
-using pugi::xml_document;
-using pugi::xml_node;
-
-std::string text(const xml_node& parent, const char* name) {
-  return std::string(trim(parent.child(name).child_value()));
-}
-
-bool flag(const xml_node& parent, const char* name) {
-  return text(parent, name) == "true";
-}
-
-template <class Number>
-Number number(const xml_node& parent, const char* name) {
-  return parseNumber<Number>(text(parent, name)).value_or(0);
-}
-
-Time timeOf(const xml_node& parent, const char* name) {
-  return parseTime(text(parent, name)).value_or(Time{});
-}
-
-std::vector<Tag> tagsOf(const xml_node& parent, const char* name = "tagSet") {
-  std::vector<Tag> tags;
-  for (const xml_node& item : parent.child(name).children("item")) {
-    // A value may have spaces at its ends.
-    tags.push_back({item.child("key").child_value(), item.child("value").child_value()});
-  }
-  return tags;
-}
-
-// The document's root if it has this name.
-Result<xml_node> parse(xml_document& document, std::string_view body, const char* root) {
-  const auto parsed = document.load_buffer(body.data(), body.size());
-  const xml_node node = document.child(root);
-  if (parsed && node) return node;
-  return fail(ErrorCode::internal, strCat({"AWS's answer is no ", root}));
-}
+using namespace xml;
 
 InstanceState stateOf(std::string_view name) {
   if (name == "pending") return InstanceState::pending;
@@ -66,6 +32,9 @@ Instance instanceOf(const xml_node& item) {
   instance.transition_reason = text(item, "reason");
   instance.private_address = text(item, "privateIpAddress");
   instance.public_address = text(item, "ipAddress");
+  instance.subnet = text(item, "subnetId");
+  for (const xml_node& group : item.child("groupSet").children("item"))
+    instance.security_groups.push_back(text(group, "groupId"));
   instance.spot_request = text(item, "spotInstanceRequestId");
   instance.spot = text(item, "instanceLifecycle") == "spot";
   instance.launched = timeOf(item, "launchTime");

@@ -33,6 +33,8 @@ struct Instance {
   std::string reason_code;        // of the state: "Server.SpotInstanceTermination"
   std::string transition_reason;  // "User initiated (2026-11-21 11:22:33 GMT)"
   std::string private_address, public_address;
+  std::string subnet;
+  std::vector<std::string> security_groups;  // ids
   std::string spot_request;
   bool spot = false;
   Time launched{};

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "cloud/aws/ebs.h"
 #include "cloud/aws/on_demand.h"
 
 namespace {
@@ -52,6 +53,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   checked(parseInstanceProfile(body));
   checked(parseIdentity(body));
   checked(parseParameter(body));
+  checked(parseVolumes(body));
+  checked(parseCreatedVolume(body));
+  checked(parseSnapshots(body));
+  checked(parseCreatedSnapshot(body));
   if (const auto products = parseProducts(body)) {
     for (const auto& [type, price] : products->prices) BUOY_CHECK(!type.empty() && price.nano_usd >= 0);
   }

@@ -20,6 +20,7 @@
 #include "cloud/aws/pool_config.h"
 #include "cloud/aws/price_book.h"
 #include "cloud/aws/roster.h"
+#include "cloud/aws/storage_keeper.h"
 #include "os/crash_point.h"
 #include "os/files.h"
 #include "os/log.h"
@@ -55,6 +56,10 @@ class AwsProvider final : public Provider {
   void reclaim(MachineId machine, Duration notice) override;
   Result<std::vector<ListedMachine>> list() override;
   bool remote() const override { return true; }
+  bool hasStorage() const override { return true; }
+  void provideStorage(const StorageRequest& request) override { storage_.provide(request); }
+  void releaseStorage(JobId job) override { storage_.release(job); }
+  Result<std::vector<JobId>> storageJobs() override { return resultOf(storage_.jobs(stop_.get_token())); }
 
  private:
   // A region as a profile's keys reach it.
@@ -86,6 +91,10 @@ class AwsProvider final : public Provider {
   Status remember(const std::string& profile, const std::string& region);
   void recall();
   Result<std::shared_ptr<MachineStore>> store();
+  StorageKeeper::Ports storagePorts();
+  std::optional<StorageKeeper::Place> placeOf(MachineId machine);
+  Answer<std::string> zoneFor(Ec2& ec2, const Ground& ground, const LaunchRequest& request,
+                              const std::stop_token& stop);
   GroundAnswer ground(Account& account, MachineStore& store, const LaunchRequest& request,
                       const PoolConfig& config);
 
@@ -130,7 +139,8 @@ class AwsProvider final : public Provider {
   std::stop_source stop_;                 // of every wait and request
   std::once_flag begun_;
   std::vector<std::jthread> workers_;
-  std::jthread watcher_;  // last: it uses the others
+  std::jthread watcher_;
+  StorageKeeper storage_;  // last: its thread uses the others
 };
 
 AwsProvider::AwsProvider(AwsOptions options, EventSink sink)
@@ -138,7 +148,9 @@ AwsProvider::AwsProvider(AwsOptions options, EventSink sink)
       sink_(std::move(sink)),
       ground_options_{options_.state_dir, options_.agent_path, options_.cluster, options_.caller_address_url},
       launcher_(options_.cluster, options_.clock),
-      roster_(options_.cluster) {
+      roster_(options_.cluster),
+      storage_({.cluster = options_.cluster, .every = options_.storage_every}, options_.clock,
+               storagePorts()) {
   recall();
   if (!accounts().empty()) begin();
 }
@@ -219,6 +231,55 @@ Result<std::shared_ptr<MachineStore>> AwsProvider::store() {
     if (!store) store = std::move(made);
     return store;
   });
+}
+
+// ---- storage
+
+StorageKeeper::Ports AwsProvider::storagePorts() {
+  return {.place = [this](MachineId machine) { return placeOf(machine); },
+          .accounts =
+              [this] {
+                std::vector<std::shared_ptr<Ec2>> all;
+                for (const auto& each : accounts()) all.emplace_back(each, each->ec2.get());
+                return all;
+              },
+          .lay = [this](const std::string& key, const std::string& content) -> Status {
+            BUOY_TRY(const auto objects, store());
+            return objects->objects->put(key, content);
+          },
+          .tell = options_.tell_job};
+}
+
+std::optional<StorageKeeper::Place> AwsProvider::placeOf(MachineId machine) {
+  const auto known = roster_.withLock([&](const Roster& roster) {
+    const Roster::Known* found = roster.find(machine);
+    return found == nullptr ? Roster::Known{} : *found;
+  });
+  if (known.instance.empty() || known.zone.empty() || known.launching) return std::nullopt;
+  const auto reached = accounts_.withLock([&](const auto& all) {
+    const auto found = all.find(known.account);
+    return found == all.end() ? nullptr : found->second;
+  });
+  if (!reached) return std::nullopt;
+  return StorageKeeper::Place{std::shared_ptr<Ec2>(reached, reached->ec2.get()), known.instance, known.zone};
+}
+
+// Where the machine must be for the sake of its job's volumes; empty: anywhere.
+Answer<std::string> AwsProvider::zoneFor(Ec2& ec2, const Ground& ground, const LaunchRequest& request,
+                                         const std::stop_token& stop) {
+  if (request.storage.volumes.empty()) return std::string();
+  std::vector<std::string> names;
+  for (const VolumeSpec& each : request.storage.volumes) names.push_back(each.name);
+  BUOY_ASK(const std::vector<Volume> volumes, Ebs(ec2.caller()).volumes({{"tag:Name", names}}, stop));
+  auto zone = pinnedZone(request.storage.volumes, volumes, options_.cluster, request.job);
+  if (!zone) return tl::unexpected(refusalOf("the launch", zone.error()));
+  const bool offered = zone->empty() || std::any_of(ground.places.begin(), ground.places.end(),
+                                                    [&](const auto& each) { return each.zone == *zone; });
+  if (offered) return *zone;
+  return tl::unexpected(refusalOf(
+      "the launch",
+      Error{ErrorCode::invalid_argument,
+            strCat({"the job's volumes are in ", *zone, ", where this pool has no subnet"}), false}));
 }
 
 // The first who needs it makes it, the others wait for that.
@@ -330,8 +391,10 @@ Answer<Launched> AwsProvider::tryLaunch(const LaunchRequest& request, std::strin
   if (auto kept = remember(config->profile, config->region); !kept) return wrong(kept.error());
   watchPool(request, *config, **reached);
   BUOY_ASK(const std::shared_ptr<const Ground> prepared, ground(**reached, **objects, request, *config));
+  LaunchRequest placed = request;
+  BUOY_ASK(placed.zone, zoneFor(*(*reached)->ec2, *prepared, request, stop));
   os::crashPoint("aws.before_launch");
-  auto launched = launcher_.launch(*(*reached)->ec2, *prepared, *config, request, stop);
+  auto launched = launcher_.launch(*(*reached)->ec2, *prepared, *config, placed, stop);
   if (!launched) {
     const RefusalKind kind = launched.error().kind;
     // Perhaps what it stood on was removed: made anew at the next try.

@@ -17,9 +17,12 @@ struct AwsOptions {
   std::string cluster;     // in the mark that everything carries
   buoy::aws::Environment environment;  // where AWS's tools find region, keys and endpoints
   std::string caller_address_url = "https://checkip.amazonaws.com";
+  Provider::JobTeller tell_job = [](JobId, const std::string&) {};
   // How often EC2 is asked for all machines: while something is expected to change soon, and otherwise.
   Duration look_soon = std::chrono::seconds{2}, look_every = std::chrono::seconds{5};
   Duration prices_every = std::chrono::minutes{5};
+  // Between two steps of volumes that are being connected or released.
+  Duration storage_every = std::chrono::seconds{1};
 };
 
 // Machines on EC2, spot and on demand. Its threads launch and watch; the calls return at once, but for

@@ -59,11 +59,25 @@ ServiceCall jsonCall(std::string service, std::string target, std::string body) 
   return call;
 }
 
+ServiceCall restCall(std::string service, std::string action, std::string method, std::string path,
+                     buoy::aws::NameValues query, std::string body) {
+  ServiceCall call;
+  call.service = std::move(service);
+  call.action = std::move(action);
+  call.method = std::move(method);
+  call.path = std::move(path);
+  call.query = std::move(query);
+  if (!body.empty()) call.headers = {{"Content-Type", "application/json"}};
+  call.body = std::move(body);
+  return call;
+}
+
 Result<CallerOptions> callerOptions(const buoy::aws::Environment& environment, const std::string& profile,
                                     const std::string& region, const Clock& clock) {
   BUOY_TRY(buoy::aws::Settings settings, buoy::aws::loadSettings(environment, profile));
   if (!region.empty()) settings.region = region;
-  BUOY_TRY(auto endpoints, buoy::aws::loadEndpoints(environment, settings, {"ec2", "iam", "pricing", "ssm", "sts"}));
+  BUOY_TRY(auto endpoints,
+           buoy::aws::loadEndpoints(environment, settings, {"ec2", "efs", "iam", "pricing", "ssm", "sts"}));
   BUOY_TRY(auto credentials, buoy::aws::defaultCredentials(environment, settings, clock));
   return CallerOptions{.settings = std::move(settings),
                        .endpoints = std::move(endpoints),
@@ -139,6 +153,7 @@ Answer<Caller::Reply> Caller::send(const ServiceCall& call, const std::stop_toke
   buoy::aws::SignableRequest signable;
   signable.method = call.method;
   signable.path = url->target + call.path;
+  signable.query = call.query;
   signable.headers = call.headers;
   signable.headers.insert(signable.headers.begin(), {"Host", url->hostHeader()});
   signable.payload_sha256 = objstore::sha256Hex(call.body);
@@ -153,6 +168,7 @@ Answer<Caller::Reply> Caller::send(const ServiceCall& call, const std::stop_toke
   net::Request request;
   request.method = call.method;
   request.target = buoy::aws::uriEncode(signable.path, true);
+  if (!call.query.empty()) request.target += "?" + buoy::aws::canonicalQuery(call.query);
   request.body = call.body;
   request.headers =
       connection.signer->sign(signable, *credentials, options_.clock.now() + Duration{clock_offset_});

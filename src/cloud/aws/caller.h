@@ -29,12 +29,16 @@ struct ServiceCall {
   std::string action;   // for messages and for the limit of its rate
   std::string method = "POST";
   std::string path = "/";
+  buoy::aws::NameValues query;
   buoy::aws::NameValues headers;
   std::string body;
 };
 ServiceCall queryCall(std::string service, std::string version, std::string action, Parameters parameters);
 // `target`: "AmazonSSM.GetParameter".
 ServiceCall jsonCall(std::string service, std::string target, std::string body);
+// For services whose operations are methods and paths (EFS). `action`: for messages.
+ServiceCall restCall(std::string service, std::string action, std::string method, std::string path,
+                     buoy::aws::NameValues query, std::string body);
 
 struct CallerOptions {
   buoy::aws::Settings settings;

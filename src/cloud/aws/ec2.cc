@@ -4,12 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
+#include "cloud/aws/parameters.h"
 #include "objstore/s3/checksum.h"
 
 namespace buoy::cloud::aws {
 namespace {
 
-constexpr const char* kEc2Version = "2016-11-15";
 constexpr const char* kIamVersion = "2010-05-08";
 constexpr const char* kStsVersion = "2011-06-15";
 constexpr const char* kPageSize = "1000";
@@ -18,34 +18,6 @@ constexpr int kMostPages = 1000;
 constexpr const char* kTrustPolicy =
     R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},)"
     R"("Action":"sts:AssumeRole"}]})";
-
-void addList(Parameters& parameters, const std::string& name, const std::vector<std::string>& values) {
-  for (std::size_t i = 0; i < values.size(); ++i)
-    parameters.emplace_back(strCat({name, ".", std::to_string(i + 1)}), values[i]);
-}
-
-void addFilters(Parameters& parameters, const std::vector<Filter>& filters) {
-  for (std::size_t i = 0; i < filters.size(); ++i) {
-    const std::string name = "Filter." + std::to_string(i + 1);
-    parameters.emplace_back(name + ".Name", filters[i].name);
-    addList(parameters, name + ".Value", filters[i].values);
-  }
-}
-
-// `name`: "TagSpecification" or where a template has them.
-void addTags(Parameters& parameters, const std::string& name, const std::vector<std::string>& resources,
-             const std::vector<Tag>& tags) {
-  if (tags.empty()) return;
-  for (std::size_t i = 0; i < resources.size(); ++i) {
-    const std::string at = strCat({name, ".", std::to_string(i + 1)});
-    parameters.emplace_back(at + ".ResourceType", resources[i]);
-    for (std::size_t k = 0; k < tags.size(); ++k) {
-      const std::string tag = strCat({at, ".Tag.", std::to_string(k + 1)});
-      parameters.emplace_back(tag + ".Key", tags[k].key);
-      parameters.emplace_back(tag + ".Value", tags[k].value);
-    }
-  }
-}
 
 std::string dollars(PricePerHour price) {
   std::string text = std::to_string(price.nano_usd / 1'000'000'000);

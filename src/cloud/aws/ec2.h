@@ -8,6 +8,7 @@
 
 #include "cloud/aws/answers.h"
 #include "cloud/aws/caller.h"
+#include "cloud/aws/parameters.h"
 
 // The operations of EC2, IAM, STS and SSM that Buoy uses, one function each. Threads: any; each blocks.
 // `stop` ends the wait.
@@ -38,11 +39,6 @@ struct FleetRequest {
   std::vector<Override> overrides;
   bool spot = true;
   std::vector<Tag> tags;  // of the machine and of the fleet
-};
-
-struct Filter {
-  std::string name;
-  std::vector<std::string> values;
 };
 
 class Ec2 {

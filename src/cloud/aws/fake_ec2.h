@@ -61,7 +61,12 @@ class FakeAws {
     buoy::aws::Settings settings;
     settings.region = "eu-west-1";
     return {.settings = settings,
-            .endpoints = {{"ec2", url()}, {"iam", url()}, {"pricing", url()}, {"ssm", url()}, {"sts", url()}},
+            .endpoints = {{"ec2", url()},
+                          {"iam", url()},
+                          {"efs", url()},
+                          {"pricing", url()},
+                          {"ssm", url()},
+                          {"sts", url()}},
             .credentials = buoy::aws::staticCredentials({"AKIDone", "secret-one", "token-one", std::nullopt}),
             .clock = clock,
             // For what must come to an end here.

@@ -78,6 +78,7 @@ std::vector<Override> Launcher::choices(const Ground& ground, const PoolConfig& 
   const auto add = [&](const engine::MachineType& type) {
     for (const Ground::Place& place : ground.places) {
       if (!zone.empty() && place.zone != zone) continue;
+      if (!request.zone.empty() && place.zone != request.zone) continue;
       if (all.size() < kMostOverrides)
         all.push_back({type.name, place.zone, place.subnet, priceLimit(config, type)});
     }

@@ -13,6 +13,14 @@ inline constexpr const char* kPoolTag = "buoy:pool";
 inline constexpr const char* kGroupTag = "buoy:group";  // of a gang's machines
 inline constexpr const char* kUntilTag = "buoy:until";  // of a template: how long its URL works
 
+// Of a volume or shared file system, while a job has it: the job, what becomes of it, its place in the job's
+// list. A snapshot that a release made has the job, too.
+inline constexpr const char* kJobTag = "buoy:job";
+inline constexpr const char* kDeletionTag = "buoy:deletion";
+inline constexpr const char* kOrderTag = "buoy:order";
+inline constexpr const char* kReplacedTag =
+    "buoy:replaced-by";  // of a snapshot: the job and volume that took its name
+
 inline std::string resourceName(const std::string& cluster) {
   return "buoy-" + cluster;
 }

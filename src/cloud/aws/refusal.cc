@@ -64,6 +64,7 @@ constexpr std::array kKnown = {
     Known{"IdempotentParameterMismatch", RefusalKind::mismatch},
     Known{"EntityAlreadyExists", RefusalKind::exists},
     Known{"FileSystemAlreadyExists", RefusalKind::exists},
+    Known{"MountTargetConflict", RefusalKind::exists},
     Known{"NoSuchEntity", RefusalKind::not_found},
     Known{"ParameterNotFound", RefusalKind::not_found},
     Known{"InternalError", RefusalKind::trouble},

@@ -26,6 +26,8 @@ from cloud.front.world import World
 from cloud.machines import network, user_data
 from cloud.machines.machine import Machine, Spec
 from cloud.machines.metadata import MetadataServer
+from cloud.machines.shared import Shared
+from cloud.machines.volumes import Volumes
 
 PORT = 80
 ADMINISTRATOR = Keys("AKIACLOUDADMINISTRAT", "administrators/secret/key/of/the/stand/in")
@@ -60,7 +62,7 @@ def main() -> None:
 
     cpus = {kind: int(facts.get("VCpuInfo", {}).get("DefaultVCpus", 2)) for kind, facts in INSTANCE_TYPES.items()}
     make = (lambda world, life: make_machine(options.directory, world, life)) if options.machines else None
-    world = World(Market(cpus), make)
+    world = World(Market(cpus), Volumes(options.directory.parent / "volumes"), Shared(options.directory.parent / "shared"), make)
     credentials = Credentials(ADMINISTRATOR)
     front = Server((options.address, options.port), Front(world, Moto(), credentials).carry_out)
     control = ControlServer(("127.0.0.1", 0), Controls(world, regions))

@@ -115,6 +115,12 @@ class Controls:
     def console(self, instance: str) -> str:
         return self._world.lives[instance].machine.console()
 
+    # -- volumes -----------------------------------------------------------------------------------------------------------
+
+    def fail_snapshot(self, volume: str) -> None:
+        """The next snapshot of this volume ends in state error."""
+        self._world.doomed_snapshots[volume] = True
+
     def _each(self, instance: str | None, zone: str | None, act: Callable[[Life], Any], spot_only: bool = False) -> list[str]:
         lives = [life for life in self._world.all() if life.alive and (instance in (None, life.id)) and (zone in (None, life.zone))
                  and not (spot_only and life.market != "spot")]

@@ -1,7 +1,6 @@
 """The EC2 actions that moto lacks or does otherwise than AWS. They take the place of moto's own methods of the same names,
 with moto's parsing and serialising, which follow botocore's service model."""
 import datetime
-import json
 import time
 from typing import Any
 
@@ -13,8 +12,9 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.security_groups import SecurityGroups
 
-from cloud.front import fleets, launching
+from cloud.front import ebs_actions, fleets, launching
 from cloud.front.lives import CODES, Life
+from cloud.front.once import once
 from cloud.front.world import World
 
 PAGE = 1000  # entries of a price history in one answer
@@ -30,7 +30,7 @@ class Actions(EC2BaseResponse):
 
     def run_instances(self) -> ActionResult:
         with self.world.lock:
-            return ActionResult(_once(self, "RunInstances", lambda: _run_instances(self)))
+            return ActionResult(once(self, "RunInstances", lambda: _run_instances(self)))
 
     def create_fleet(self) -> ActionResult:
         def make() -> fleets.Fleet:
@@ -40,7 +40,7 @@ class Actions(EC2BaseResponse):
             return made
 
         with self.world.lock:
-            return ActionResult(_once(self, "CreateFleet", make).result())
+            return ActionResult(once(self, "CreateFleet", make).result())
 
     def describe_fleets(self) -> ActionResult:
         return ActionResult({"Fleets": [fleet.view() for fleet in _named_fleets(self, self._get_param("FleetIds", []))]})
@@ -176,30 +176,12 @@ class Actions(EC2BaseResponse):
 def install(world: World) -> None:
     """From now on moto answers with these actions. Again: what they remember is forgotten."""
     Actions.world, Actions.tokens, Actions.fleets = world, {}, {}
-    for name, value in vars(Actions).items():
+    for name, value in [*vars(Actions).items(), *vars(ebs_actions.Actions).items()]:
         if not name.startswith("__"):
             setattr(EC2Response, name, value)
 
 
 # `response` is in all of these moto's object for the call being answered.
-
-def _once(response: Any, action: str, make: Any) -> Any:
-    """What the same client token made before, or what `make` makes now. An error is not kept."""
-    token = response._get_param("ClientToken")
-    key = (response.region, action, token)
-    asked = json.dumps(response.params, sort_keys=True, default=str)
-    if token and key in response.tokens:
-        asked_before, made = response.tokens[key]
-        if asked_before != asked:
-            raise EC2ClientError("IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent with arguments used in "
-                                 "previous request(s).")
-        response.world.log.add("repeated", action=action, token=token)
-        return made
-    made = make()
-    if token:
-        response.tokens[key] = (asked, made)
-    return made
-
 
 def _run_instances(response: Any) -> dict[str, Any]:
     parameters = launching.flatten(response.ec2_backend, response.params)

@@ -3,7 +3,7 @@ import sys
 import time
 import traceback
 
-from cloud.front import faults, pricing
+from cloud.front import faults, inventory, pricing
 from cloud.front.calls import Answer, Call
 from cloud.front.credentials import Credentials
 from cloud.front.errors import Refusal, refuse
@@ -38,7 +38,10 @@ class Front:
             if call.name == "pricing:GetProducts":
                 return pricing.get_products(self.world.market, call)
             with self.world.lock:  # moto is not made for threads
-                return self.moto.carry_out(call)
+                answer = self.moto.carry_out(call)
+                if call.service == "elasticfilesystem":
+                    self.world.shared.become(*inventory.shared_directories(call.region))
+                return answer
         except Refusal as refusal:
             return refuse(call, refusal)
         except Exception:

@@ -40,6 +40,12 @@ def _of_efs(region: str) -> list[Item]:
     return [("file system", name) for name in backend.file_systems_by_id] + [("mount target", name) for name in backend.mount_targets_by_id]
 
 
+def shared_directories(region: str) -> tuple[list[str], dict[str, str]]:
+    """The file systems, and which is served at which address."""
+    backend = efs_backends[ACCOUNT][region]
+    return list(backend.file_systems_by_id), {target.ip_address: target.file_system_id for target in backend.mount_targets_by_id.values()}
+
+
 def _of_iam() -> list[Item]:
     backend = iam_backends[ACCOUNT]["aws"]
     own = [policy for policy in backend.managed_policies.values() if not policy.arn.startswith("arn:aws:iam::aws:")]

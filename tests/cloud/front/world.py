@@ -12,6 +12,8 @@ from cloud.front.faults import Faults
 from cloud.front.lives import Life, Machine
 from cloud.front.market import Market, Pool
 from cloud.front.timeline import Timeline
+from cloud.machines.shared import Shared
+from cloud.machines.volumes import Volumes
 
 MARKET_TICK = 0.2  # seconds between looks at recorded markets
 
@@ -23,13 +25,15 @@ class Settings:
     boot: float = 0.1  # from running to the first process
     shutdown: float = 0.2  # what processes have between SIGTERM and SIGKILL
     notice: float = 120.0  # between a spot notice and the end
+    attach: float = 0.1  # until a volume that is being attached is
+    snapshot: float = 0.2  # until a snapshot is complete
     consistent_after: float = 0.0  # until a new instance is seen by Describe calls
 
 
 class World:
     """Threads: any. `lock` is held by whoever changes instances, moto's calls among them."""
 
-    def __init__(self, market: Market, make_machine: Callable[["World", Life], Machine] | None):
+    def __init__(self, market: Market, volumes: Volumes, shared: Shared, make_machine: Callable[["World", Life], Machine] | None):
         self.lock = threading.RLock()
         self.settings = Settings()
         self.market = market
@@ -37,6 +41,8 @@ class World:
         self.faults = Faults()
         self.timeline = Timeline()
         self.lives: dict[str, Life] = {}
+        self.volumes, self.shared = volumes, shared
+        self.doomed_snapshots: dict[str, bool] = {}  # volumes whose next snapshot fails
         self._make_machine = make_machine
         self._numbers = itertools.count(1)
         self._look_at_markets()
@@ -49,6 +55,9 @@ class World:
             if life.machine and before != "terminated":
                 life.machine.kill()
         self.lives.clear()
+        self.volumes.clear()
+        self.shared.become([], {})
+        self.doomed_snapshots.clear()
         self.faults.clear()
         self.log.clear()
         self.market.reset()
@@ -101,6 +110,8 @@ class World:
                 life.machine.kill()
             else:
                 life.machine.power_off(self.settings.shutdown)
+        for device in list(life.record.block_device_mapping.values()):
+            self.volumes.disconnect(device.volume_id)
         with self.lock:
             if life.over:
                 return

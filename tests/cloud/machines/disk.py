@@ -10,6 +10,9 @@ OWN = ("dev", "proc", "sys", "run", "tmp", "var/lib/cloud/instance/scripts", "va
 POWER = {"shutdown": "TERM", "poweroff": "TERM", "halt": "TERM", "reboot": "HUP"}
 
 
+NFS_CLIENT = pathlib.Path(__file__).with_name("mount_nfs4.sh")
+
+
 def make(directory: pathlib.Path, name: str, address: str) -> None:
     """The disk of a machine that was never started."""
     root = directory / "root"
@@ -29,6 +32,8 @@ def make(directory: pathlib.Path, name: str, address: str) -> None:
     for program, signal in POWER.items():
         (sbin / program).write_text(f"#!/bin/sh\nexec kill -s {signal} 1\n")
         (sbin / program).chmod(0o755)
+    shutil.copy(NFS_CLIENT, sbin / "mount.nfs4")
+    (sbin / "mount.nfs4").chmod(0o755)
 
 
 def install(directory: pathlib.Path, scripts: list[bytes]) -> None:
