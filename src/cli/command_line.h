@@ -72,7 +72,9 @@ class Command {
   std::string path() const;  // "buoy server start"
 
   std::string name, summary;
-  std::string heading;  // under which the help of the parent lists it
+  static constexpr const char* kHidden = "hidden";
+  std::string heading;  // under which the help of the parent lists it; kHidden: nowhere
+  bool isHidden() const { return heading == kHidden; }
   std::string details;  // end of the help: examples
   std::vector<Option> options;
   std::vector<Argument> arguments;

@@ -167,7 +167,7 @@ TEST_F(Tree, CompletionsAndManualKnowEveryCommandAndOption) {
     const auto script = completionScript(root_, shell);
     ASSERT_TRUE(script);
     forEach(root_, [&](const Command& command) {
-      if (command.heading == "hidden") return;
+      if (command.isHidden()) return;
       EXPECT_THAT(*script, HasSubstr(command.name)) << shell;
       if (command.parent != nullptr) {
         EXPECT_THAT(manual, HasSubstr("`" + command.path() + "`"));

@@ -69,7 +69,7 @@ std::string bashScript(const Command& root) {
     std::string candidates = "--help";
     for (const auto& child : command.children) {
       children += "      " + shellQuote(path + " " + child->name) + ") path=\"$path $word\" ;;\n";
-      if (child->heading != "hidden") candidates += " " + child->name;
+      if (!child->isHidden()) candidates += " " + child->name;
     }
     for (const Option* option : optionsOf(command)) {
       candidates += " " + option->name;
@@ -157,12 +157,11 @@ std::string zshFunction(const Command& command) {
   }
   out += "    '1: :->command' '*:: :->rest'\n  case $state in\n    command) local -a commands; commands=(\n";
   for (const auto& child : command.children) {
-    if (child->heading != "hidden")
-      out += "      '" + zshText(child->name) + ":" + zshText(child->summary) + "'\n";
+    if (!child->isHidden()) out += "      '" + zshText(child->name) + ":" + zshText(child->summary) + "'\n";
   }
   out += "    ); _describe command commands ;;\n    rest) case $line[1] in\n";
   for (const auto& child : command.children) {
-    if (child->heading != "hidden") out += "      " + child->name + ") " + zshFunctionName(*child) + " ;;\n";
+    if (!child->isHidden()) out += "      " + child->name + ") " + zshFunctionName(*child) + " ;;\n";
   }
   return out + "    esac ;;\n  esac\n}\n";
 }
@@ -170,7 +169,7 @@ std::string zshFunction(const Command& command) {
 std::string zshScript(const Command& root) {
   std::string out = "#compdef buoy\n";
   forEach(root, [&out](const Command& command) {
-    if (command.heading != "hidden") out += zshFunction(command);
+    if (!command.isHidden()) out += zshFunction(command);
   });
   return out + "if [ \"$funcstack[1]\" = _buoy ]; then _buoy \"$@\"; else compdef _buoy buoy; fi\n";
 }
@@ -206,7 +205,7 @@ std::string fishValues(Hint hint, const std::vector<std::string>& choices) {
 std::string fishScript(const Command& root) {
   std::string out = "# fish completion of buoy\ncomplete -c buoy -f\n";
   forEach(root, [&](const Command& command) {
-    if (command.heading == "hidden") return;
+    if (command.isHidden()) return;
     // True when the words so far name this command and none of its children.
     std::string condition;
     for (const Command* level = &command; level->parent != nullptr; level = level->parent) {
@@ -220,7 +219,7 @@ std::string fishScript(const Command& root) {
     }
     const std::string prefix = "complete -c buoy -n " + fishQuote(condition);
     for (const auto& child : command.children) {
-      if (child->heading != "hidden")
+      if (!child->isHidden())
         out += prefix + " -a " + fishQuote(child->name) + " -d " + fishQuote(child->summary) + "\n";
     }
     for (const Option* option : optionsOf(command)) {

@@ -46,7 +46,9 @@ inline constexpr ExitCodeMeaning kExitCodes[] = {
      "of `buoy run` and `buoy logs -f`: the job passed its max_run or max_wait; of `buoy save --wait`: not "
      "in "
      "time"},
-    {"130", "of `buoy run` and `buoy logs -f`: the job was cancelled; of cp, sync and rm: Ctrl-C"},
+    {"130",
+     "of `buoy run` and `buoy logs -f`: the job was cancelled, or Ctrl-C left it; of cp, sync and rm: "
+     "Ctrl-C"},
     {"N", "of `buoy run` and `buoy logs -f`: the job's own exit code; 128 + N if signal N ended it"},
 };
 

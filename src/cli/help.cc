@@ -47,6 +47,7 @@ std::string synopsis(const Command& command) {
 std::vector<Section> sectionsOf(const Command& command) {
   std::vector<Section> sections;
   for (const auto& child : command.children) {
+    if (child->isHidden()) continue;
     sectionOf(sections, child->heading.empty() ? "Commands" : child->heading)
         .entries.push_back({child->name, child->summary});
   }
@@ -102,7 +103,9 @@ void appendManual(std::string& out, const Command& command) {
   };
   for (const Argument& argument : command.arguments) row(argument.name, argument.help);
   for (const Option& option : command.options) row(labelOf(option), option.help);
-  for (const auto& child : command.children) appendManual(out, *child);
+  for (const auto& child : command.children) {
+    if (!child->isHidden()) appendManual(out, *child);
+  }
 }
 
 }  // namespace
@@ -116,7 +119,9 @@ std::string renderHelp(const Look& look, const Command& command) {
 
 std::string renderManual(const Command& root) {
   std::string out;
-  for (const auto& child : root.children) appendManual(out, *child);
+  for (const auto& child : root.children) {
+    if (!child->isHidden()) appendManual(out, *child);
+  }
   return out;
 }
 

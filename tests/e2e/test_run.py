@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from conftest import wait_for
+from conftest import ROOT, wait_for
 from jobs import COUNTER, PATIENT, market
 
 
@@ -47,6 +47,12 @@ def test_listings_have_json(buoy):
     assert "placed" in why or "chose" in why.lower() or "local" in why
 
 
+def test_the_manual_is_what_the_program_says(buoy):
+    manual = buoy.run("help", "manual", check=0).stdout
+    page = (ROOT / "docs/cli.md").read_text()
+    assert manual.strip() in page, "docs/cli.md is behind: put `buoy help manual` into it"
+
+
 def test_detached_run_goes_on_and_can_be_followed_again(buoy):
     buoy.write("job.sh", PATIENT)
     follow = buoy.popen("run", "--name", "long", "--", "sh", "job.sh", str(buoy.project / "go"))
@@ -54,6 +60,7 @@ def test_detached_run_goes_on_and_can_be_followed_again(buoy):
     follow.send_signal(signal.SIGINT)
     out, err = follow.communicate(timeout=30)
     assert "buoy logs -f" in out + err
+    assert follow.returncode == 130, "a command that waits for this one does not go on as if the job had succeeded"
     assert buoy.job("long")["phase"] == "running"
     (buoy.project / "go").touch()
     buoy.wait_phase("long", "succeeded")

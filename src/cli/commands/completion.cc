@@ -64,7 +64,7 @@ void addCompletion(Command& root) {
 
   auto kind = std::make_shared<std::string>();
   Command& names = root.add("complete", "Print names for a completion script");
-  names.heading = "hidden";
+  names.heading = Command::kHidden;
   names.argument("KIND", *kind, "jobs, machines or pools");
   names.action = [kind](Context& context) { return printNames(context, *kind); };
 }

@@ -4,6 +4,7 @@
 #include "base/parse_number.h"
 #include "base/strings.h"
 #include "cli/commands/commands.h"
+#include "cli/exit_codes.h"
 #include "cli/follow.h"
 #include "cli/job_feed.h"
 #include "cli/story.h"
@@ -60,7 +61,7 @@ int followOn(const Context& context, Connection& connection, const api::JobView&
   if (!end) return context.fail(end.error());
   if (end->detached) {
     context.note("\n");
-    return 0;
+    return static_cast<int>(ExitCode::cancelled);
   }
   return printEnd(context, connection, end->job);
 }

@@ -3,6 +3,7 @@
 
 #include "base/strings.h"
 #include "cli/commands/commands.h"
+#include "cli/exit_codes.h"
 #include "cli/follow.h"
 #include "cli/job_feed.h"
 #include "cli/story.h"
@@ -46,7 +47,7 @@ int run(const Context& context, const RunFlags& flags) {
   if (!end) return context.fail(end.error());
   if (end->detached) {
     sayHowToComeBack(context, id);
-    return 0;
+    return static_cast<int>(ExitCode::cancelled);  // whoever waited for the end has not seen it
   }
   return printEnd(context, **connection, end->job);
 }
