@@ -97,6 +97,9 @@ TEST(JobYaml, ADeadlineIsATimeFromTheSubmitOrAnInstant) {
   EXPECT_EQ(toRequest(good(kGood)).policy, engine::SpotRule::none);
   EXPECT_EQ(toRequest(good(strCat({kGood, "deadline: 2h\nwork: 1h\nspot: never\n"}))).policy,
             engine::SpotRule::on_demand);
+  EXPECT_EQ(good(strCat({kGood, "deadline: 2h\nwork: 1h\npolicy: on_demand\n"})).policy,
+            engine::SpotRule::on_demand)
+      << "as well as on-demand";
 }
 
 TEST(JobYaml, WhatCannotBePromisedIsRefused) {

@@ -94,7 +94,7 @@ class MapReader {
     if (!get(key, text)) return false;
     std::vector<std::string> words;
     for (const Enum value : choices) {
-      if (text == toString(value)) {
+      if (sameWord(text, toString(value))) {
         out = value;
         return true;
       }

@@ -18,6 +18,9 @@ bool isValidUtf8(std::string_view text);
 std::string inQuotes(std::string_view text);
 // Lower-case hexadecimal of bytes.
 std::string toHex(std::span<const unsigned char> bytes);
+// Whether two words are the same but for - and _: people write on-demand and on_demand.
+bool sameWord(std::string_view a, std::string_view b);
+
 // The candidate nearest to `word` by edit distance, if near enough to be what was meant (at most a third of
 // its length, at least 1).
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);

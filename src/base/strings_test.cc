@@ -54,6 +54,13 @@ TEST(Strings, QuotesAreFitForATerminal) {
   EXPECT_TRUE(isValidUtf8(cut)) << cut;
 }
 
+TEST(Strings, WordsAreTheSameWithEitherDash) {
+  EXPECT_TRUE(sameWord("on-demand", "on_demand"));
+  EXPECT_TRUE(sameWord("spot", "spot"));
+  EXPECT_FALSE(sameWord("on-demand", "ondemand"));
+  EXPECT_FALSE(sameWord("on-demand", "on-deman"));
+}
+
 TEST(Strings, NearestFindsWhatWasMeant) {
   const std::vector<std::string> keys{"machines", "metrics", "max_run", "env"};
   EXPECT_EQ(nearest("machnies", keys), "machines");

@@ -132,8 +132,16 @@ class Parser {
     return {};
   }
 
-  static Status assign(const Option& option, const std::string& name, const std::string& value) {
+  // on_demand is on-demand, as in the API.
+  static std::string chosen(const std::vector<std::string>& choices, std::string value) {
+    std::string plain = value;
+    std::replace(plain.begin(), plain.end(), '_', '-');
+    return std::find(choices.begin(), choices.end(), plain) == choices.end() ? value : plain;
+  }
+
+  static Status assign(const Option& option, const std::string& name, const std::string& given) {
     const auto& choices = option.choices;
+    const std::string value = chosen(choices, given);
     if (!choices.empty() && std::find(choices.begin(), choices.end(), value) == choices.end()) {
       return usage(name + ": '" + value + "' is none of " + join(choices, ", ") + suggestion(value, choices));
     }

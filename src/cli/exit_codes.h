@@ -22,6 +22,7 @@ enum class ExitCode : int {
   fails_after_reclaim = 12,
   unrepeatable = 13,
   inconclusive = 14,
+  paused = 75,
   timed_out = 124,
   cancelled = 130,
 };
@@ -42,6 +43,7 @@ inline constexpr ExitCodeMeaning kExitCodes[] = {
     {"12", "of `buoy rehearse`: the job fails after a reclaim"},
     {"13", "of `buoy rehearse`: two undisturbed runs differ, so nothing can be compared"},
     {"14", "of `buoy rehearse`: a reclaim could not come as meant"},
+    {"75", "of `buoy run`: the job is paused, its budget used up; `buoy resume` lets it go on"},
     {"124",
      "of `buoy run` and `buoy logs -f`: the job passed its max_run or max_wait; of `buoy save --wait`: not "
      "in "

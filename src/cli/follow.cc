@@ -22,6 +22,7 @@ constexpr Duration kTick = std::chrono::milliseconds{100};
 constexpr Duration kPoll = std::chrono::seconds{1};
 constexpr Duration kPatience = std::chrono::seconds{2};  // before a server that is away is mentioned
 constexpr std::size_t kSparkline = 24;
+constexpr int kQuietTicks = 5;
 
 struct Ended {
   Status status;
@@ -154,8 +155,10 @@ class Follower {
           if (error_) return fail(*error_);
         }
         drawn = Time{};
+      } else if (paused_ && --quiet_ticks_ <= 0) {
+        if (auto end = pausedEnd()) return std::move(*end);
       }
-      if (interrupts_.take() != 0) return FollowEnd{true, job_};
+      if (interrupts_.take() != 0) return FollowEnd{.detached = true, .job = job_};
       mentionAbsence();
       if (const Time now = wallClock(); now - drawn >= kRefresh) {
         // Not after half a line: clearing it would take that half away.
@@ -166,16 +169,26 @@ class Follower {
     return lastView();
   }
 
+  // Its last lines may come after the word that it is paused, and it may have gone on since.
+  std::optional<FollowEnd> pausedEnd() {
+    quiet_ticks_ = kQuietTicks;
+    auto job = fetchJob(last_, job_.id.toString());
+    if (!job) return std::nullopt;
+    paused_ = job->phase == engine::JobPhase::paused || job->phase == engine::JobPhase::stopping;
+    if (job->phase != engine::JobPhase::paused) return std::nullopt;
+    return FollowEnd{.detached = false, .paused = true, .job = std::move(*job)};
+  }
+
   // The feeds have just heard that the job has ended, but the server may go away at any moment.
   Result<FollowEnd> lastView() {
     for (;;) {
       auto job = fetchJob(last_, job_.id.toString());
-      if (job) return FollowEnd{false, std::move(*job)};
+      if (job) return FollowEnd{.job = std::move(*job)};
       if (job.error().code != ErrorCode::unavailable) return fail(std::move(job).error());
       setReachable(false);
       mentionAbsence();
       if (os::waitReadable(interrupts_.fd(), kRefresh) && interrupts_.take() != 0)
-        return FollowEnd{true, job_};
+        return FollowEnd{.detached = true, .job = job_};
     }
   }
 
@@ -184,6 +197,10 @@ class Follower {
       if (options_.rank && line->rank != *options_.rank) return;
       printer_.print(*line);
     } else if (const auto* record = std::get_if<api::RecordView>(&item)) {
+      if (options_.until_paused && (record->record.kind == "paused" || record->record.kind == "pausing")) {
+        paused_ = true;
+        quiet_ticks_ = kQuietTicks;
+      }
       const std::string text =
           renderRecord(context_.err, *record, Telling::brief, clockTime(record->record.at));
       if (text.empty()) return;
@@ -231,6 +248,8 @@ class Follower {
   int feeds_ = 0;
   std::optional<Time> away_since_;
   bool mentioned_ = false;
+  bool paused_ = false;
+  int quiet_ticks_ = 0;
   std::optional<Error> error_;
   std::vector<std::jthread> threads_;
 };

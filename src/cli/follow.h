@@ -14,15 +14,18 @@ struct FollowOptions {
   bool timestamps = false;
   std::optional<std::int32_t> rank;  // only this member's lines
   std::optional<int> tail;
+  bool until_paused = false;  // ends when the job is paused; needs the history
 };
 
 struct FollowEnd {
   bool detached = false;  // the user left, the job goes on
+  bool paused = false;    // it was left when it was paused
   api::JobView job;       // as it was last seen
 };
 
-// Prints what the job does until it has ended or the user interrupts: its lines to standard output, Buoy's
-// own to standard error, on a terminal with a line of state below them. Keeps on while the server is away.
+// Prints what the job does until it has ended (or is paused) or the user interrupts: its lines to standard
+// output, Buoy's own to standard error, on a terminal with a line of state below them. Keeps on while the
+// server is away.
 Result<FollowEnd> follow(const Context& context, const ServerAddress& address, const api::JobView& job,
                          const FollowOptions& options, os::InterruptWatch& interrupts);
 

@@ -89,7 +89,7 @@ class Applier {
 
   void checkpoint(const JobFlags& flags) {
     if (flags.checkpoint.empty() && flags.keep.empty() && flags.signal.empty() && flags.settle.empty() &&
-        flags.interval.empty())
+        flags.interval.empty() && flags.save_signal.empty())
       return;
     if (!spec_.checkpoint) spec_.checkpoint.emplace();
     text(flags.checkpoint, spec_.checkpoint->dir);
@@ -97,6 +97,7 @@ class Applier {
     text(flags.signal, spec_.checkpoint->signal);
     duration("--settle", flags.settle, spec_.checkpoint->settle);
     interval(flags.interval, spec_.checkpoint->interval);
+    text(flags.save_signal, spec_.checkpoint->save_signal);
   }
 
   void list(const std::vector<std::string>& given, std::vector<std::string>& target) {
@@ -177,6 +178,7 @@ void addJobFlags(Command& command, JobFlags& flags) {
       .option("--settle", "TIME", flags.settle, "quiet time before a checkpoint is committed (200ms)")
       .option("--checkpoint-interval", "TIME", flags.interval,
               "between saves, as the job is told, or auto (auto)")
+      .option("--save-signal", "SIGNAL", flags.save_signal, "sent when a save is due or asked for (none)")
       .option("--input", "NAME=FROM", flags.inputs,
               "a path, s3://bucket/prefix or job:NAME/output, in $BUOY_INPUT_<NAME>; may be repeated")
       .option("--output", "PATH", flags.outputs, "kept when the job succeeds; may be repeated")
@@ -259,7 +261,7 @@ std::string flagFor(const JobFlags& flags, const std::string& field) {
     const char* flag;
     bool given;
   };
-  const std::array<Entry, 29> entries{
+  const std::array<Entry, 30> entries{
       {{"run", "the command", !flags.command.empty()},
        {"name", "--name", !flags.name.empty()},
        {"queue", "--queue", !flags.queue.empty()},
@@ -274,6 +276,7 @@ std::string flagFor(const JobFlags& flags, const std::string& field) {
        {"checkpoint.signal", "--signal", !flags.signal.empty()},
        {"checkpoint.settle", "--settle", !flags.settle.empty()},
        {"checkpoint.interval", "--checkpoint-interval", !flags.interval.empty()},
+       {"checkpoint.save_signal", "--save-signal", !flags.save_signal.empty()},
        {"array", "--array", !flags.array.empty()},
        {"timeout", "--timeout", !flags.timeout.empty()},
        {"depends_on", "--depends-on", !flags.depends_on.empty()},

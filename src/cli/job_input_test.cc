@@ -55,6 +55,7 @@ TEST_F(JobInputTest, FlagsMakeAJob) {
   flags_.pools = {"a", "b"};
   flags_.checkpoint = "ckpt";
   flags_.keep = "5";
+  flags_.save_signal = "SIGUSR1";
   flags_.outputs = {"model.pt"};
   flags_.metrics = {"loss=loss=([0-9.]+)"};
   flags_.env = {"A=b=c", "SEED"};
@@ -73,6 +74,7 @@ TEST_F(JobInputTest, FlagsMakeAJob) {
   EXPECT_THAT(spec.pools, ElementsAre("a", "b"));
   EXPECT_EQ(spec.checkpoint->dir, "ckpt");
   EXPECT_EQ(spec.checkpoint->keep, 5);
+  EXPECT_EQ(spec.checkpoint->save_signal, "SIGUSR1");
   EXPECT_THAT(spec.metrics, ElementsAre(Pair("loss", "loss=([0-9.]+)")));
   EXPECT_THAT(spec.env, ElementsAre(Pair("A", "b=c"), Pair("SEED", "7")));
   EXPECT_EQ(spec.max_run, std::chrono::hours{2});

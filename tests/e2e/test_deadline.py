@@ -94,9 +94,13 @@ def test_a_budget_pauses_with_a_checkpoint_and_goes_on_with_more(make_buoy):
     # The reserve: 3 s of grace, 30 s until it would be ended by force and the lease, at the on-demand price.
     reserve = (3 + 30 + 2) * 1.00 / 3600
     budget = reserve + 14 * 0.30 / 3600
-    job = buoy.submit("--budget", f"{budget:.6f}", "--stop-grace", "3s", "--checkpoint", "checkpoints",
-                      "--", "sh", "job.sh", "100", "0.2")
-    view = buoy.wait_phase(job, "paused")
+    job = "counting"
+    done = buoy.run("run", "--name", job, "--budget", f"{budget:.6f}", "--stop-grace", "3s", "--checkpoint",
+                    "checkpoints", "--", "sh", "job.sh", "100", "0.2")
+    assert done.returncode == 75, done.stderr
+    assert "is paused" in done.stderr and "buoy resume" in done.stderr, done.stderr
+    view = buoy.job(job)
+    assert view["phase"] == "paused"
     assert "budget" in view["reason"] and view["last_version"] > 0
     assert 0 < view["ledger"]["total_cost"] <= budget
     wait_for(lambda: not buoy.hosts(), "the end of its machine")

@@ -23,6 +23,15 @@ void sayHowToComeBack(const Context& context, const std::string& job) {
                        "            or end it:  buoy cancel ", job, "\n"}));
 }
 
+int sayPaused(const Context& context, const api::JobView& job) {
+  const std::string id = job.id.toString();
+  context.note(
+      strCat({"\n", paint(context.err, Color::yellow, id + " is paused"), ": ", cleaned(job.reason), "\n",
+              "  its work is saved and it costs nothing now\n", "  let it go on:  buoy resume ", id,
+              " --budget USD && buoy logs -f ", id, "\n", "     or end it:  buoy cancel ", id, "\n"}));
+  return static_cast<int>(ExitCode::paused);
+}
+
 int run(const Context& context, const RunFlags& flags) {
   auto connection = connect(context);
   if (!connection) return connection.error();
@@ -43,12 +52,14 @@ int run(const Context& context, const RunFlags& flags) {
   if (!job) return context.fail(job.error());
   FollowOptions options;
   options.timestamps = flags.timestamps;
+  options.until_paused = true;
   auto end = follow(context, (*connection)->address(), *job, options, *interrupts);
   if (!end) return context.fail(end.error());
   if (end->detached) {
     sayHowToComeBack(context, id);
     return static_cast<int>(ExitCode::cancelled);  // whoever waited for the end has not seen it
   }
+  if (end->paused) return sayPaused(context, end->job);
   return printEnd(context, **connection, end->job);
 }
 
