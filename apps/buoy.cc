@@ -13,7 +13,6 @@
 #include "os/environment.h"
 #include "os/files.h"
 #include "os/log.h"
-#include "schedule/scheduler.h"
 
 // buoy: the command line and the control plane in one program. Here the two are put together with the
 // providers.
@@ -25,7 +24,6 @@ using buoy::Result;
 using buoy::Status;
 
 constexpr std::uint64_t kMaxConfig = 4 << 20;
-constexpr std::size_t kPlans = 4;  // of spot policies, each of up to 20 MiB
 
 Result<buoy::api::ServerConfig> readConfig(const std::string& file) {
   struct sysinfo host {};
@@ -80,12 +78,9 @@ Status serve(const buoy::cli::ServeOptions& wanted) {
     return buoy::fail(ErrorCode::failed_precondition,
                       "buoy-agent was not found beside buoy nor in ../libexec; set BUOY_AGENT to its path");
   }
-  static const buoy::schedule::Scheduler policy(
-      std::make_shared<buoy::schedule::spot::Planner>(std::vector<buoy::schedule::spot::History>{}, kPlans));
   buoy::control::ServeOptions options;
   buoy::control::ControlOptions& control = options.control;
   control.state_dir = wanted.state_dir;
-  control.policy = &policy;
   control.insecure = wanted.insecure;
   BUOY_TRY(control.config, readConfig(wanted.config_file));
   BUOY_TRY_VOID(applyTestSettings(control.settings));

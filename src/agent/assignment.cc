@@ -356,10 +356,11 @@ Status Assignment::watchCheckpoints() {
                     [this](const objstore::CommitStats& stats, Time covers, Duration wrote) {
                       last_version_ = stats.version;
                       if (const auto warning = meter_.saved(stats, wrote)) machine_.reporter.event(*warning);
-                      saves_->saved(meter_.measure(), covers);
+                      engine::SaveMeasure measure = meter_.measure();
+                      saves_->saved(measure, covers);
+                      measure.interval = saves_->interval();
                       sync_->tellUnsavedAfter(unsavedLimit());
-                      if (directive().rank == 0)
-                        machine_.reporter.committed(stats.version, covers, meter_.measure());
+                      if (directive().rank == 0) machine_.reporter.committed(stats.version, covers, measure);
                     },
                 .on_fenced = [this] { endWith(Kind::fenced, "a later attempt has begun"); },
                 .on_trouble = [this](const std::string& sentence) { machine_.reporter.event(sentence); }}));

@@ -242,6 +242,27 @@ engine::MachineType hostType(std::string name, int cpus, ByteCount memory) {
   return type;
 }
 
+constexpr std::size_t kMostLearned = 32;
+constexpr std::int64_t kMostTransferPrice = 1'000'000'000'000;
+
+// Files, or names that the control plane has made of them.
+void readLearn(MapReader& reader, engine::Pool& pool) {
+  if (!reader.get("learn", pool.learn)) return;
+  if (pool.learn.size() > kMostLearned) reader.wrong("learn", "names more than 32 recorded markets");
+  for (const std::string& file : pool.learn) {
+    if (file.empty() || file.size() > 4096) reader.wrong("learn", "a file's name has 1 to 4096 bytes");
+  }
+}
+
+// Files are read later and elsewhere, so their place is settled here.
+void settleLearn(MapReader& reader, engine::Pool& pool, const std::string& directory) {
+  for (std::string& file : pool.learn) {
+    if (!file.starts_with('/')) file = directory + file;
+    if (!file.starts_with('/'))
+      reader.wrong("learn", "must name files by absolute paths, not " + inQuotes(file));
+  }
+}
+
 }  // namespace
 
 engine::Pool readPool(MapReader& reader) {
@@ -268,6 +289,10 @@ engine::Pool readKnownPool(MapReader& reader) {
   if (reader.get("max_spot_percent", pool.max_spot_percent) &&
       (pool.max_spot_percent < 0 || pool.max_spot_percent > 1000))
     reader.wrong("max_spot_percent", "must be from 0 (any price) to 1000");
+  if (reader.get("transfer_price", pool.transfer_price) &&
+      (pool.transfer_price < Money{} || pool.transfer_price.nano_usd > kMostTransferPrice))
+    reader.wrong("transfer_price", "must be from 0 to 1000 USD a GiB");
+  readLearn(reader, pool);
   if (!reader.get("launch_time", pool.launch_time) && pool.provider == kLocal)
     pool.launch_time = kLocalLaunch;
   readTypes(reader, pool);
@@ -315,6 +340,7 @@ Parsed<ServerConfig> parseServerConfig(std::string_view yaml, const std::string&
     engine::Pool pool = readPool(item);
     checkProvider(item, pool);
     settleTrace(item, pool, directoryOf(file));
+    settleLearn(item, pool, directoryOf(file));
     return pool;
   });
   std::vector<std::string> pools;
@@ -397,6 +423,8 @@ void writePoolFields(JsonWriter& writer, const engine::Pool& pool) {
   if (pool.idle_timeout != Duration{}) writer.field("idle_timeout", pool.idle_timeout);
   if (pool.max_spot_percent != 0) writer.field("max_spot_percent", pool.max_spot_percent);
   if (pool.launch_time != Duration{}) writer.field("launch_time", pool.launch_time);
+  if (pool.transfer_price != Money{}) writer.field("transfer_price", pool.transfer_price);
+  if (!pool.learn.empty()) writeTexts(writer, "learn", pool.learn);
   writer.key("types").beginArray();
   for (const engine::MachineType& type : pool.types) {
     writer.beginObject().field("name", type.name);

@@ -47,13 +47,14 @@ pools:
       - {name: large, cpus: 4, gpus: 1, price: 2.5}
     market:
       script: [{after: 6s, notice: 2s}, {after: 8s}]
-  - {name: other, on_demand: false, paused: true, types: [{name: t, price: 0}]}
+  - {name: other, on_demand: false, paused: true, learn: [zones/a.json, /b.json], types: [{name: t, price: 0}]}
 queues:
   - {name: default, priority: 0, pools: [local, other]}
   - {name: night, priority: -5, pools: other, paused: true}
 )",
-                                        "config.yaml");
+                                        "/etc/config.yaml");
   ASSERT_TRUE(config) << config.error().front().toString();
+  EXPECT_EQ(config->pools[1].learn, (std::vector<std::string>{"/etc/zones/a.json", "/b.json"}));
   EXPECT_EQ(config->store, "file:///srv/buoy");
   ASSERT_EQ(config->pools.size(), 2u);
   const engine::Pool& pool = config->pools[0];
@@ -192,9 +193,13 @@ TEST(PoolJson, RoundTrips) {
   pool.paused = true;
   pool.on_demand = false;
   pool.provider_config = toJson(LocalMarket{.script = {{1s, 2s}}});
+  pool.transfer_price = Money{20'000'000};
+  pool.learn = {"/srv/zone.json#0123456789abcdef"};
   const auto parsed = parsePoolJson(toJson(pool));
   ASSERT_TRUE(parsed) << parsed.error().front().toString();
   EXPECT_EQ(toJson(*parsed), toJson(pool));
+  EXPECT_EQ(parsed->learn, pool.learn);
+  EXPECT_EQ(parsed->transfer_price, pool.transfer_price);
   engine::Pool foreign = pool;
   foreign.provider = "lunar";
   foreign.provider_config = R"({"crater":[1,2.50,null,true,"a"],"deep":{"x":"y"}})";

@@ -23,7 +23,8 @@ Status firstProblem(Problems& problems) {
 void writeSave(JsonWriter& writer, const engine::SaveMeasure& save) {
   writer.beginObject().field("bytes", save.bytes).field("sent", save.sent).field("took", save.took);
   writer.field("wrote", save.wrote);
-  writer.field("bytes_per_second", save.bytes_per_second).field("notice", save.notice).endObject();
+  writer.field("bytes_per_second", save.bytes_per_second).field("notice", save.notice);
+  writer.field("interval", save.interval).endObject();
 }
 
 engine::SaveMeasure readSave(MapReader& reader) {
@@ -34,6 +35,7 @@ engine::SaveMeasure readSave(MapReader& reader) {
   reader.seconds("wrote", save.wrote);
   reader.get("bytes_per_second", save.bytes_per_second);
   reader.seconds("notice", save.notice);
+  reader.seconds("interval", save.interval);
   return save;
 }
 

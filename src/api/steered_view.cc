@@ -7,12 +7,50 @@ namespace {
 
 using engine::SpotQuestion;
 
+void writeSource(JsonWriter& writer, const engine::SpotSource& source) {
+  writer.beginObject().field("pool", source.pool).field("until", source.until).key("recorded").beginArray();
+  for (const std::string& name : source.recorded) writer.value(name);
+  writer.endArray().endObject();
+}
+
+engine::SpotSource readSource(MapReader& reader) {
+  engine::SpotSource source;
+  reader.get("pool", source.pool);
+  reader.get("until", source.until);
+  reader.get("recorded", source.recorded);
+  return source;
+}
+
 void writePlace(JsonWriter& writer, const SpotQuestion::Place& place) {
   writer.beginObject().field("pool", place.pool).field("type", place.type).field("price", place.price);
-  writer.field("changeover", place.changeover).key("past").beginArray();
+  writer.field("changeover", place.changeover).field("move_cost", place.move_cost).key("past").beginArray();
   for (const engine::AvailabilitySpan& span : place.past)
     writer.beginObject().field("seconds", span.length).field("up", span.up).endObject();
   writer.endArray().endObject();
+}
+
+void writePlan(JsonWriter& writer, const engine::SpotPlan& plan) {
+  writer.beginObject().field("places", plan.places).field("time", plan.time).field("slack", plan.slack);
+  writer.field("step", plan.step).field("changeover", plan.changeover);
+  writer.field("on_demand_price", plan.on_demand_price).field("spot_price", plan.spot_price);
+  writer.field("pace_up", plan.pace_up).field("pace_down", plan.pace_down).key("learned").beginArray();
+  for (const engine::SpotSource& source : plan.learned) writeSource(writer, source);
+  writer.endArray().endObject();
+}
+
+std::shared_ptr<const engine::SpotPlan> readPlan(MapReader& reader) {
+  auto plan = std::make_shared<engine::SpotPlan>();
+  reader.get("places", plan->places);
+  reader.seconds("time", plan->time);
+  reader.seconds("slack", plan->slack);
+  reader.seconds("step", plan->step);
+  reader.seconds("changeover", plan->changeover);
+  reader.get("on_demand_price", plan->on_demand_price);
+  reader.get("spot_price", plan->spot_price);
+  reader.get("pace_up", plan->pace_up);
+  reader.get("pace_down", plan->pace_down);
+  readList(reader, "learned", [&](MapReader& item) { plan->learned.push_back(readSource(item)); });
+  return plan;
 }
 
 SpotQuestion::Place readPlace(MapReader& reader) {
@@ -21,6 +59,7 @@ SpotQuestion::Place readPlace(MapReader& reader) {
   reader.get("type", place.type);
   reader.get("price", place.price);
   reader.seconds("changeover", place.changeover);
+  reader.get("move_cost", place.move_cost);
   readList(reader, "past", [&](MapReader& item) {
     engine::AvailabilitySpan& span = place.past.emplace_back();
     item.seconds("seconds", span.length);
@@ -41,7 +80,12 @@ void writeSteered(JsonWriter& writer, const engine::Record::Steered& steered) {
   writer.field("holding", toString(known.holding)).field("held", known.held);
   writer.field("changeover_left", known.changeover_left).key("places").beginArray();
   for (const SpotQuestion::Place& place : known.places) writePlace(writer, place);
-  writer.endArray().endObject();
+  writer.endArray();
+  if (known.plan) {
+    writer.key("plan");
+    writePlan(writer, *known.plan);
+  }
+  writer.endObject();
   writer.key("answer").beginObject().field("hold", toString(steered.take)).field("pool", steered.pool);
   writer.field("reason", steered.reason).endObject();
 }
@@ -64,6 +108,7 @@ std::shared_ptr<const engine::Record::Steered> readSteered(MapReader& record) {
     reader.get("held", known.held);
     reader.seconds("changeover_left", known.changeover_left);
     readList(reader, "places", [&](MapReader& item) { known.places.push_back(readPlace(item)); });
+    readChild(reader, "plan", [&](MapReader& plan) { known.plan = readPlan(plan); });
   });
   readChild(record, "answer", [&](MapReader& reader) {
     reader.word("hold", steered->take);

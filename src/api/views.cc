@@ -139,6 +139,28 @@ Result<std::vector<PoolView>> parsePools(std::string_view json) {
   return parseList<PoolView>(json, "pools", readPoolView);
 }
 
+std::string toJson(std::span<const engine::MarketEvent> events) {
+  return writeList("events", events, [](JsonWriter& writer, const engine::MarketEvent& event) {
+    writer.beginObject().field("pool", event.pool).field("at", event.at).field("what", toString(event.what));
+    if (event.what == engine::MarketEvent::What::ended)
+      writer.field("lived", event.lived).field("taken", event.taken);
+    writer.endObject();
+  });
+}
+Result<std::vector<engine::MarketEvent>> parseMarketEvents(std::string_view json) {
+  return parseObject(json, [](MapReader& reader) {
+    std::vector<engine::MarketEvent> events;
+    readList(reader, "events", [&](MapReader& item) {
+      engine::MarketEvent& event = events.emplace_back();
+      item.get("pool", event.pool);
+      item.get("at", event.at);
+      item.word("what", event.what);
+      item.seconds("lived", event.lived);
+      item.get("taken", event.taken);
+    });
+    return events;
+  });
+}
 std::string toJson(const QueueView& queue) {
   return writeOne(queue, writeQueue);
 }

@@ -137,6 +137,10 @@ Result<PoolView> parsePool(std::string_view json);
 std::string toJson(std::span<const PoolView> pools);  // {"pools": […]}
 Result<std::vector<PoolView>> parsePools(std::string_view json);
 
+// {"events": […]}: what happened to a pool's spot capacity, oldest first.
+std::string toJson(std::span<const engine::MarketEvent> events);
+Result<std::vector<engine::MarketEvent>> parseMarketEvents(std::string_view json);
+
 struct QueueView {
   engine::Queue queue;
   std::int64_t unfinished = 0;  // jobs in it

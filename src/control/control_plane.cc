@@ -10,11 +10,13 @@
 #include "control/answers.h"
 #include "control/aws_doors.h"
 #include "control/dispatcher.h"
+#include "control/market_memory.h"
 #include "control/services.h"
 #include "control/tokens.h"
 #include "os/files.h"
 #include "os/log.h"
 #include "os/system_clock.h"
+#include "schedule/scheduler.h"
 
 namespace buoy::control {
 namespace {
@@ -51,6 +53,7 @@ struct ControlPlane::Impl {
   ControlOptions options;
   Paths paths;
   std::unique_ptr<store::Store> store;
+  std::unique_ptr<schedule::Scheduler> scheduler;  // where the options name no policy
   std::unique_ptr<Clock> clock;
   Time started{};
   std::string cluster;
@@ -64,6 +67,7 @@ struct ControlPlane::Impl {
   Timer timer;
   SerialWorkers io{kIoThreads, kIoWaiting};
   SerialWorkers provider_workers{kProviderThreads, SIZE_MAX};
+  SerialWorkers planner{1, SIZE_MAX};
   SerialWorkers reaper{1, 1};
   Providers providers;
   std::unique_ptr<Dispatcher> dispatcher;
@@ -120,6 +124,11 @@ Status ControlPlane::Impl::openState() {
   paths.root = options.state_dir;
   BUOY_TRY_VOID(os::makeDirectories(paths.root, 0700));
   BUOY_TRY(store, store::openSqliteStore(paths.database()));
+  if (!options.policy) {
+    scheduler = std::make_unique<schedule::Scheduler>(std::make_shared<schedule::spot::LearningPlanners>(
+        [this](const engine::SpotSource& source) { return recall(*store, source); }));
+    options.policy = scheduler.get();
+  }
   BUOY_TRY(const Time latest, store->latestTime());
   clock = options.clock ? options.clock(latest) : std::make_unique<os::SystemClock>(latest);
   started = clock->now();
@@ -204,8 +213,9 @@ Status ControlPlane::Impl::makeWriter() {
   engine::State state;
   BUOY_TRY_VOID(store->load(state));
   dispatcher = std::make_unique<Dispatcher>(Dispatcher::Context{
-      *store, *hub, catalog, feed, *access, providers, provider_workers, *clock, cluster, agentConfig(),
-      [this] { return remoteEndpoint(); }, [this](engine::Event event) { emit(std::move(event)); }});
+      *store, *hub, catalog, feed, *access, providers, provider_workers, planner, *options.policy, *clock,
+      cluster, agentConfig(), [this] { return remoteEndpoint(); },
+      [this](engine::Event event) { emit(std::move(event)); }});
   BUOY_TRY_VOID(dispatcher->adopt(state));
   all_reaped = dispatcher->reap(state);
   Writer::Options writing;
@@ -270,7 +280,8 @@ Status ControlPlane::Impl::putConfigured() {
     BUOY_TRY_VOID(future.get());
     return store->putValue(key, text);
   };
-  for (const engine::Pool& pool : options.config.pools) {
+  for (engine::Pool pool : options.config.pools) {
+    BUOY_TRY_VOID(keepRecordings(*store, pool));
     BUOY_TRY_VOID(put("config/pool/" + pool.name, api::toJson(pool), engine::PutPool{pool}));
   }
   for (const engine::Queue& queue : options.config.queues) {
@@ -398,6 +409,7 @@ void ControlPlane::Impl::stop() {
   server.reset();  // no request any more, and no stream
   timer.stop();
   reaper.stop();
+  planner.stop();
   if (writer) writer->stop();
   provider_workers.stop();
   io.stop();
@@ -407,7 +419,7 @@ void ControlPlane::Impl::stop() {
 ControlPlane::ControlPlane(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<ControlPlane>> ControlPlane::start(ControlOptions options) {
-  BUOY_CHECK(options.policy != nullptr && options.providers);
+  BUOY_CHECK(options.providers != nullptr);
   auto impl = std::make_unique<Impl>();
   impl->options = std::move(options);
   std::unique_ptr<ControlPlane> plane(new ControlPlane(std::move(impl)));

@@ -32,7 +32,8 @@ struct ControlOptions {
   std::string state_dir;
   api::ServerConfig config;  // pools, queues (api::withDefaults has been applied) and the store
   ProviderFactory providers;
-  const engine::PlacementPolicy* policy = nullptr;  // outlives the control plane
+  // Outlives the control plane; null: schedule::Scheduler, learning from what this control plane has seen.
+  const engine::PlacementPolicy* policy = nullptr;
   engine::Settings settings;
   std::function<std::unique_ptr<Clock>(Time not_before)> clock;  // default: os::SystemClock
   struct Listen {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <latch>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -636,6 +637,54 @@ TEST_F(ControlTest, OutputsAreListedAndFetched) {
   EXPECT_EQ(plane_.call("GET", "/v1/jobs/one/outputs/dir/model.pt").body, "weights");
   EXPECT_EQ(plane_.call("GET", "/v1/jobs/one/outputs/none").status, 404);
   EXPECT_GE(plane_.call("GET", "/v1/jobs/one/outputs/../../secret").status, 400);
+}
+
+// Solves plans only when it is let.
+class SlowPlans final : public engine::PlacementPolicy {
+ public:
+  explicit SlowPlans(const engine::PlacementPolicy& inner) : inner_(inner) {}
+  engine::Placement place(const engine::PlacementRequest& request, std::span<const engine::PoolView> pools,
+                          Time now) const override {
+    return inner_.place(request, pools, now);
+  }
+  engine::SpotDecision steer(engine::SpotRule rule, const engine::SpotView& view) const override {
+    return inner_.steer(rule, view);
+  }
+  std::shared_ptr<const engine::SpotPlan> plan(engine::SpotRule rule,
+                                               const engine::SpotView& view) const override {
+    begun_.count_down();
+    allowed_.wait();
+    return inner_.plan(rule, view);
+  }
+
+  mutable std::latch begun_{1}, allowed_{1};
+
+ private:
+  const engine::PlacementPolicy& inner_;
+};
+
+TEST_F(ControlTest, APlanThatIsBeingSolvedHoldsNobodyUp) {
+  const SlowPlans policy(plane_.policy_);
+  plane_.options_.policy = &policy;
+  plane_.restart();
+  const std::string job = plane_.submit("long", "", R"(,"deadline":"20h","work":"10h","checkpoint":{})");
+  policy.begun_.wait();
+  EXPECT_EQ(plane_.get("/v1/jobs")["jobs"].size(), 1u);
+  plane_.submit("other");
+  FakeAgent other(plane_.cloud_.waitForMachine());
+  other.runToTheEnd({"one"}, 0);
+  EXPECT_EQ(plane_.finished("other")["phase"], "succeeded");
+  EXPECT_EQ(plane_.get("/v1/jobs/" + job)["phase"], "queued") << "nothing is begun without its plan";
+  policy.allowed_.count_down();
+  FakeAgent agent(plane_.cloud_.waitForMachine({other.config().machine}));
+  EXPECT_TRUE(agent.await(Directive::Kind::run));
+  std::size_t decided = 0;
+  for (const json& line : plane_.stream("/v1/jobs/" + job + "/why")) {
+    if (line["kind"] != "steered") continue;
+    ++decided;
+    EXPECT_EQ(line["rederived"], true) << line.dump();
+  }
+  EXPECT_EQ(decided, 2u) << "without its plan, and with it";
 }
 
 TEST_F(ControlTest, PoolsAndQueuesCanBeChanged) {

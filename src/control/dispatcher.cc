@@ -235,9 +235,17 @@ void Dispatcher::launch(const engine::State& state, MachineId id) {
   context_.workers.post(id.value, [provider, request = std::move(request)] { provider->launch(request); });
 }
 
+void Dispatcher::solve(const engine::SolvePlan& wanted) {
+  const bool taken = context_.planner.post(0, [this, wanted] {
+    context_.emit(engine::PlanSolved{wanted.job, engine::planFor(context_.policy, *wanted.question)});
+  });
+  if (!taken) context_.emit(engine::PlanSolved{wanted.job, nullptr});
+}
+
 void Dispatcher::act(const engine::State& state, const engine::Action& action) {
   if (const auto* launched = std::get_if<engine::LaunchMachine>(&action))
     return launch(state, launched->machine);
+  if (const auto* wanted = std::get_if<engine::SolvePlan>(&action)) return solve(*wanted);
   if (const auto* directed = std::get_if<engine::DirectAgent>(&action)) {
     if (state.machine(directed->machine) != nullptr) direct(state, directed->machine);
     return;

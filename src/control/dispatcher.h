@@ -41,6 +41,8 @@ class Dispatcher final : public Writer::Effects {
     Access& access;
     Providers& providers;
     SerialWorkers& workers;  // a machine's provider calls in order: its id is the key
+    SerialWorkers& planner;  // plans of spot policies are solved there
+    const engine::PlacementPolicy& policy;
     const Clock& clock;
     std::string cluster;
     api::AgentConfig agent;  // of every machine here, but for its id and token
@@ -74,6 +76,7 @@ class Dispatcher final : public Writer::Effects {
   void provideStorage(const engine::State& state, MachineId machine, const api::DirectiveMessage& message);
   void releaseStorage(JobId job);
   void act(const engine::State& state, const engine::Action& action);
+  void solve(const engine::SolvePlan& wanted);
   cloud::Provider* providerOf(const engine::State& state, MachineId machine);
   // Of a machine that the state has forgotten nobody knows whose it is: all of them are told.
   std::vector<cloud::Provider*> providersFor(const engine::State& state, MachineId machine);

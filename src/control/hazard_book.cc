@@ -13,6 +13,7 @@ constexpr Duration kGoodFor = std::chrono::minutes{1};
 
 MachineLife lifeOf(const Machine& machine) {
   MachineLife life{machine.phase_since - machine.billed_from, MachineLife::End::given_back};
+  if (machine.reclaim_asked) return life;  // nothing of the market
   if (machine.notice_deadline) {
     life.end = MachineLife::End::noticed;  // also of one that was given back in time
   } else if (machine.taken) {

@@ -5,6 +5,7 @@
 #include "api/views.h"
 #include "base/strings.h"
 #include "control/answers.h"
+#include "control/market_memory.h"
 #include "control/services.h"
 #include "store/codec.h"
 
@@ -56,6 +57,11 @@ void put(Services& services, const std::shared_ptr<net::Responder>& responder, e
     sendError(*responder, taken.error());
 }
 
+void putChecked(Services& services, const std::shared_ptr<net::Responder>& responder, engine::Pool pool) {
+  std::string json = api::toJson(pool);
+  put(services, responder, engine::PutPool{std::move(pool)}, std::move(json));
+}
+
 void putPool(Services& services, Call call) {
   auto pool = api::parsePoolJson(call.request.body);
   if (!pool) return sendProblems(*call.responder, std::move(pool).error());
@@ -70,8 +76,14 @@ void putPool(Services& services, Call call) {
                         onlyProblem("provider", strCat({"there is no provider '", pool->provider,
                                                         "'; known: ", join(services.providers, ", ")})));
   }
-  std::string json = api::toJson(*pool);
-  put(services, call.responder, engine::PutPool{std::move(*pool)}, std::move(json));
+  if (pool->learn.empty()) return putChecked(services, call.responder, std::move(*pool));
+  // Files are read.
+  const bool taken = services.io.post(0, [&services, responder = call.responder, pool = *pool]() mutable {
+    if (const Status kept = keepRecordings(services.store, pool); !kept)
+      return sendProblems(*responder, onlyProblem("learn", kept.error().message));
+    putChecked(services, responder, std::move(pool));
+  });
+  if (!taken) sendError(*call.responder, {ErrorCode::unavailable, "too much is being read; try again", true});
 }
 
 void putQueue(Services& services, Call call) {
@@ -88,6 +100,23 @@ void putQueue(Services& services, Call call) {
   put(services, call.responder, engine::PutQueue{std::move(*queue)}, std::move(json));
 }
 
+// What is known of a pool's past: of the newest events at most this many.
+constexpr int kMostEvents = 20'000;
+
+Result<std::string> marketOf(store::Store& store, const std::string& name) {
+  BUOY_TRY(const std::vector<engine::Pool> pools, store.pools());
+  if (std::none_of(pools.begin(), pools.end(), [&](const engine::Pool& pool) { return pool.name == name; }))
+    return fail(ErrorCode::not_found, strCat({"there is no pool ", inQuotes(name)}));
+  BUOY_TRY(const std::vector<engine::MarketEvent> events, store.market(name, Time::max(), kMostEvents));
+  return api::toJson(events);
+}
+
+void answerMarket(Services& services, net::Responder& responder, const std::string& name) {
+  const auto json = marketOf(services.store, name);
+  if (!json) return sendError(responder, json.error());
+  sendJson(responder, 200, *json);
+}
+
 }  // namespace
 
 void addPoolRoutes(Router& router, Services& services) {
@@ -100,6 +129,13 @@ void addPoolRoutes(Router& router, Services& services) {
     const auto list = listQueues(services.store);
     if (!list) return sendError(*call.responder, list.error());
     sendJson(*call.responder, 200, *list);
+  });
+  router.add("GET", "/v1/pools/{}/market", [&](Call call) {
+    const bool taken = services.io.post(0, [&services, responder = call.responder, name = call.captured[0]] {
+      answerMarket(services, *responder, name);
+    });
+    if (!taken)
+      sendError(*call.responder, {ErrorCode::unavailable, "too much is being read; try again", true});
   });
   router.add("PUT", "/v1/pools/{}", [&](Call call) { putPool(services, std::move(call)); });
   router.add("PUT", "/v1/queues/{}", [&](Call call) { putQueue(services, std::move(call)); });

@@ -50,6 +50,9 @@ class FakeStore final : public store::Store {
   Result<std::vector<store::RecordRow>> records(JobId, MachineId, std::int64_t, int) override {
     return std::vector<store::RecordRow>();
   }
+  Result<std::vector<engine::MarketEvent>> market(const std::string&, Time, int) override {
+    return std::vector<engine::MarketEvent>{};
+  }
   Result<std::vector<engine::Span>> spans(JobId) override { return std::vector<engine::Span>(); }
   Result<std::vector<store::MetricPoint>> metrics(JobId, int) override {
     return std::vector<store::MetricPoint>();

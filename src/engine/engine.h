@@ -43,6 +43,9 @@ class PlacementPolicy {
   // What a job with a deadline holds from now on, by a spot policy within the safety net. Pure, too. Without
   // spot policies: on-demand.
   virtual SpotDecision steer(SpotRule rule, const SpotView& view) const;
+  // The plan that the spot policy wants for such questions; null: it needs none. Takes up to half a second,
+  // so it is asked of other threads than the one that steps the engine. Pure.
+  virtual std::shared_ptr<const SpotPlan> plan(SpotRule rule, const SpotView& view) const;
 };
 
 struct Settings {
@@ -55,6 +58,7 @@ struct Settings {
   Duration verify_timeout{10'000'000};  // how long a gang's failure waits for word of the other machines
   Duration stop_margin{30'000'000};   // beyond the grace, before a machine that does not report done is ended
   Duration launch_time{180'000'000};  // taken for pools that do not say, until launches were seen
+  std::size_t most_plans = 16;        // different ones that jobs keep at once, of up to 20 MiB each
 };
 
 // The whole state: unfinished jobs and machines that are not gone, with the indices that keep every operation

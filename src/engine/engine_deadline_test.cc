@@ -238,6 +238,187 @@ TEST(Deadline, LaunchesThatWereSeenMakeTheBound) {
   EXPECT_TRUE(world.send(SubmitJob{promised(1h, 1h + 645s)}).accepted);
 }
 
+// Wants a plan for every number of places, and takes on-demand for as long as it has none.
+class Planning final : public PlacementPolicy {
+ public:
+  Placement place(const PlacementRequest& request, std::span<const PoolView> pools, Time now) const override {
+    return fit_.place(request, pools, now);
+  }
+  SpotDecision steer(SpotRule rule, const SpotView& view) const override {
+    SpotDecision decision = view.plan
+                                ? fit_.steer(rule, view)
+                                : SpotDecision{.take = Holding::nothing, .reason = "its plan is being made"};
+    decision.wants_plan = !view.plan || view.plan->places != view.candidates.size();
+    return decision;
+  }
+  std::shared_ptr<const SpotPlan> plan(SpotRule, const SpotView& view) const override {
+    auto plan = std::make_shared<SpotPlan>();
+    plan->places = static_cast<std::uint32_t>(view.candidates.size());
+    return plan;
+  }
+
+ private:
+  testing::FirstFit fit_;
+};
+
+// As World, with that policy.
+struct PlanningWorld : World {
+  Planning planning;
+  void send(const Event& event) { step(state, event, now, settings, planning, out); }
+  JobId submit(Duration deadline) {
+    send(SubmitJob{promised(1h, deadline)});
+    return out.reply.job;
+  }
+  void solve(const SolvePlan& wanted) { send(PlanSolved{wanted.job, planFor(planning, *wanted.question)}); }
+};
+
+TEST(DeadlinePlan, IsAskedForOnceAndTheQuestionIsPutAgainWhenItIsThere) {
+  PlanningWorld world;
+  const JobId job = world.submit(4h);
+  const auto wanted = world.takeAll<SolvePlan>();
+  ASSERT_EQ(wanted.size(), 1u);
+  EXPECT_EQ(wanted[0].job, job);
+  EXPECT_EQ(world.job(job).steering->want, Holding::nothing);
+  world.wait(10s);
+  world.send(PutPool{poolOf("q")});  // asks its policy again
+  EXPECT_TRUE(world.takeAll<SolvePlan>().empty()) << "one is under way";
+  world.solve(wanted[0]);
+  EXPECT_EQ(world.takeAll<LaunchMachine>().size(), 1u);
+  EXPECT_EQ(world.job(job).steering->want, Holding::spot);
+  ASSERT_EQ(world.job(job).steering->plan->places, 1u);
+  const Record decided = steered(world).back();
+  EXPECT_EQ(decided.decision->steered->question.plan, world.job(job).steering->plan);
+  for (const Record& record : steered(world))
+    EXPECT_TRUE(rederives(*record.decision->steered, world.planning));
+}
+
+TEST(DeadlinePlan, IsSolvedAgainWhenAnotherIsWantedAndDecidesUntilThen) {
+  PlanningWorld world;
+  const JobId job = world.submit(4h);
+  world.solve(world.takeAll<SolvePlan>().at(0));
+  world.take();
+  world.send(PutPool{poolOf("q")});
+  world.send(PutQueue{{.name = "default", .pools = {"p", "q"}}});
+  world.wait(5min);
+  world.send(Tick{});
+  const auto wanted = world.takeAll<SolvePlan>();
+  ASSERT_EQ(wanted.size(), 1u);
+  EXPECT_EQ(wanted[0].question->places.size(), 2u);
+  EXPECT_EQ(world.job(job).steering->want, Holding::spot);
+  world.solve(wanted[0]);
+  EXPECT_EQ(world.job(job).steering->plan->places, 2u);
+}
+
+TEST(DeadlinePlan, IsAskedForAgainAfterARestartAndWhenItCouldNotBeSolved) {
+  PlanningWorld world;
+  const JobId job = world.submit(4h);
+  world.take();
+  State again;
+  again.restore(clone(world.job(job)));
+  again.restore(*world.state.pool("p"));
+  again.restore(*world.state.queue("default"));
+  world.state = std::move(again);
+  resume(world.state, world.now, world.settings, world.planning, world.out);
+  EXPECT_EQ(world.takeAll<SolvePlan>().size(), 1u);
+  world.send(PlanSolved{job, nullptr});
+  EXPECT_TRUE(world.takeAll<SolvePlan>().empty()) << "not in a circle";
+  world.wait(1min);
+  world.send(Tick{});
+  EXPECT_EQ(world.takeAll<SolvePlan>().size(), 1u);
+}
+
+TEST(DeadlinePlan, OnlySoManyAreKept) {
+  PlanningWorld world;
+  world.settings.most_plans = 2;
+  std::vector<JobId> jobs;
+  for (int i = 0; i < 3; ++i) {
+    jobs.push_back(world.submit(4h));
+    world.solve(world.takeAll<SolvePlan>().at(0));
+    world.wait(1s);
+  }
+  EXPECT_EQ(world.job(jobs[0]).steering->plan, nullptr) << "the oldest";
+  EXPECT_NE(world.job(jobs[1]).steering->plan, nullptr);
+  EXPECT_NE(world.job(jobs[2]).steering->plan, nullptr);
+}
+
+TEST(Deadline, RestoringElsewhereCostsTrafficAndTime) {
+  World world;
+  Pool far = poolOf("far");
+  far.transfer_price = Money{20'000'000};
+  world.send(PutPool{far});
+  world.send(PutQueue{{.name = "default", .pools = {"p", "far"}}});
+  const JobId job = onSpot(world, 8h);
+  constexpr std::uint64_t kGiB = 1u << 30;
+  const SaveMeasure save{.bytes = 10 * kGiB, .bytes_per_second = kGiB / 10};
+  world.wait(20min);
+  world.send(AgentReport{.machine = m(1),
+                         .job = job,
+                         .epoch = world.job(job).epoch,
+                         .phases = {},
+                         .committed_version = 1,
+                         .committed_covers = world.now,
+                         .result = {},
+                         .save = save});
+  world.send(MachineGone{m(1), GoneReason::reclaimed, ""});
+  world.send(LaunchFailed{m(2), LaunchError::capacity, ""});
+  const auto records = steered(world);
+  const SpotQuestion& question = records.back().decision->steered->question;
+  ASSERT_EQ(question.places.size(), 2u);
+  EXPECT_EQ(question.places[0].move_cost, Money{});
+  EXPECT_EQ(question.places[1].move_cost, Money{200'000'000});
+  const Duration setup = world.job(job).steering->setup;
+  EXPECT_GE(question.places[1].changeover, setup + 100s) << "until 10 GiB are there";
+}
+
+std::vector<MarketEvent> marketOf(World& world) {
+  std::vector<MarketEvent> events = std::move(world.out.changes.market);
+  world.out.changes.market.clear();
+  return events;
+}
+
+TEST(Market, WhatBecomesOfSpotMachinesIsTold) {
+  World world;
+  onSpot(world, 4h);
+  world.wait(1h);
+  marketOf(world);
+  world.send(MachineGone{m(1), GoneReason::reclaimed, ""});
+  const auto events = marketOf(world);
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].what, MarketEvent::What::ended);
+  EXPECT_TRUE(events[0].taken);
+  EXPECT_GT(events[0].lived, 59min);
+}
+
+TEST(Market, AReclaimThatWasAskedForSaysNothingOfIt) {
+  World world;
+  onSpot(world, 4h);
+  world.wait(1h);
+  world.send(ReclaimMachine{m(1), 0s});
+  marketOf(world);
+  world.send(MachineGone{m(1), GoneReason::reclaimed, ""});
+  const auto events = marketOf(world);
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_FALSE(events[0].taken);
+}
+
+TEST(Market, SpotPoliciesLearnAgainWhenEnoughHasHappened) {
+  World world;
+  const JobId job = onSpot(world, 200h);
+  std::set<Time> until;
+  for (int i = 0; i < 40; ++i) {
+    world.wait(10min);
+    std::vector<MachineId> up;
+    world.state.forEachMachine([&](const Machine& machine) { up.push_back(machine.id); });
+    world.send(MachineGone{up.front(), GoneReason::reclaimed, ""});
+    for (const LaunchMachine& launch : world.takeAll<LaunchMachine>()) world.up(launch.machine);
+    until.insert(world.state.pool("p")->learned_until);
+  }
+  EXPECT_FALSE(isTerminal(world.job(job).phase));
+  EXPECT_GE(until.size(), 3u);
+  EXPECT_LE(until.size(), 6u) << "not at every event";
+  EXPECT_GT(*until.rbegin(), Time{});
+}
+
 TEST(Deadline, IsKeptOverARestart) {
   World world;
   const JobId job = onSpot(world, 2h);

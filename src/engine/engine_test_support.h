@@ -26,12 +26,13 @@ class FirstFit final : public PlacementPolicy {
     return placement;
   }
 
-  // Spot while there is any and enough time to begin on-demand after it is lost.
+  // Spot while there is any and enough time to begin on-demand after it is lost, with what is lost then.
   SpotDecision steer(SpotRule rule, const SpotView& view) const override {
     const SpotDecision on_demand{.take = Holding::on_demand, .reason = "time is short"};
     const Duration spare = view.time_left - view.work_left - view.changeover - view.step;
     const bool works = view.holding == Holding::spot && view.changeover_left == Duration{0};
     const SpotDecision stay{.take = Holding::spot, .candidate = view.held, .reason = "it works"};
+    if (view.at_risk > Duration{0} && spare + view.step < view.at_risk) return on_demand;
     if (works && rule != SpotRule::on_demand) return stay;
     if (rule == SpotRule::on_demand || spare < view.changeover + view.step) return on_demand;
     if (view.holding == Holding::spot) return stay;

@@ -125,13 +125,18 @@ struct AgentReport {
   std::optional<MemberResult> result;  // with phase done
   SaveMeasure save = {};               // of committed_version
 };
+// ---- from whoever solves plans
+struct PlanSolved {
+  JobId job;
+  std::shared_ptr<const SpotPlan> plan;  // null: it could not be solved now
+};
 // ---- from the clock
 struct Tick {};
 
 using Event =
     std::variant<SubmitJob, CancelJob, SaveJob, ResumeJob, ReclaimMachine, OpenMachine, CloseMachine, PutPool,
                  PutQueue, RemovePool, RemoveQueue, LaunchSucceeded, LaunchFailed, MachineGone, MachineAlive,
-                 PriceChanged, AgentConnected, LeaseRenewed, NoticeReceived, AgentReport, Tick>;
+                 PriceChanged, AgentConnected, LeaseRenewed, NoticeReceived, AgentReport, PlanSolved, Tick>;
 
 // ---- actions: each idempotent by its machine id
 struct LaunchMachine {
@@ -151,7 +156,12 @@ struct DirectAgent {
   MachineId machine;
   Directive directive;
 };
-using Action = std::variant<LaunchMachine, TerminateMachine, QueryMachine, RequestReclaim, DirectAgent>;
+struct SolvePlan {
+  JobId job;
+  std::shared_ptr<const SpotQuestion> question;
+};  // for planFor, away from the engine's thread; answered by PlanSolved
+using Action =
+    std::variant<LaunchMachine, TerminateMachine, QueryMachine, RequestReclaim, DirectAgent, SolvePlan>;
 
 // ---- what must be durable
 // One line of a job's or machine's history; `detail` is one sentence for people. `buoy why` and the timeline
@@ -212,9 +222,10 @@ struct Changes {
   std::vector<std::string> pools, queues;  // those that the state does not know any more are erased
   std::vector<Record> records;
   std::vector<Span> spans;
+  std::vector<MarketEvent> market;
   bool empty() const {
     return jobs.empty() && machines.empty() && pools.empty() && queues.empty() && records.empty() &&
-           spans.empty();
+           spans.empty() && market.empty();
   }
 };
 

@@ -192,6 +192,8 @@ void Stepper::on(const ReclaimMachine& event) {
         ErrorCode::failed_precondition,
         strCat({machine.id.toString(), " is ", toString(machine.phase), ": there is nothing to reclaim"}));
   }
+  slot->machine.reclaim_asked = true;
+  touch(*slot);
   out_.actions.push_back(RequestReclaim{event.machine, event.notice});
   record("reclaim_requested",
          strCat({"a reclaim of ", machine.id.toString(), " was asked for, ",
@@ -253,6 +255,9 @@ void Stepper::on(const PutPool& event) {
   // What was learned of it stays.
   slot.pool.launch_seen = seen.launch_seen;
   slot.pool.spot_seen = std::move(seen.spot_seen);
+  slot.pool.learned_until = seen.learned_until;
+  slot.pool.market_learned = seen.market_learned;
+  slot.pool.market_news = seen.market_news;
   // Whoever changes a pool has done something about its failures: it is tried again at once.
   slot.pool.consecutive_failures = slot.pool.spot_failures = 0;
   slot.pool.retry_at = slot.pool.spot_retry_at = Time{};

@@ -70,6 +70,7 @@ void Stepper::enterPhase(MachineSlot& slot, MachinePhase phase) {
   if (machine.phase == MachinePhase::idle) pool.idle.erase(machine.id);
   machine.phase = phase;
   machine.phase_since = now_;
+  if (phase == MachinePhase::gone) noteLife(slot);
   if (phase == MachinePhase::idle && machine.holder.empty()) {
     pool.idle.insert(machine.id);
     s_.freed.push_back(machine.id);

@@ -2,8 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/units.h"
 
@@ -18,6 +21,15 @@ struct AvailabilitySpan {
   bool operator==(const AvailabilitySpan&) const = default;
 };
 
+// What may be learned from about a place: what was seen of a pool before an instant, and recorded markets
+// that are said to be like it, by the names under which the control plane keeps them.
+struct SpotSource {
+  std::string pool;
+  Time until{};  // zero: nothing of its own is used
+  std::vector<std::string> recorded;
+  bool operator==(const SpotSource&) const = default;
+};
+
 // A place that may have spot capacity: a zone and a machine type, large enough for the job. All candidates
 // are taken to do the job's work at the same speed.
 struct SpotCandidate {
@@ -25,10 +37,11 @@ struct SpotCandidate {
   std::string_view place;
   PricePerHour price;     // of one machine, now
   Duration changeover{};  // from the launch there until work goes on, moving the checkpoint included: a bound
-  Money move_cost{};      // what moving there costs beside the machines' time: traffic between regions
+  Money move_cost{};      // what beginning there costs beside the machines' time: the checkpoint's traffic
   // What was seen, oldest first and without gaps; the last span is the present state and lasts until now. The
   // first began at some earlier, unknown time. Never empty; a policy looks at a bounded number of the last.
   std::span<const AvailabilitySpan> past;
+  const SpotSource* source = nullptr;  // null: nothing but `past` is known
 
   bool up() const { return !past.empty() && past.back().up; }
 };
@@ -36,6 +49,29 @@ struct SpotCandidate {
 enum class Holding : std::uint8_t { nothing, spot, on_demand };
 // By which policy; none: the job has no deadline.
 enum class SpotRule : std::uint8_t { none, on_demand, spot_first, uniform_progress, buoy };
+
+// What a policy has solved once for many decisions of a job, told by what it was solved for: it follows from
+// that alone, so it can be kept as these few numbers and solved again. What was solved is the policy's own
+// and stands in a class of its own that derives from this one; an object of this class itself is the name
+// alone. Immutable; any thread.
+struct SpotPlan {
+  std::vector<SpotSource> learned;  // by place, in the order in which they were asked about
+  std::uint32_t places = 1;
+  Duration time{}, slack{};  // the most that may be left: time, and time beyond what the work needs
+  Duration step{}, changeover{};
+  PricePerHour on_demand_price;  // of the whole gang
+  // On the policy's own scales.
+  std::int32_t spot_price = 0, pace_up = 0, pace_down = 0;
+
+  virtual ~SpotPlan() = default;
+  // Whether the same is solved for, and with the same knowledge.
+  bool isFor(const SpotPlan& other) const {
+    return places == other.places && time == other.time && slack == other.slack && step == other.step &&
+           changeover == other.changeover && on_demand_price == other.on_demand_price &&
+           spot_price == other.spot_price && pace_up == other.pace_up && pace_down == other.pace_down &&
+           learned == other.learned;
+  }
+};
 
 // Everything a decision may depend on. Times are counted from the start of the job's clock (its submit).
 struct SpotView {
@@ -53,12 +89,19 @@ struct SpotView {
   // Work that would have to be done again if spot were lost without notice before the policy is asked again:
   // at most what is done between two saves.
   Duration at_risk{};
+
+  // Solving a plan takes up to half a second. With plans_apart the policy answers at once: by `plan`, which
+  // it was given before (SpotPolicy::plan; one that is a name alone is solved first), or by a rule that needs
+  // none, and says whether it wants another one. Else it solves what it needs when it is asked.
+  bool plans_apart = false;
+  const SpotPlan* plan = nullptr;
 };
 
 struct SpotDecision {
   Holding take = Holding::nothing;  // what to hold from now on; nothing: wait, releasing what is held
   std::size_t candidate = 0;        // with Holding::spot: one that is up
   std::string_view reason;          // a sentence's end for people ("ahead of the deadline"); static storage
+  bool wants_plan = false;          // with SpotView::plans_apart: another plan would serve it better
 
   bool operator==(const SpotDecision& other) const {
     return take == other.take && (take != Holding::spot || candidate == other.candidate);
@@ -73,6 +116,8 @@ class SpotPolicy {
   virtual ~SpotPolicy() = default;
   virtual std::string_view name() const = 0;
   virtual SpotDecision decide(const SpotView& view) = 0;
+  // The plan that it wants for such questions; null: it needs none. Takes up to half a second.
+  virtual std::shared_ptr<const SpotPlan> plan(const SpotView&) { return nullptr; }
 };
 
 }  // namespace buoy::engine

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,17 +25,23 @@ struct SpotQuestion {
     std::string pool, type;
     PricePerHour price;
     Duration changeover{};
+    Money move_cost;  // of the traffic when the checkpoint is restored there
     std::vector<AvailabilitySpan> past;
+    SpotSource source;
   };
   std::vector<Place> places;
   Holding holding = Holding::nothing;
   std::uint32_t held = 0;  // which place; with Holding::spot
   Duration changeover_left{};
+  std::shared_ptr<const SpotPlan> plan;  // that was solved for the job before; null: none
 };
 
-// The policy's answer, made safe for work that is not saved yet: spot that works is left in time to do it
-// again. After the deadline, what works goes on, and else on-demand is taken. Pure.
+// The policy's answer, by the question's plan. After the deadline, what works goes on, and else on-demand is
+// taken. Pure, and quick.
 SpotDecision answerOf(const PlacementPolicy& policy, const SpotQuestion& question);
+
+// The plan that the policy wants for such questions, solved; null: it needs none. Pure; up to half a second.
+std::shared_ptr<const SpotPlan> planFor(const PlacementPolicy& policy, const SpotQuestion& question);
 
 // Of time and work, what may still be lost before on-demand must be taken: negative, it is late. With spot
 // that works all that is not saved counts as lost.

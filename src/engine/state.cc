@@ -63,6 +63,10 @@ void State::restore(Job job) {
       std::max(impl_->next_job, job.id.value + 1 + static_cast<std::uint64_t>(job.request.array));
   JobSlot& slot = impl_->jobs.make(job.id.value);
   slot.job = std::move(job);
+  if (Steering* const steering = slot.job.steering.get()) {
+    steering->plan = nullptr;
+    steering->planning = false;
+  }
   impl_->stale = true;
 }
 
@@ -107,6 +111,7 @@ void Outcome::clear() {
   changes.queues.clear();
   changes.records.clear();
   changes.spans.clear();
+  changes.market.clear();
   reply = Reply{};
 }
 

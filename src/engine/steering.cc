@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "base/strings.h"
 #include "engine/stepper.h"
@@ -34,6 +35,27 @@ Duration launchBound(const Pool& pool, const Settings& settings) {
 
 Duration usualSetup(const Pool& pool, const Settings& settings) {
   return pool.launch_time > Duration{0} ? pool.launch_time : settings.launch_time;
+}
+
+// The longest start that was seen, and what has been added to the checkpoint since, at the speed at which it
+// was stored.
+Duration setupBound(const Job& job) {
+  const SaveMeasure& save = job.last_save;
+  const std::uint64_t before = job.steering->restored_bytes;
+  if (save.bytes <= before || save.bytes_per_second == 0) return job.steering->setup;
+  const double seconds =
+      static_cast<double>(save.bytes - before) / static_cast<double>(save.bytes_per_second);
+  constexpr double kMost = 86'400;
+  return job.steering->setup + Duration{static_cast<Duration::rep>(std::min(seconds, kMost) * 1e6)};
+}
+
+// Every machine of the gang restores the checkpoint.
+Money restoreCost(const Pool& pool, const Job& job) {
+  constexpr double kGiB = 1024.0 * 1024 * 1024;
+  const double gib = static_cast<double>(job.last_save.bytes) / kGiB * job.request.machines;
+  const double nano = gib * static_cast<double>(pool.transfer_price.nano_usd);
+  constexpr double kMost = 1e18;
+  return Money{static_cast<std::int64_t>(std::min(nano, kMost))};
 }
 
 // What was seen last may be long ago, and the pool unusable for other reasons: as it is now.
@@ -92,6 +114,10 @@ std::string priceText(PricePerHour price) {
 
 SpotDecision PlacementPolicy::steer(SpotRule, const SpotView&) const {
   return {.take = Holding::on_demand, .reason = "there are no spot policies here"};
+}
+
+std::shared_ptr<const SpotPlan> PlacementPolicy::plan(SpotRule, const SpotView&) const {
+  return nullptr;
 }
 
 // ---- what can be promised
@@ -158,6 +184,7 @@ SpotQuestion Stepper::questionOf(JobSlot& slot) {
   const PoolSlot* const pool = held ? anchorOf(s_, *held) : nullptr;
   if (pool) question.holding = marketOf(*held) == Market::spot ? Holding::spot : Holding::on_demand;
   addPlaces(question, slot, question.holding == Holding::spot ? pool : nullptr);
+  question.plan = steering.plan;
   if (!held || whole != Time{}) return question;
   const Duration bound =
       question.holding == Holding::spot ? question.places[question.held].changeover : question.changeover;
@@ -176,8 +203,7 @@ void Stepper::addPlaces(SpotQuestion& question, const JobSlot& slot, const PoolS
   const Job& job = slot.job;
   const JobRequest& request = job.request;
   const auto changeover = [&](const Pool& pool) {
-    const Duration setup =
-        job.steering->setup > Duration{0} ? job.steering->setup : usualSetup(pool, settings_);
+    const Duration setup = job.steering->setup > Duration{0} ? setupBound(job) : usualSetup(pool, settings_);
     return std::max(launchBound(pool, settings_), request.stop_grace + job.last_save.took) + setup +
            settings_.lease;
   };
@@ -200,11 +226,15 @@ void Stepper::addPlaces(SpotQuestion& question, const JobSlot& slot, const PoolS
     const bool room = std::int64_t{view.free} + view.idle_spot >= request.machines;
     const bool can_be_tried = usable && now_ >= pool->pool.spot_retry_at && room;
     if (pool == held) question.held = static_cast<std::uint32_t>(question.places.size());
-    question.places.push_back({.pool = pool->pool.name,
-                               .type = spot ? spot->name : "",
-                               .price = spot ? spot->spot_price : PricePerHour{},
-                               .changeover = changeover(pool->pool),
-                               .past = pastOf(*pool, pool == held || can_be_tried, job.submitted, now_)});
+    question.places.push_back(
+        {.pool = pool->pool.name,
+         .type = spot ? spot->name : "",
+         .price = spot ? spot->spot_price : PricePerHour{},
+         .changeover = changeover(pool->pool),
+         .move_cost = restoreCost(pool->pool, job),
+         .past = pastOf(*pool, pool == held || can_be_tried, job.submitted, now_),
+         .source = {
+             .pool = pool->pool.name, .until = pool->pool.learned_until, .recorded = pool->pool.learn}});
   }
   // Its pools offer none any more: taken to be as slow as can be.
   if (question.changeover == Duration{0}) question.changeover = settings_.boot_timeout + settings_.lease;
@@ -214,36 +244,59 @@ Duration spareOf(const SpotQuestion& question) {
   return question.time_left - question.work_left - question.unsaved - question.changeover;
 }
 
+namespace {
+
+// What is shown to a policy of a question; it refers to the question.
+class Shown {
+ public:
+  explicit Shown(const SpotQuestion& question) {
+    candidates_.reserve(question.places.size());
+    for (const SpotQuestion::Place& place : question.places) {
+      candidates_.push_back({.place = place.pool,
+                             .price = place.price,
+                             .changeover = place.changeover,
+                             .move_cost = place.move_cost,
+                             .past = place.past,
+                             .source = &place.source});
+    }
+    view_ = {.work_total = question.work_total,
+             .work_left = question.work_left,
+             .time_total = question.time_total,
+             .time_left = question.time_left,
+             .changeover = question.changeover,
+             .step = question.step,
+             .on_demand_price = question.on_demand_price,
+             .machines = question.machines,
+             .candidates = candidates_,
+             .holding = question.holding,
+             .held = question.held,
+             .changeover_left = question.changeover_left,
+             // Until the next question more is done than is saved now.
+             .at_risk = question.holding == Holding::spot && question.unsaved > Duration{0}
+                            ? question.unsaved + question.step
+                            : Duration{0},
+             .plans_apart = true,
+             .plan = question.plan.get()};
+  }
+  const SpotView& view() const { return view_; }
+
+ private:
+  std::vector<SpotCandidate> candidates_;
+  SpotView view_;
+};
+
+}  // namespace
+
 SpotDecision answerOf(const PlacementPolicy& policy, const SpotQuestion& question) {
-  const SpotDecision stay{
-      .take = Holding::spot, .candidate = question.held, .reason = "it works, and the deadline has passed"};
-  const bool on_spot = question.holding == Holding::spot;
-  if (question.time_left <= Duration{0}) {
-    if (on_spot && question.changeover_left == Duration{0}) return stay;
-    return {.take = Holding::on_demand, .reason = "the deadline has passed"};
-  }
-  std::vector<SpotCandidate> candidates;
-  candidates.reserve(question.places.size());
-  for (const SpotQuestion::Place& place : question.places) {
-    candidates.push_back(
-        {.place = place.pool, .price = place.price, .changeover = place.changeover, .past = place.past});
-  }
-  const SpotDecision decision = policy.steer(question.rule, {.work_total = question.work_total,
-                                                             .work_left = question.work_left,
-                                                             .time_total = question.time_total,
-                                                             .time_left = question.time_left,
-                                                             .changeover = question.changeover,
-                                                             .step = question.step,
-                                                             .on_demand_price = question.on_demand_price,
-                                                             .machines = question.machines,
-                                                             .candidates = candidates,
-                                                             .holding = question.holding,
-                                                             .held = question.held,
-                                                             .changeover_left = question.changeover_left});
-  const bool stays = on_spot && decision.take == Holding::spot && decision.candidate == question.held;
-  if (stays && question.unsaved > Duration{0} && spareOf(question) < question.step)
-    return {.take = Holding::on_demand, .reason = "what is not saved could not be done again in time"};
-  return decision;
+  if (question.time_left > Duration{0}) return policy.steer(question.rule, Shown(question).view());
+  if (question.holding == Holding::spot && question.changeover_left == Duration{0})
+    return {
+        .take = Holding::spot, .candidate = question.held, .reason = "it works, and the deadline has passed"};
+  return {.take = Holding::on_demand, .reason = "the deadline has passed"};
+}
+
+std::shared_ptr<const SpotPlan> planFor(const PlacementPolicy& policy, const SpotQuestion& question) {
+  return policy.plan(question.rule, Shown(question).view());
 }
 
 bool rederives(const Record::Steered& steered, const PlacementPolicy& policy) {
@@ -251,6 +304,55 @@ bool rederives(const Record::Steered& steered, const PlacementPolicy& policy) {
   if (again.take != steered.take || again.reason != steered.reason) return false;
   return again.take != Holding::spot || (again.candidate < steered.question.places.size() &&
                                          steered.question.places[again.candidate].pool == steered.pool);
+}
+
+// ---- plans: solved elsewhere, the answer being an event
+
+void Stepper::askForPlan(JobSlot& slot, const SpotQuestion& question) {
+  Steering& steering = *slot.job.steering;
+  if (steering.planning) return;
+  steering.planning = true;
+  auto asked = std::make_shared<SpotQuestion>(question);
+  asked->plan = nullptr;
+  out_.actions.push_back(SolvePlan{slot.job.id, std::move(asked)});
+}
+
+void Stepper::on(const PlanSolved& event) {
+  JobSlot* const slot = s_.findJob(event.job);
+  if (!slot || !isSteered(slot->job)) return;
+  Steering& steering = *slot->job.steering;
+  steering.planning = false;
+  if (!event.plan || isTerminal(slot->job.phase)) return;
+  steering.plan = event.plan;
+  steering.planned = now_;
+  dropPlans();
+  s_.ask(*slot);
+}
+
+// Jobs that work on spot need theirs least, and then those that have had theirs longest.
+void Stepper::dropPlans() {
+  std::set<const SpotPlan*> kept;
+  std::vector<Steering*> by_need;
+  for (const JobId id : s_.steered) {
+    Steering& steering = *s_.findJob(id)->job.steering;
+    if (!steering.plan) continue;
+    kept.insert(steering.plan.get());
+    by_need.push_back(&steering);
+  }
+  if (kept.size() <= settings_.most_plans) return;
+  std::stable_sort(by_need.begin(), by_need.end(), [](const Steering* a, const Steering* b) {
+    const auto need = [](const Steering& each) {
+      return std::pair(each.want != Holding::spot || each.moving, each.planned);
+    };
+    return need(*a) < need(*b);
+  });
+  for (std::size_t i = 0; kept.size() > settings_.most_plans; ++i) {
+    const std::shared_ptr<const SpotPlan> dropped = std::move(by_need[i]->plan);
+    by_need[i]->plan = nullptr;
+    const bool shared = std::any_of(by_need.begin(), by_need.end(),
+                                    [&](const Steering* each) { return each->plan == dropped; });
+    if (!shared) kept.erase(dropped.get());
+  }
 }
 
 // ---- the answer, and what follows from it
@@ -268,6 +370,7 @@ void Stepper::steer(JobSlot& slot) {
   // The way to on-demand, once begun, is gone to its end.
   if (steering.moving && job.next && steering.want == Holding::on_demand) return;
   const SpotDecision decision = answerOf(policy_, question);
+  if (decision.wants_plan) askForPlan(slot, question);
   std::string pool =
       decision.take == Holding::spot ? question.places[decision.candidate].pool : std::string();
   if (steering.reason.empty() || decision.take != steering.want || pool != steering.pool) {
@@ -411,6 +514,7 @@ void Stepper::noteSetup(JobSlot& slot, Time at) {
   if (!isSteered(job) || job.current->begun == Time{}) return;
   const Duration took = at - job.current->begun;
   job.steering->setup = std::max(job.steering->setup, took + took / 8);
+  job.steering->restored_bytes = std::max(job.steering->restored_bytes, job.last_save.bytes);
 }
 
 // The bound follows the longest at once, and comes down when a dozen or two were shorter.
@@ -439,8 +543,32 @@ void Stepper::noteSpot(PoolSlot& slot, bool up) {
   if (!seen.empty() && seen.back().up == up) return;
   if (seen.size() >= Pool::kSpotSeen) seen.erase(seen.begin(), seen.begin() + Pool::kSpotSeen / 4);
   seen.push_back({.at = now_, .up = up});
-  touch(slot);
+  const auto what = up ? MarketEvent::What::up : MarketEvent::What::down;
+  noteMarket(slot, {.pool = slot.pool.name, .at = now_, .what = what});
   s_.askAll(slot);
+}
+
+void Stepper::noteLife(const MachineSlot& slot) {
+  const Machine& machine = slot.machine;
+  if (machine.market != Market::spot || machine.billed_from == Time{}) return;
+  const bool taken = machine.taken || machine.notice_deadline;
+  noteMarket(*slot.pool, {.pool = machine.pool,
+                          .at = now_,
+                          .what = MarketEvent::What::ended,
+                          .lived = std::max(now_ - machine.billed_from, Duration{0}),
+                          .taken = taken && !machine.reclaim_asked});
+}
+
+void Stepper::noteMarket(PoolSlot& slot, MarketEvent event) {
+  constexpr std::uint32_t kFirst = 8;
+  out_.changes.market.push_back(std::move(event));
+  Pool& pool = slot.pool;
+  if (++pool.market_news >= std::max(kFirst, pool.market_learned / 4)) {
+    pool.market_learned += pool.market_news;
+    pool.market_news = 0;
+    pool.learned_until = now_;
+  }
+  touch(slot);
 }
 
 }  // namespace buoy::engine

@@ -51,6 +51,7 @@ class Stepper {
   void on(const LeaseRenewed& event);
   void on(const NoticeReceived& event);
   void on(const AgentReport& event);
+  void on(const PlanSolved& event);
   void on(const Tick& event);
 
   // step.cc: the end of a step
@@ -169,6 +170,8 @@ class Stepper {
   void addPlaces(SpotQuestion& question, const JobSlot& slot, const PoolSlot* held);
   Market marketOf(const Attempt& attempt) const;
   void steer(JobSlot& slot);
+  void askForPlan(JobSlot& slot, const SpotQuestion& question);
+  void dropPlans();
   void recordSteered(JobSlot& slot, SpotQuestion question, const SpotDecision& decision,
                      const std::string& pool);
   void saveInTime(JobSlot& slot, const SpotQuestion& question);
@@ -180,6 +183,8 @@ class Stepper {
   void noteSetup(JobSlot& slot, Time at);
   void noteLaunchTime(PoolSlot& slot, Duration took);
   void noteSpot(PoolSlot& slot, bool up);
+  void noteLife(const MachineSlot& slot);
+  void noteMarket(PoolSlot& slot, MarketEvent event);
 
   // Budgets (budget.cc).
   struct Spending {

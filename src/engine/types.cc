@@ -3,6 +3,8 @@
 #include <span>
 #include <utility>
 
+#include "base/strings.h"
+
 namespace buoy::engine {
 namespace {
 
@@ -53,6 +55,8 @@ constexpr std::pair<MachinePhase, std::string_view> kMachinePhases[] = {
 constexpr std::pair<Use, std::string_view> kUses[] = {
     {Use::useful, "useful"},       {Use::redone, "redone"},     {Use::saving, "saving"},
     {Use::restoring, "restoring"}, {Use::starting, "starting"}, {Use::waiting, "waiting"}};
+constexpr std::pair<MarketEvent::What, std::string_view> kMarketEvents[] = {
+    {MarketEvent::What::up, "up"}, {MarketEvent::What::down, "down"}, {MarketEvent::What::ended, "ended"}};
 
 Names<SpotPreference> namesOf(SpotPreference) {
   return kSpotPreferences;
@@ -86,6 +90,9 @@ Names<MachinePhase> namesOf(MachinePhase) {
 }
 Names<Use> namesOf(Use) {
   return kUses;
+}
+Names<MarketEvent::What> namesOf(MarketEvent::What) {
+  return kMarketEvents;
 }
 
 template <class Enum>
@@ -135,11 +142,14 @@ std::string_view toString(MachinePhase value) {
 std::string_view toString(Use value) {
   return nameOf(value);
 }
+std::string_view toString(MarketEvent::What value) {
+  return nameOf(value);
+}
 
 template <class Enum>
 std::optional<Enum> fromString(std::string_view text) {
   for (const auto& [value, name] : namesOf(Enum{})) {
-    if (name == text) return value;
+    if (sameWord(name, text)) return value;
   }
   return std::nullopt;
 }
@@ -154,6 +164,7 @@ template std::optional<MemberPhase> fromString<MemberPhase>(std::string_view);
 template std::optional<MemberResult::Kind> fromString<MemberResult::Kind>(std::string_view);
 template std::optional<MachinePhase> fromString<MachinePhase>(std::string_view);
 template std::optional<Use> fromString<Use>(std::string_view);
+template std::optional<MarketEvent::What> fromString<MarketEvent::What>(std::string_view);
 
 std::uint64_t SaveMeasure::fitsInNotice() const {
   // In whole milliseconds, and divided first: no product of two large numbers.

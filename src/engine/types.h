@@ -196,6 +196,7 @@ struct SaveMeasure {
   Duration wrote{};                    // what the job itself took to write it; zero: too short to tell
   std::uint64_t bytes_per_second = 0;  // by the save that moved most; 0: none moved enough to tell
   Duration notice{};                   // what this machine is told before a reclaim; zero: nothing
+  Duration interval{};                 // between two saves, as the job is told from then on; zero: not known
   bool operator==(const SaveMeasure&) const = default;
 };
 
@@ -207,6 +208,11 @@ struct Steering {
   bool moving = false;    // the current attempt works on until the next one is whole; then it saves and ends
   Duration saved_work{};  // running time of the whole gang that is in committed checkpoints
   Duration setup{};       // the longest from the start of an attempt to its running; zero: none was seen
+  std::uint64_t restored_bytes = 0;  // the largest checkpoint that was restored in such a time
+  // Not durable: after a restart it is asked for again.
+  std::shared_ptr<const SpotPlan> plan;  // that its policy decides by; null: none
+  Time planned{};                        // when that came
+  bool planning = false;                 // SolvePlan is not answered yet
 };
 
 // Of a job with request.array: its tasks are jobs with ids of their own, behind the array's, but each is made
@@ -286,6 +292,7 @@ struct Machine {
   std::optional<Time> notice_deadline;
   std::uint32_t launch_failures = 0;
   bool taken = false;  // it ended by itself: reclaimed, or gone without a trace; not given back or terminated
+  bool reclaim_asked = false;  // by a person: nothing is learned of the market from its end
 };
 
 // Where machines come from.
@@ -323,6 +330,27 @@ struct Pool {
   };
   std::vector<SpotChange> spot_seen;
   static constexpr std::size_t kSpotSeen = 64;
+  Money transfer_price;  // of a GiB between the checkpoint store and its machines
+  // Recorded markets that are said to be like it, by the names under which the control plane keeps them.
+  std::vector<std::string> learn;
+  // What happens to its spot capacity is told in Changes::market and kept; spot policies learn from what was
+  // told before `learned_until`, which moves on when a quarter was added, and at first eight.
+  Time learned_until{};                               // zero: not yet
+  std::uint32_t market_learned = 0, market_news = 0;  // how much was told before, and since
+};
+// What happened to a pool's spot capacity.
+struct MarketEvent {
+  enum class What : std::uint8_t {
+    up,     // spot could be had from here on
+    down,   // not any more
+    ended,  // a spot machine's life ended
+  };
+  std::string pool;
+  Time at{};
+  What what = What::up;
+  Duration lived{};    // with ended
+  bool taken = false;  // with ended: by the market; else it was given back, or taken because somebody asked
+  bool operator==(const MarketEvent&) const = default;
 };
 struct Queue {
   std::string name;
@@ -360,6 +388,7 @@ std::string_view toString(MemberPhase value);
 std::string_view toString(MemberResult::Kind value);
 std::string_view toString(MachinePhase value);
 std::string_view toString(Use value);
+std::string_view toString(MarketEvent::What value);
 // Inverse of toString for persisted and wire values; nullopt if unknown.
 template <class Enum>
 std::optional<Enum> fromString(std::string_view text);

@@ -11,8 +11,10 @@ namespace buoy::schedule {
 // by the spot policy that they name. Any thread.
 class Scheduler final : public engine::PlacementPolicy {
  public:
+  explicit Scheduler(std::shared_ptr<spot::Planners> planners)
+      : policies_(std::make_unique<spot::PolicyPool>(std::move(planners))) {}
   explicit Scheduler(std::shared_ptr<spot::Planner> planner)
-      : policies_(std::make_unique<spot::PolicyPool>(std::move(planner))) {}
+      : Scheduler(std::make_shared<spot::OnePlanner>(std::move(planner))) {}
 
   engine::Placement place(const engine::PlacementRequest& request, std::span<const engine::PoolView> pools,
                           Time now) const override {
@@ -20,6 +22,10 @@ class Scheduler final : public engine::PlacementPolicy {
   }
   engine::SpotDecision steer(engine::SpotRule rule, const engine::SpotView& view) const override {
     return policies_->decide(rule, view);
+  }
+  std::shared_ptr<const engine::SpotPlan> plan(engine::SpotRule rule,
+                                               const engine::SpotView& view) const override {
+    return policies_->plan(rule, view);
   }
 
  private:

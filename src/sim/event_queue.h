@@ -22,6 +22,7 @@ enum class What : std::uint8_t {
   commit,     // the control plane commits what it has stepped through
   tick,       // the engine's next deadline
   restart,    // the control plane is up again
+  plan,       // a plan is solved; `id`: its letter
   people,     // users look at what they have begun
 };
 

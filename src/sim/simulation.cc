@@ -15,6 +15,8 @@ namespace {
 
 constexpr Time kBegin{std::chrono::hours{24 * 365 * 50}};
 constexpr std::size_t kLatest = 64;
+// How long a plan is solved.
+constexpr Duration kSolvedMin = std::chrono::milliseconds{20}, kSolvedMax = std::chrono::seconds{3};
 
 }  // namespace
 
@@ -130,6 +132,9 @@ void Simulation::act(const engine::Action& action, const engine::State& state) {
     cloud_.query(asked->machine);
   } else if (const auto* taken = std::get_if<engine::RequestReclaim>(&action)) {
     cloud_.reclaim(taken->machine, taken->notice);
+  } else if (const auto* wanted = std::get_if<engine::SolvePlan>(&action)) {
+    core_.queue.push(core_.now + core_.chance.between(kSolvedMin, kSolvedMax), What::plan,
+                     wanted_.put(*wanted));
   }
 }
 
@@ -289,6 +294,10 @@ void Simulation::handle(const Due& due) {
       return control_.onTick();
     case What::restart:
       return control_.onRestart();
+    case What::plan: {
+      const engine::SolvePlan wanted = wanted_.take(due.id);
+      return control_.receive(engine::PlanSolved{wanted.job, engine::planFor(policy_, *wanted.question)});
+    }
     case What::people:
       return people();
   }

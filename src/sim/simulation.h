@@ -83,7 +83,8 @@ class Simulation {
   Time begin_{}, quiet_at_{}, end_by_{};
   bool calm_ = false;
   Letters<Letter> letters_;
-  std::vector<Letter> latest_;  // messages that arrived, for replays
+  Letters<engine::SolvePlan> wanted_;  // plans that are being solved
+  std::vector<Letter> latest_;         // messages that arrived, for replays
   std::size_t latest_next_ = 0;
   IdTable<Program> programs_;                        // by job
   std::map<std::uint32_t, std::size_t> unanswered_;  // request to happening

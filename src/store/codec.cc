@@ -110,6 +110,7 @@ class Encoder {
   template <class T>
   requires std::is_enum_v<T>
   static bool isZero(T value) { return value == T{}; }
+  static bool isZero(const engine::SpotSource& value) { return value.pool.empty(); }
   static bool isZero(const engine::SaveMeasure& value) { return value == engine::SaveMeasure{}; }
   template <class Tag>
   static bool isZero(Id<Tag> value) {

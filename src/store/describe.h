@@ -153,24 +153,27 @@ void describe(V& v, Is<engine::Ledger> auto& x) {
 
 template <class V>
 void describe(V& v, Is<engine::SaveMeasure> auto& x) {
-  auto& [bytes, sent, took, wrote, bytes_per_second, notice] = x;
+  auto& [bytes, sent, took, wrote, bytes_per_second, notice, interval] = x;
   v.sparse("bytes", bytes);
   v.sparse("sent", sent);
   v.sparse("took", took);
   v.sparse("wrote", wrote);
   v.sparse("bytes_per_second", bytes_per_second);
   v.sparse("notice", notice);
+  v.sparse("interval", interval);
 }
 
 template <class V>
 void describe(V& v, Is<engine::Steering> auto& x) {
-  auto& [want, pool, reason, moving, saved_work, setup] = x;
+  auto& [want, pool, reason, moving, saved_work, setup, restored_bytes, plan, planned, planning] = x;
+  (void)plan, (void)planned, (void)planning;  // asked for again
   v.field("want", want);
   v.sparse("pool", pool);
   v.sparse("reason", reason);
   v.sparse("moving", moving);
   v.sparse("saved_work", saved_work);
   v.sparse("setup", setup);
+  v.sparse("restored_bytes", restored_bytes);
 }
 
 template <class V>
@@ -211,7 +214,7 @@ template <class V>
 void describe(V& v, Is<engine::Machine> auto& x) {
   auto& [id, pool, type, market, price, on_demand_price, phase, phase_since, job, epoch, rank, holder,
          provider_ref, address, requested, billed_from, span_begin, use, lease_until, unreachable,
-         notice_deadline, launch_failures, taken] = x;
+         notice_deadline, launch_failures, taken, reclaim_asked] = x;
   v.field("id", id);
   v.field("pool", pool);
   v.field("type", type);
@@ -235,6 +238,7 @@ void describe(V& v, Is<engine::Machine> auto& x) {
   v.sparse("notice_deadline", notice_deadline);
   v.sparse("launch_failures", launch_failures);
   v.sparse("taken", taken);
+  v.sparse("reclaim_asked", reclaim_asked);
 }
 
 template <class V>
@@ -257,7 +261,8 @@ template <class V>
 void describe(V& v, Is<engine::Pool> auto& x) {
   auto& [name, provider, types, max_machines, spot, on_demand, paused, isolation, idle_timeout,
          max_spot_percent, provider_config, consecutive_failures, retry_at, spot_failures, spot_retry_at,
-         launch_time, launch_seen, spot_seen] = x;
+         launch_time, launch_seen, spot_seen, transfer_price, learn, learned_until, market_learned,
+         market_news] = x;
   v.field("name", name);
   v.field("provider", provider);
   v.field("types", types);
@@ -276,6 +281,11 @@ void describe(V& v, Is<engine::Pool> auto& x) {
   v.sparse("launch_time", launch_time);
   v.sparse("launch_seen", launch_seen);
   v.sparse("spot_seen", spot_seen);
+  v.sparse("transfer_price", transfer_price);
+  v.sparse("learn", learn);
+  v.sparse("learned_until", learned_until);
+  v.sparse("market_learned", market_learned);
+  v.sparse("market_news", market_news);
 }
 
 template <class V>
@@ -297,19 +307,44 @@ void describe(V& v, Is<engine::AvailabilitySpan> auto& x) {
 }
 
 template <class V>
+void describe(V& v, Is<engine::SpotSource> auto& x) {
+  auto& [pool, until, recorded] = x;
+  v.field("pool", pool);
+  v.sparse("until", until);
+  v.sparse("recorded", recorded);
+}
+
+template <class V>
+void describe(V& v, Is<engine::SpotPlan> auto& x) {
+  auto& [learned, places, time, slack, step, changeover, on_demand_price, spot_price, pace_up, pace_down] = x;
+  v.sparse("learned", learned);
+  v.field("places", places);
+  v.field("time", time);
+  v.field("slack", slack);
+  v.field("step", step);
+  v.field("changeover", changeover);
+  v.field("on_demand_price", on_demand_price);
+  v.sparse("spot_price", spot_price);
+  v.sparse("pace_up", pace_up);
+  v.sparse("pace_down", pace_down);
+}
+
+template <class V>
 void describe(V& v, Is<engine::SpotQuestion::Place> auto& x) {
-  auto& [pool, type, price, changeover, past] = x;
+  auto& [pool, type, price, changeover, move_cost, past, source] = x;
   v.field("pool", pool);
   v.field("type", type);
   v.field("price", price);
   v.field("changeover", changeover);
+  v.sparse("move_cost", move_cost);
   v.field("past", past);
+  v.sparse("source", source);
 }
 
 template <class V>
 void describe(V& v, Is<engine::SpotQuestion> auto& x) {
   auto& [rule, work_total, work_left, unsaved, time_total, time_left, changeover, step, on_demand_price,
-         machines, places, holding, held, changeover_left] = x;
+         machines, places, holding, held, changeover_left, plan] = x;
   v.field("rule", rule);
   v.field("work_total", work_total);
   v.field("work_left", work_left);
@@ -324,6 +359,7 @@ void describe(V& v, Is<engine::SpotQuestion> auto& x) {
   v.field("holding", holding);
   v.sparse("held", held);
   v.sparse("changeover_left", changeover_left);
+  v.sparse("plan", plan);
 }
 
 template <class V>

@@ -92,7 +92,20 @@ CREATE INDEX jobs_by_queue ON jobs (queue, phase, id);
 // Tasks of arrays: their specification is the array's.
 constexpr const char* kTasks = "ALTER TABLE jobs ADD COLUMN parent INTEGER NOT NULL DEFAULT 0";
 
-constexpr std::array kMigrations{kFirst, kDecisions, kResources, kJobsByQueue, kTasks};
+// What happened to pools' spot capacity, for spot policies to learn from.
+constexpr const char* kMarket = R"sql(
+CREATE TABLE market (
+  id INTEGER PRIMARY KEY,
+  pool TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  what TEXT NOT NULL,
+  lived INTEGER NOT NULL,
+  taken INTEGER NOT NULL
+);
+CREATE INDEX market_by_pool ON market (pool, at);
+)sql";
+
+constexpr std::array kMigrations{kFirst, kDecisions, kResources, kJobsByQueue, kTasks, kMarket};
 
 }  // namespace
 

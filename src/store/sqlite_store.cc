@@ -99,6 +99,7 @@ class SqliteStore final : public Store {
   Result<std::vector<RecordRow>> records(JobId job, MachineId machine, std::int64_t after_seq,
                                          int limit) override;
   Result<std::vector<engine::Span>> spans(JobId job) override;
+  Result<std::vector<engine::MarketEvent>> market(const std::string& pool, Time before, int limit) override;
   Result<std::vector<MetricPoint>> metrics(JobId job, int limit) override;
   Result<std::vector<Resource>> resources() override;
   Result<std::optional<std::string>> value(const std::string& key) override;
@@ -114,6 +115,7 @@ class SqliteStore final : public Store {
   Status writeRecord(const engine::Record& record, const std::string& source, Counters& counters);
   Status writeRecords(const Batch& batch, Counters& counters);
   Status writeSpans(const std::vector<engine::Span>& spans);
+  Status writeMarket(const std::vector<engine::MarketEvent>& events);
   Status writeMetrics(const std::vector<MetricPoint>& metrics);
   Status writeResources(const std::vector<Resource>& resources);
   Status writeCounters(const Counters& counters);
@@ -138,6 +140,7 @@ Status SqliteStore::commit(const Batch& batch) {
   BUOY_TRY_VOID(writePoolsAndQueues(batch));
   BUOY_TRY_VOID(writeRecords(batch, counters));
   BUOY_TRY_VOID(writeSpans(batch.changes->spans));
+  BUOY_TRY_VOID(writeMarket(batch.changes->market));
   BUOY_TRY_VOID(writeMetrics(batch.metrics));
   BUOY_TRY_VOID(writeResources(batch.resources));
   BUOY_TRY_VOID(writeCounters(counters));
@@ -322,6 +325,19 @@ Status SqliteStore::writeSpans(const std::vector<engine::Span>& spans) {
             .bind(span.price.nano_usd)
             .bind(span.on_demand_price.nano_usd)
             .run());
+  }
+  return {};
+}
+
+Status SqliteStore::writeMarket(const std::vector<engine::MarketEvent>& events) {
+  for (const engine::MarketEvent& event : events) {
+    BUOY_TRY_VOID(writer_.query("INSERT INTO market (pool, at, what, lived, taken) VALUES (?, ?, ?, ?, ?)")
+                      .bind(event.pool)
+                      .bind(microseconds(event.at))
+                      .bind(engine::toString(event.what))
+                      .bind(event.lived.count())
+                      .bind(event.taken)
+                      .run());
   }
   return {};
 }
@@ -587,6 +603,25 @@ Result<std::vector<engine::Span>> SqliteStore::spans(JobId job) {
       spans.push_back({MachineId{select.natural(0)}, job, static_cast<std::uint32_t>(select.integer(1)), *use,
                        timeOf(select.integer(3)), timeOf(select.integer(4)), PricePerHour{select.integer(5)},
                        PricePerHour{select.integer(6)}});
+    }
+  });
+}
+
+Result<std::vector<engine::MarketEvent>> SqliteStore::market(const std::string& pool, Time before,
+                                                             int limit) {
+  return readers_.with([&](Database& db) -> Result<std::vector<engine::MarketEvent>> {
+    Query select = db.query(
+        "SELECT at, what, lived, taken FROM (SELECT * FROM market WHERE pool = ? AND at < ? "
+        "ORDER BY at DESC, id DESC LIMIT ?) ORDER BY at, id");
+    select.bind(pool).bind(microseconds(before)).bind(limit);
+    std::vector<engine::MarketEvent> events;
+    for (;;) {
+      BUOY_TRY(const bool row, select.next());
+      if (!row) return events;
+      const auto what = engine::fromString<engine::MarketEvent::What>(select.text(1));
+      if (!what) return fail(ErrorCode::data_loss, "stored market is damaged: unknown event");
+      events.push_back(
+          {pool, timeOf(select.integer(0)), *what, Duration{select.integer(2)}, select.integer(3) != 0});
     }
   });
 }

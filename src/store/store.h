@@ -109,6 +109,9 @@ class Store {
   virtual Result<std::vector<RecordRow>> records(JobId job, MachineId machine, std::int64_t after_seq,
                                                  int limit) = 0;
   virtual Result<std::vector<engine::Span>> spans(JobId job) = 0;  // by begin
+  // The newest `limit` of what happened to a pool's spot capacity before an instant, oldest first.
+  virtual Result<std::vector<engine::MarketEvent>> market(const std::string& pool, Time before,
+                                                          int limit) = 0;
   // The newest `limit` points, oldest first. Each machine's are in the order in which they were found: their
   // times are told as ages, and may differ by what a report was under way.
   virtual Result<std::vector<MetricPoint>> metrics(JobId job, int limit) = 0;

@@ -53,6 +53,16 @@ std::string fitLine(const engine::SaveMeasure& save) {
          formatDuration(save.notice) + " (" + formatByteCount({save.bytes_per_second}) + "/s measured)";
 }
 
+// "a save every 4m 10s (auto), as the job was told after that version"
+std::string intervalLine(const api::JobView& job) {
+  const Duration interval = job.last_save.interval;
+  if (interval == Duration{}) return "";
+  const auto spec = api::parseJobJson(job.spec);
+  const bool fixed = spec && spec->checkpoint && spec->checkpoint->interval;
+  return strCat({"a save every ", formatDuration(interval), fixed ? " (the job's)" : " (auto)",
+                 ", as the job was told after that version"});
+}
+
 // "in 2h 3m (2026-11-21T18:00:00.000Z), 8h of work, policy buoy"
 std::string deadlineLine(const api::JobView& job) {
   const auto deadline = engine::deadlineOf(job.request, job.submitted);
@@ -94,6 +104,7 @@ std::string facts(const Look& look, const api::JobView& job) {
                        : "");
   line("checkpoint",
        job.last_version > 0 ? "version " + std::to_string(job.last_version) + saveLine(job.last_save) : "");
+  line("", intervalLine(job));
   line("", fitLine(job.last_save));
   return text;
 }

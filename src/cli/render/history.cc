@@ -89,6 +89,20 @@ std::string hourly(PricePerHour price) {
   return formatMoney(Money{price.nano_usd}) + "/h";
 }
 
+// ", by a plan that learned from p until 2026-11-21T…"
+std::string planText(const engine::SpotQuestion& known) {
+  if (!known.plan) return "";
+  std::string learned;
+  for (const engine::SpotSource& source : known.plan->learned) {
+    if (source.until == Time{} && source.recorded.empty()) continue;
+    learned += strCat({learned.empty() ? ", which learned from " : ", ", cleaned(source.pool)});
+    if (source.until != Time{}) learned += " until " + formatTime(source.until);
+    if (!source.recorded.empty())
+      learned += " and " + std::to_string(source.recorded.size()) + " recorded markets";
+  }
+  return ", by a plan for " + formatDuration(known.plan->time) + learned;
+}
+
 std::string holdingText(const engine::SpotQuestion& known) {
   std::string text;
   switch (known.holding) {
@@ -172,9 +186,10 @@ std::string renderSteered(const Look& look, const engine::Record::Steered& steer
       const engine::AvailabilitySpan& now = place.past.back();
       what += (now.up ? ", to be had for " : ", not to be had for ") + formatDuration(now.length);
     }
+    if (place.move_cost > Money{}) what += ", restoring there costs " + formatMoney(place.move_cost);
     line(what);
   }
-  line(strCat({"policy: ", toString(known.rule)}));
+  line(strCat({"policy: ", toString(known.rule), planText(known)}));
   return text;
 }
 

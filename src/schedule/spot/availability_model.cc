@@ -89,6 +89,7 @@ double sum(const std::array<double, kShares>& values) {
 double upShare(std::span<const History> histories, double usual) {
   double all = 20, up = 20 * usual;
   for (const History& history : histories) {
+    if (history.kind == History::Kind::life) continue;
     for (const AvailabilitySpan& span : history.spans) {
       all += hoursOf(span.length);
       if (span.up) up += hoursOf(span.length);
@@ -147,18 +148,20 @@ AvailabilityModel AvailabilityModel::learn(std::span<const History> histories) {
   DriftMeter drift;
   for (const History& history : histories) {
     const double step = hoursOf(history.step);
+    const bool drifts = history.kind != History::Kind::life;
     MarketState before;
     bool has_before = false;
     forEachTick(history,
                 [&](bool up, Duration age, std::span<const AvailabilitySpan> past, bool ends, bool unseen) {
                   const Trailing last = trailing(past);
                   const std::size_t bin = ageBin(age), share = shareBin(model.shareOf(last.up, last.seen));
-                  if (has_before && before.up == up) drift.move(up, before.age, before.share, share);
+                  if (drifts && has_before && before.up == up)
+                    drift.move(up, before.age, before.share, share);
                   before = {static_cast<std::uint8_t>(up), static_cast<std::uint8_t>(bin),
                             static_cast<std::uint8_t>(share)};
                   has_before = true;
                   if (unseen) return;
-                  drift.spend(up, bin, share, step);
+                  if (drifts) drift.spend(up, bin, share, step);
                   counts.hours[up][bin][share] += step;
                   if (ends) counts.events[up][bin][share] += 1;
                 });

@@ -14,9 +14,15 @@ namespace buoy::schedule::spot {
 
 // What is known of one place's past, sampled every `step`: what a model learns from.
 struct History {
+  enum class Kind : std::uint8_t {
+    recorded,  // by somebody who looked all the time; those of one step began at the same time
+    seen,      // by launches
+    life,      // of one machine, from its launch (the second span) until it was taken or given back
+  };
   std::string place;
   Duration step{};
   std::vector<engine::AvailabilitySpan> spans;  // oldest first, without gaps
+  Kind kind = Kind::recorded;
 };
 
 inline constexpr std::size_t kAges = 18;   // bins of the age of the present state

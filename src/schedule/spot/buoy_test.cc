@@ -46,6 +46,43 @@ TEST_F(BuoyTest, WaitsWithMuchSlackAndGoesOnDemandWithLittle) {
   EXPECT_EQ(taken(view(12h, 12h + 40min)), Holding::on_demand);
 }
 
+TEST_F(BuoyTest, ApartItWaitsForItsPlanAndThenAnswersAsWithIt) {
+  place({{10h, true}});
+  SpotView seen = view(12h, 20h);
+  const engine::SpotDecision at_once = buoy_.decide(seen);
+  seen.plans_apart = true;
+  const engine::SpotDecision without = buoy_.decide(seen);
+  EXPECT_EQ(without.take, Holding::nothing);
+  EXPECT_TRUE(without.wants_plan);
+  seen.holding = Holding::on_demand;
+  EXPECT_EQ(buoy_.decide(seen).take, Holding::on_demand) << "what is held goes on";
+  seen.holding = Holding::nothing;
+  const auto plan = buoy_.plan(seen);
+  const std::size_t solved = planner_->solved();
+  seen.plan = plan.get();
+  const engine::SpotDecision with = buoy_.decide(seen);
+  EXPECT_EQ(with, at_once);
+  EXPECT_EQ(with.reason, at_once.reason);
+  EXPECT_FALSE(with.wants_plan);
+  const engine::SpotPlan name = *plan;  // as it is kept in a record
+  seen.plan = &name;
+  EXPECT_EQ(buoy_.decide(seen).reason, at_once.reason);
+  EXPECT_EQ(planner_->solved(), solved) << "all the same plan";
+  candidates_[0].price = {2'000'000'000};
+  seen.candidates = candidates_;
+  EXPECT_TRUE(buoy_.decide(seen).wants_plan);
+}
+
+TEST_F(BuoyTest, ApartWithoutAPlanItDoesNotFallBehind) {
+  place({{10h, true}, {5min, false}});
+  SpotView seen = view(12h, 20h - 9min);  // behind by 5.4 minutes, asked every 5
+  seen.plans_apart = true;
+  EXPECT_EQ(buoy_.decide(seen).take, Holding::on_demand);
+  seen.time_left = 20h - 8min;
+  EXPECT_EQ(buoy_.decide(seen).take, Holding::nothing);
+  EXPECT_EQ(planner_->solved(), 0u);
+}
+
 TEST_F(BuoyTest, TakesSpotThatIsUpAndKeepsIt) {
   place({{10h, true}});
   SpotView seen = view(12h, 20h);

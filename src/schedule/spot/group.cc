@@ -149,7 +149,8 @@ AvailabilityModel learnGroup(const AvailabilityModel& one, std::span<const Histo
   if (places <= 1) return one;
   std::vector<const History*> used;
   for (const History& history : histories) {
-    if (history.step == histories.front().step && !history.spans.empty()) used.push_back(&history);
+    if (history.kind != History::Kind::recorded || history.spans.empty()) continue;
+    if (used.empty() || history.step == used.front()->step) used.push_back(&history);
   }
   Counts counts;
   const std::size_t copies = used.empty() ? 1 : (places + used.size() - 1) / used.size();

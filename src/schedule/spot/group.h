@@ -7,8 +7,8 @@
 namespace buoy::schedule::spot {
 
 // What so many places are like together, learned from groups of recorded ones: as many groups as there are
-// histories; where they are fewer than `places`, the same ones again at other times. Those with another step
-// than the first are left out. `one`: what a place by itself is like.
+// histories; where they are fewer than `places`, the same ones again at other times. Only recorded ones
+// count, and those with the step of the first. `one`: what a place by itself is like.
 AvailabilityModel learnGroup(const AvailabilityModel& one, std::span<const History> histories,
                              std::size_t places);
 

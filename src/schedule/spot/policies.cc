@@ -14,11 +14,11 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kNames{"on-demand", "spot-first", "uniform-progress", "buoy"};
 
-std::unique_ptr<engine::SpotPolicy> bare(std::string_view name, const std::shared_ptr<Planner>& planner) {
+std::unique_ptr<engine::SpotPolicy> bare(std::string_view name, const std::shared_ptr<Planners>& planners) {
   if (name == kNames[0]) return std::make_unique<OnDemand>();
   if (name == kNames[1]) return std::make_unique<SpotFirst>();
   if (name == kNames[2]) return std::make_unique<UniformProgress>();
-  if (name == kNames[3]) return std::make_unique<Buoy>(planner);
+  if (name == kNames[3]) return std::make_unique<Buoy>(planners);
   return nullptr;
 }
 
@@ -29,10 +29,15 @@ std::span<const std::string_view> policyNames() {
 }
 
 Result<std::unique_ptr<engine::SpotPolicy>> makePolicy(std::string_view name,
-                                                       const std::shared_ptr<Planner>& planner) {
-  auto policy = bare(name, planner);
+                                                       const std::shared_ptr<Planners>& planners) {
+  auto policy = bare(name, planners);
   if (!policy) return fail(ErrorCode::not_found, strCat({"no policy is called ", inQuotes(name)}));
   return std::make_unique<SafetyNet>(std::move(policy));
+}
+
+Result<std::unique_ptr<engine::SpotPolicy>> makePolicy(std::string_view name,
+                                                       const std::shared_ptr<Planner>& planner) {
+  return makePolicy(name, std::shared_ptr<Planners>(std::make_shared<OnePlanner>(planner)));
 }
 
 }  // namespace buoy::schedule::spot

@@ -62,7 +62,7 @@ TEST(SpotPolicies, DoWhatTheirRulesSay) {
                            .on_demand_price = {4'000'000'000},
                            .spot_price = PricePerHour{1'000'000'000}};
   const auto run = [&](std::string_view name) {
-    return sim::replay(window, traces, **makePolicy(name, nullptr));
+    return sim::replay(window, traces, **makePolicy(name, std::shared_ptr<Planner>()));
   };
   EXPECT_EQ(run("on-demand").cost.nano_usd, 22'000'000'000);
   // 1.5 h of work by 2 h, idle until 5 h, 3.5 h of work from 5.5 h on.
@@ -79,7 +79,7 @@ TEST(SpotPolicies, DoWhatTheirRulesSay) {
 }
 
 TEST(SpotPolicies, AnUnknownNameIsRefused) {
-  EXPECT_FALSE(makePolicy("spot-last", nullptr));
+  EXPECT_FALSE(makePolicy("spot-last", std::shared_ptr<Planner>()));
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ PolicyPool::Kept PolicyPool::take(engine::SpotRule rule, const engine::SpotView&
       return kept;
     }
   }
-  auto made = makePolicy(toString(rule), planner_);
+  auto made = makePolicy(toString(rule), planners_);
   BUOY_CHECK(made.has_value());
   kept.policy = std::move(*made);
   return kept;
@@ -35,10 +35,22 @@ PolicyPool::Kept PolicyPool::take(engine::SpotRule rule, const engine::SpotView&
 engine::SpotDecision PolicyPool::decide(engine::SpotRule rule, const engine::SpotView& view) {
   Kept kept = take(rule, view);
   const engine::SpotDecision decision = kept.policy->decide(view);
+  put(std::move(kept));
+  return decision;
+}
+
+std::shared_ptr<const engine::SpotPlan> PolicyPool::plan(engine::SpotRule rule,
+                                                         const engine::SpotView& view) {
+  Kept kept = take(rule, view);
+  auto plan = kept.policy->plan(view);
+  put(std::move(kept));
+  return plan;
+}
+
+void PolicyPool::put(Kept kept) {
   auto idle = idle_.lock();
   if (idle->size() >= kMostIdle) idle->erase(idle->begin());
   idle->push_back(std::move(kept));
-  return decision;
 }
 
 }  // namespace buoy::schedule::spot

@@ -5,7 +5,7 @@
 
 #include "base/synchronized.h"
 #include "engine/spot_policy.h"
-#include "schedule/spot/planner.h"
+#include "schedule/spot/planners.h"
 
 namespace buoy::schedule::spot {
 
@@ -13,11 +13,13 @@ namespace buoy::schedule::spot {
 // view alone; the plans that some policies keep only make it quick. Any thread.
 class PolicyPool {
  public:
-  // `planner`: what has been learned; of its capacity in plans the pool keeps some more.
-  explicit PolicyPool(std::shared_ptr<Planner> planner) : planner_(std::move(planner)) {}
+  explicit PolicyPool(std::shared_ptr<Planners> planners) : planners_(std::move(planners)) {}
+  explicit PolicyPool(std::shared_ptr<Planner> planner)
+      : PolicyPool(std::make_shared<OnePlanner>(std::move(planner))) {}
 
   // `rule`: not none.
   engine::SpotDecision decide(engine::SpotRule rule, const engine::SpotView& view);
+  std::shared_ptr<const engine::SpotPlan> plan(engine::SpotRule rule, const engine::SpotView& view);
 
  private:
   struct Kept {
@@ -27,8 +29,9 @@ class PolicyPool {
   };
   // The one that was last used for such a job, or any; made where all are in use.
   Kept take(engine::SpotRule rule, const engine::SpotView& view);
+  void put(Kept kept);
 
-  std::shared_ptr<Planner> planner_;
+  std::shared_ptr<Planners> planners_;
   Synchronized<std::vector<Kept>> idle_;  // the last used last
 };
 

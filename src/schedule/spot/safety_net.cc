@@ -10,6 +10,8 @@ using engine::SpotDecision;
 using engine::SpotView;
 
 constexpr SpotDecision kOnDemand{.take = Holding::on_demand, .reason = "the deadline leaves no slack"};
+constexpr SpotDecision kSave{.take = Holding::on_demand,
+                             .reason = "what is not saved could not be done again in time"};
 
 // What is left of the time once an on-demand machine has done the work.
 Duration spareOf(const SpotView& view) {
@@ -50,11 +52,12 @@ SpotDecision SafetyNet::decide(const SpotView& view) {
   // Spot that works keeps pace with time, but for what a loss would undo: that is saved by going on-demand as
   // long as there is time for it.
   const bool may_stay = view.at_risk == Duration{} || spareOf(view) < Duration{};
-  const SpotDecision fallback = spot_works && may_stay ? stay : kOnDemand;
+  SpotDecision fallback = !spot_works ? kOnDemand : may_stay ? stay : kSave;
 
   if (!on_spot && fills(view.work_left + 2 * view.changeover)) return kOnDemand;
   if (fills(view.work_left + view.changeover)) return fallback;
   const SpotDecision decision = policy_->decide(view);
+  fallback.wants_plan = decision.wants_plan;
   const bool moves = decision.take == Holding::spot && !(on_spot && decision.candidate == view.held);
   if (moves && fills(view.work_left + view.changeover + view.candidates[decision.candidate].changeover))
     return fallback;

@@ -22,6 +22,9 @@ class SafetyNet final : public engine::SpotPolicy {
 
   std::string_view name() const override { return policy_->name(); }
   engine::SpotDecision decide(const engine::SpotView& view) override;
+  std::shared_ptr<const engine::SpotPlan> plan(const engine::SpotView& view) override {
+    return policy_->plan(view);
+  }
 
  private:
   std::unique_ptr<engine::SpotPolicy> policy_;

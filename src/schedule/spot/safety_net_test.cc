@@ -121,5 +121,21 @@ TEST(SafetyNet, LetsThroughWhatIsSafeAndNothingElse) {
   EXPECT_EQ(answer(other, 11h + 59min, Holding::spot, 0h), spot);
 }
 
+TEST(SafetyNet, TakesWhatIsNotSavedToOnDemandInTime) {
+  const engine::AvailabilitySpan up[] = {{.length = 2h, .up = true}};
+  const engine::SpotCandidate zones[] = {{.changeover = 30min, .past = up}};
+  const auto answer = [&](Duration time_left, Duration at_risk) {
+    SpotView view = viewOf(zones, time_left);
+    view.holding = Holding::spot;
+    view.at_risk = at_risk;
+    SafetyNet net(std::make_unique<Says>(SpotDecision{.take = Holding::spot}));
+    return net.decide(view);
+  };
+  EXPECT_EQ(answer(13h + 30min, 3h).take, Holding::spot);
+  EXPECT_EQ(answer(13h + 29min, 3h).take, Holding::on_demand);
+  EXPECT_EQ(answer(13h + 29min, 3h).reason, "what is not saved could not be done again in time");
+  EXPECT_EQ(answer(10h + 29min, 3h).take, Holding::spot) << "on-demand would come too late already";
+}
+
 }  // namespace
 }  // namespace buoy::schedule::spot
