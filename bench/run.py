@@ -164,6 +164,26 @@ while :; do sleep 1000; done
         return {"SIGKILL to running again with 1 MiB restored, ms": quantiles(latencies)}
 
 
+def bench_plans(jobs=24, each=5):
+    """What everybody else waits while spot policies' plans are solved: jobs with a deadline, each with a plan of its own."""
+    with Server("closed") as server:
+        def timed(*arguments):
+            begin = time.perf_counter()
+            server.buoy(*arguments)
+            return (time.perf_counter() - begin) * 1000
+        submit = ("submit", "--no-source", "--", "true")
+        idle = {"ps": [timed("ps", "--json") for _ in range(jobs * each)], "submit": [timed(*submit) for _ in range(jobs)]}
+        busy = {"ps": [], "submit": [], "with a deadline": []}
+        for n in range(jobs):
+            hours = 8 * 1.11 ** n
+            busy["with a deadline"].append(timed("submit", "--no-source", "--checkpoint", "checkpoints", "--work", f"{hours:.0f}h",
+                                                 "--deadline", f"{hours * 1.4:.0f}h", "--", "true"))
+            busy["ps"] += [timed("ps", "--json") for _ in range(each)]
+            busy["submit"].append(timed(*submit))
+        return {**{f"whole `buoy {name}`, nothing to solve (floor), ms": quantiles(values) for name, values in idle.items()},
+                **{f"the same `buoy {name}` while plans are solved, ms": quantiles(values) for name, values in busy.items()}}
+
+
 def bench_agent(seconds=30):
     with Server("local") as server:
         job = json.loads(server.buoy("submit", "--json", "--checkpoint", "checkpoints", "--no-source", "--", "sleep", "1000"))["job"]
@@ -177,7 +197,7 @@ def bench_agent(seconds=30):
 
 
 def main():
-    parts = {"submits": bench_submits, "commands": bench_commands, "start": bench_start, "recovery": bench_recovery, "agent": bench_agent}
+    parts = {"submits": bench_submits, "commands": bench_commands, "start": bench_start, "recovery": bench_recovery, "plans": bench_plans, "agent": bench_agent}
     chosen = sys.argv[1:] or list(parts)
     figures = {}
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")

@@ -125,13 +125,19 @@ Happening faultOf(Random& random) {
 void promise(Random& random, const engine::Settings& settings, Happening& submit) {
   engine::JobRequest& request = submit.request;
   static constexpr engine::SpotRule kRules[] = {engine::SpotRule::on_demand, engine::SpotRule::spot_first,
-                                                engine::SpotRule::uniform_progress};
+                                                engine::SpotRule::uniform_progress, engine::SpotRule::buoy};
   if (random.oneIn(2) && request.spot != engine::SpotPreference::only) {
     request.policy =
-        request.spot == engine::SpotPreference::never ? engine::SpotRule::on_demand : kRules[random.below(3)];
+        request.spot == engine::SpotPreference::never ? engine::SpotRule::on_demand : kRules[random.below(4)];
     request.work = submit.plan.work + seconds(random, 0, 20);
+    Duration slack = seconds(random, 0, 600);
+    if (request.policy == engine::SpotRule::buoy) {
+      // Few different ones, so that not every job needs a plan of its own to be solved.
+      request.work = std::chrono::ceil<std::chrono::minutes>(request.work / 3) * 3;
+      slack = slack < 300s ? 200s : 600s;
+    }
     request.deadline_in = request.work + std::max(settings.launch_time, request.stop_grace) +
-                          settings.launch_time + settings.lease + seconds(random, 0, 600);
+                          settings.launch_time + settings.lease + slack;
   }
   if (random.oneIn(6)) request.budget = Money{random.below(300) * 1'000'000LL + 1'000'000};
 }
