@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
+#include "cli/forecast/pool_past.h"
 #include "cli/forecast/report.h"
 #include "cli/render/plot.h"
 #include "cli/render/progress.h"
@@ -239,8 +240,9 @@ std::vector<std::string> chosenPolicies(const std::string& policy) {
   return {schedule::spot::policyNames().begin(), schedule::spot::policyNames().end()};
 }
 
-Result<ForecastRequest> requestOf(const SimulateFlags& flags, const sim::Window& window,
-                                  const api::JobSpec* job, ForecastReport& report) {
+Result<ForecastRequest> requestOf(const Context& context, const SimulateFlags& flags,
+                                  const sim::Window& window, const api::JobSpec* job,
+                                  ForecastReport& report) {
   ForecastRequest request;
   request.window = window;
   if (job) request.budget = job->budget;
@@ -260,6 +262,11 @@ Result<ForecastRequest> requestOf(const SimulateFlags& flags, const sim::Window&
                                        flags.changeover.empty() ? " (--changeover)" : ""}));
   BUOY_TRY(request.window.saves, savesOf(flags, job, request.seed, report));
   BUOY_TRY(request.learned, learnedFrom(flags, request.window.machines));
+  if (job && flags.learn.empty()) {
+    PoolPast past = pastOfPools(context, *job);
+    request.learned = std::move(past.histories);
+    report.assumptions.push_back(std::move(past.said));
+  }
   request.policies = chosenPolicies(flags.policy);
   return request;
 }
@@ -268,7 +275,7 @@ int runForecast(const Context& context, const SimulateFlags& flags, const sim::W
                 const api::JobSpec* job) {
   ForecastReport report;
   if (job) report.job = job->name;
-  const auto request = requestOf(flags, window, job, report);
+  const auto request = requestOf(context, flags, window, job, report);
   if (!request) return context.fail(request.error());
   std::string shown;
   const auto result = forecast(*request, [&](std::size_t done, std::size_t of) {
@@ -336,7 +343,8 @@ void addSimulate(Command& root) {
       .listOption("--market", "FILE", flags->traces, "the same", Hint::file)
       .option("--od-price", "USD", flags->od_price, "on-demand price an hour (the trace's)")
       .option("--spot-price", "USD|trace", flags->spot_price, "spot price an hour (trace: the recorded ones)")
-      .listOption("--learn", "FILE", flags->learn, "the only past that the policy buoy may learn from",
+      .listOption("--learn", "FILE", flags->learn,
+                  "the only past that the policy buoy may learn from (the server's, of the job's pools)",
                   Hint::file);
   command.under("Simulation")
       .choice("--policy", policyChoices(), flags->policy, "whose decisions (all)")

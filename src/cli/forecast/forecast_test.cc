@@ -51,10 +51,12 @@ TEST(Forecast, IsWhatTheExactWindowsSay) {
   for (const std::size_t start : sim::startTicks(window, zones, 12, asked.seed)) {
     window.start_tick = start;
     optimum += static_cast<double>(sim::optimalCost(window, zones)->nano_usd) / 1e9 / 12;
-    uniform += static_cast<double>(
-                   sim::replay(window, zones, **schedule::spot::makePolicy("uniform-progress", nullptr))
-                       .cost.nano_usd) /
-               1e9 / 12;
+    uniform +=
+        static_cast<double>(sim::replay(window, zones,
+                                        **schedule::spot::makePolicy(
+                                            "uniform-progress", std::shared_ptr<schedule::spot::Planner>()))
+                                .cost.nano_usd) /
+        1e9 / 12;
   }
   ASSERT_TRUE(result.optimum);
   EXPECT_NEAR(result.optimum->mean(), optimum, 1e-6);

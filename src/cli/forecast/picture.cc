@@ -189,7 +189,8 @@ std::string toSvg(const ForecastReport& report) {
                          fit({.unicode = true}, cleaned(report.market), 110)}));
   text += axis(scale, bottom);
   text += markAt(scale, report.forecast.on_demand, "on-demand", bottom);
-  if (report.forecast.optimum) text += markAt(scale, report.forecast.optimum->mean(), "optimum", bottom);
+  if (report.forecast.optimum)
+    text += markAt(scale, report.forecast.optimum->mean(), "optimum, mean", bottom);
   for (std::size_t i = 0; i < lanes.size(); ++i)
     text += laneAt(lanes[i], scale, kTop + kLane * static_cast<double>(i));
   return text + "</svg>\n";
