@@ -74,7 +74,10 @@ void Agent::watchMetadataService() {
       [this](Time deadline) { noticed(deadline); },
       [this] {
         os::log(os::LogLevel::info, "rebalance_recommended");
-        if (busy()) uplink_->event("EC2 says that this machine is at a higher risk of being reclaimed");
+        if (!busy()) return;
+        uplink_->event(
+            "EC2 says that this machine is likelier to be reclaimed than before: the job is asked to save");
+        assignment_->atRisk();
       });
 }
 

@@ -393,6 +393,10 @@ void Assignment::saveRequested(std::uint64_t requests) {
   if (saves_ && stage_ == Stage::running) saves_->requested(requests);
 }
 
+void Assignment::atRisk() {
+  if (saves_ && stage_ == Stage::running) saves_->atRisk();
+}
+
 void Assignment::stop(Duration grace) {
   if (stage_ == Stage::created || stage_ == Stage::preparing) {
     stopping_ = true;

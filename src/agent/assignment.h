@@ -69,6 +69,8 @@ class Assignment {
   void notice(Time deadline);
   // The directive's count of saves that were asked for: the job is told when it has grown.
   void saveRequested(std::uint64_t requests);
+  // The machine is likelier to be reclaimed than it was: what would be lost is saved now.
+  void atRisk();
   // It was replaced: end at once, save nothing.
   void abandon();
   // The machine is unfit: end at once.

@@ -36,6 +36,8 @@ std::string_view SaveControl::wordFor(Reason reason) {
       return "interval";
     case Reason::request:
       return "request";
+    case Reason::risk:
+      return "risk";
     case Reason::stop:
       return "stop";
   }
@@ -62,6 +64,10 @@ void SaveControl::requested(std::uint64_t requests) {
   if (requests <= options_.requests) return;
   options_.requests = requests;
   raise(Reason::request);
+}
+
+void SaveControl::atRisk() {
+  if (!stopping_) raise(Reason::risk);
 }
 
 void SaveControl::stopping() {

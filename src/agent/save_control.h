@@ -41,11 +41,13 @@ class SaveControl {
   void saved(const engine::SaveMeasure& measure, Time covers);
   // So many saves were asked for by now.
   void requested(std::uint64_t requests);
+  // The machine is likelier to be reclaimed than it was.
+  void atRisk();
   // The job is told to save and end: the last growth.
   void stopping();
 
  private:
-  enum class Reason { start, interval, request, stop };
+  enum class Reason { start, interval, request, risk, stop };
   static std::string_view wordFor(Reason reason);
   void choose();
   void raise(Reason reason);

@@ -88,6 +88,17 @@ TEST_F(SaveControlTest, ARequestIsPassedOnAtOnceAndOnce) {
   EXPECT_EQ(told_, 1);
 }
 
+TEST_F(SaveControlTest, AtARiskASaveIsDueNow) {
+  start();
+  control_->atRisk();
+  EXPECT_EQ(count(), 1u);
+  EXPECT_EQ(file()["reason"], "risk");
+  EXPECT_EQ(told_, 1);
+  control_->stopping();
+  control_->atRisk();
+  EXPECT_EQ(file()["reason"], "stop") << "that is the last";
+}
+
 TEST_F(SaveControlTest, AtTheEndItGrowsOnceMoreAndWithoutASignal) {
   start();
   control_->stopping();
