@@ -11,7 +11,7 @@ PYTHON ?= /usr/bin/python3
 export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 
-.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test cloud-test cloud check bench bench-transfer bench-checkpoints bench-policies simulate-faults bench-simulate install uninstall format tidy clean packages help
+.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test cloud-test cloud check bench bench-transfer bench-checkpoints bench-policies bench-cloud simulate-faults bench-simulate install uninstall format tidy clean packages help
 
 all: build
 
@@ -25,6 +25,7 @@ help:
 	@echo 'make bench-transfer   S3: buoy, other clients and the floor, in one run'
 	@echo 'make bench-checkpoints   what a save to S3 costs, and takes from training'
 	@echo 'make bench-policies   what spot policies cost over the optimum, on recorded markets (TRACES=DIRECTORY)'
+	@echo 'make bench-cloud    on the stand-in for AWS: a replacement after a notice, 5,000 machines to watch'
 	@echo 'make simulate-faults  run the engine through random faults in virtual time (FAULTS="--seeds N --seconds N")'
 	@echo 'make bench-simulate   how fast that is: 10,000 machines, 30 days, 100,000 jobs'
 	@echo 'make install    PREFIX=/usr/local'
@@ -96,6 +97,11 @@ bench-checkpoints: build
 TRACES ?= ../shared/traces
 bench-policies: build
 	@build/release/bin/policies $(filter-out %/pinned.json,$(wildcard $(TRACES)/*.json))
+
+# On the stand-in for AWS, as root. BENCH='recovery' or 'reconcile'.
+bench-cloud: build
+	@scripts/install_packages.sh cloud
+	@$(PYTHON) bench/cloud.py $(BENCH)
 
 # Engine events in virtual time: `--trace SEED` shows one run.
 simulate-faults: build
