@@ -11,6 +11,7 @@
 #include "api/reader.h"
 #include "api/spec_codec.h"
 #include "base/strings.h"
+#include "cloud/aws/pool_config.h"
 
 namespace buoy::api {
 namespace {
@@ -128,6 +129,15 @@ void readProviderSection(MapReader& reader, engine::Pool& pool) {
   }
   MapReader section(reader.problems(), *market, reader.pathOf("market"));
   pool.provider_config = toJson(readMarket(section));
+}
+
+void readBilling(MapReader& reader, engine::BillingRule& rule) {
+  const Node* node = reader.map("billing");
+  if (node == nullptr) return;
+  MapReader section(reader.problems(), *node, reader.pathOf("billing"));
+  section.get("least", rule.least);
+  section.get("free_within", rule.free_within);
+  section.refuseUnknown();
 }
 
 void checkNamed(MapReader& reader, const std::string& name) {
@@ -268,6 +278,7 @@ void settleLearn(MapReader& reader, engine::Pool& pool, const std::string& direc
 engine::Pool readPool(MapReader& reader) {
   engine::Pool pool = readKnownPool(reader);
   readProviderSection(reader, pool);
+  if (pool.provider == kAws && reader.find("billing") == nullptr) pool.billing = cloud::aws::kBilling;
   return pool;
 }
 
@@ -296,6 +307,7 @@ engine::Pool readKnownPool(MapReader& reader) {
   if (!reader.get("launch_time", pool.launch_time) && pool.provider == kLocal)
     pool.launch_time = kLocalLaunch;
   readTypes(reader, pool);
+  readBilling(reader, pool.billing);
   checkNamed(reader, pool.name);
   reader.require("types");
   if (const Node* types = reader.find("types");
@@ -425,6 +437,10 @@ void writePoolFields(JsonWriter& writer, const engine::Pool& pool) {
   if (pool.launch_time != Duration{}) writer.field("launch_time", pool.launch_time);
   if (pool.transfer_price != Money{}) writer.field("transfer_price", pool.transfer_price);
   if (!pool.learn.empty()) writeTexts(writer, "learn", pool.learn);
+  if (pool.billing != engine::BillingRule{} || pool.provider == kAws) {
+    writer.key("billing").beginObject().field("least", pool.billing.least);
+    writer.field("free_within", pool.billing.free_within).endObject();
+  }
   writer.key("types").beginArray();
   for (const engine::MachineType& type : pool.types) {
     writer.beginObject().field("name", type.name);

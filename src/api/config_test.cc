@@ -237,10 +237,24 @@ TEST(ServerConfig, ReadsAPoolOnAws) {
   EXPECT_EQ(pool->max_price_percent, 50);
   EXPECT_EQ(pool->root_volume, ByteCount{std::uint64_t{100} << 30});
   EXPECT_EQ(pool->ssh_from, std::vector<std::string>{"203.0.113.7/32"});
+  EXPECT_EQ(config->pools[0].billing, cloud::aws::kBilling);
   // As GET gives it, PUT takes it.
   const auto again = parsePoolJson(toJson(config->pools[0]));
   ASSERT_TRUE(again) << again.error().front().toString();
+  EXPECT_EQ(again->billing, cloud::aws::kBilling);
+  engine::Pool plain = *again;
+  plain.billing = {};
+  EXPECT_EQ(parsePoolJson(toJson(plain))->billing, engine::BillingRule{}) << "no rule is a rule, too";
   EXPECT_EQ(again->provider_config, config->pools[0].provider_config);
+}
+
+TEST(ServerConfig, ReadsHowAPoolIsBilled) {
+  const auto config = parseServerConfig(
+      "pools:\n- {name: l, types: [{name: s, price: 1}], billing: {least: 1m, free_within: 1h}}", "c.yaml");
+  ASSERT_TRUE(config) << config.error().front().toString();
+  EXPECT_EQ(config->pools[0].billing, cloud::aws::kBilling);
+  EXPECT_THAT(problems("pools:\n- {name: l, types: [{name: s, price: 1}], billing: {most: 1m}}"),
+              HasSubstr("unknown key 'most'"));
 }
 
 TEST(ServerConfig, SaysWhatIsWrongWithAPoolOnAws) {

@@ -124,7 +124,8 @@ void writeSpan(JsonWriter& writer, const SpanView& span) {
       .field("end", span.end)
       .field("seconds", length);
   writer.field("price", span.price).field("on_demand_price", span.on_demand_price);
-  writer.field("cost", buoy::cost(span.price, length)).endObject();
+  if (span.amount != Money{}) writer.field("amount", span.amount);
+  writer.field("cost", span.cost()).endObject();
 }
 
 SpanView readSpan(MapReader& reader) {
@@ -137,6 +138,7 @@ SpanView readSpan(MapReader& reader) {
   reader.get("end", span.end);
   reader.get("price", span.price);
   reader.get("on_demand_price", span.on_demand_price);
+  reader.get("amount", span.amount);
   return span;
 }
 

@@ -41,14 +41,16 @@ void Stepper::forEachMachineOf(const Job& job, Visit visit) const {
       const bool again = attempt == job.next.get() && job.current &&
                          std::any_of(job.current->members.begin(), job.current->members.end(),
                                      [&](const Member& each) { return each.machine == member.machine; });
-      if (!again) visit(slot->machine);
+      if (!again) visit(*slot);
     }
   }
 }
 
-// What a stop may take: the grace, until it is ended by force, and news that come late.
-Money Stepper::reserveFor(const JobRequest& request, PricePerHour all) const {
-  return cost(all, request.stop_grace + settings_.stop_margin + settings_.lease) + kRounding;
+// What a stop may take: the grace, until it is ended by force, and news that come late. `least` is charged
+// for every machine whatever it takes.
+Money Stepper::reserveFor(const JobRequest& request, PricePerHour all, Duration least) const {
+  const Duration stop = request.stop_grace + settings_.stop_margin + settings_.lease;
+  return cost(all, std::max(stop, least)) + kRounding;
 }
 
 Stepper::Spending Stepper::spendingOf(const Job& job) const {
@@ -57,9 +59,12 @@ Stepper::Spending Stepper::spendingOf(const Job& job) const {
     for (const Money each : job.ledger->cost) spending.spent += each;
   }
   PricePerHour highest;
-  forEachMachineOf(job, [&](const Machine& machine) {
+  Duration least{};
+  forEachMachineOf(job, [&](const MachineSlot& slot) {
+    const Machine& machine = slot.machine;
     spending.rate.nano_usd += machine.price.nano_usd;
     highest.nano_usd += std::max(machine.price, machine.on_demand_price).nano_usd;
+    least = std::max(least, slot.pool->pool.billing.least);
     if (machine.phase == MachinePhase::gone) return;
     const bool billed = machine.billed_from != Time{};
     // The provider may say later that it is billed from the first moment on.
@@ -70,7 +75,7 @@ Stepper::Spending Stepper::spendingOf(const Job& job) const {
       for (const HeldTime& piece : member.held) spending.spent += cost(piece.price, piece.end - piece.begin);
     }
   }
-  if (highest.nano_usd > 0) spending.reserve = reserveFor(job.request, highest);
+  if (highest.nano_usd > 0) spending.reserve = reserveFor(job.request, highest, least);
   return spending;
 }
 
@@ -92,7 +97,8 @@ bool Stepper::affords(const Job& job, const Placement& placement) const {
   const PricePerHour price = times(spot ? type.spot_price : type.on_demand_price, job.request.machines);
   const PricePerHour highest = times(std::max(type.spot_price, type.on_demand_price), job.request.machines);
   const Spending spending = spendingOf(job);
-  const Money needed = spending.spent + spending.reserve + reserveFor(job.request, highest) +
+  const Money needed = spending.spent + spending.reserve +
+                       reserveFor(job.request, highest, placement.pool->billing.least) +
                        cost(price, changeoverBound(*placement.pool, job.request, settings_));
   return needed < job.request.budget;
 }

@@ -9,6 +9,7 @@ namespace buoy::engine {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::m;
 using testing::World;
 
 struct Billing : ::testing::Test {
@@ -128,6 +129,118 @@ TEST_F(Billing, AMachineIsOfTheTypeThatTheProviderGave) {
   up.type = "unknown";
   world.send(up);
   EXPECT_EQ(world.state.machine(machine)->type, "other");
+}
+
+// ---- rules beyond price × time; here as EC2's
+
+struct BillingRules : Billing {
+  Time begun;
+
+  BillingRules() {
+    Pool pool = *world.state.pool("p");
+    pool.billing = {.least = 1min, .free_within = 1h};
+    world.send(PutPool{pool});
+    world.up(machine);
+    begun = world.now;
+    world.report(machine, MemberPhase::running);
+  }
+  // On and off the accounts of jobs.
+  Money spent() {
+    world.take();
+    Money sum;
+    for (const Span& span : world.spans) sum += span.cost();
+    return sum;
+  }
+  Money ledger() const {
+    Money sum;
+    for (const Money each : world.job(job).ledger->cost) sum += each;
+    return sum;
+  }
+  void gone(GoneReason reason, bool charged = false) {
+    MachineGone event{machine, reason, "", begun, world.now};
+    event.charged = charged;
+    world.send(event);
+    world.take();
+  }
+};
+
+constexpr Money kHour{300'000'000};  // of "small", on spot
+
+TEST_F(BillingRules, TakenBackSoonAMachineCostsNothing) {
+  world.wait(30min);
+  world.committed(machine, 1, world.now - 1min);
+  world.wait(29min);
+  EXPECT_GT(ledger(), Money{});
+  gone(GoneReason::reclaimed);
+  EXPECT_EQ(ledger(), Money{});
+  EXPECT_EQ(spent(), Money{});
+  EXPECT_EQ(world.total(Use::useful), 29min) << "its time was used all the same";
+  EXPECT_TRUE(world.hasRecord("free"));
+}
+
+TEST_F(BillingRules, TakenBackLaterItCostsItsTime) {
+  world.wait(1h);
+  gone(GoneReason::reclaimed);
+  EXPECT_EQ(spent(), kHour);
+  EXPECT_EQ(ledger(), kHour);
+}
+
+TEST_F(BillingRules, ALateWordOfItsEndCountsFromThatEnd) {
+  world.wait(59min);
+  const Time until = world.now;
+  world.wait(10min);
+  world.committed(machine, 1, until - 1min);
+  world.send(MachineGone{machine, GoneReason::reclaimed, "", begun, until});
+  EXPECT_EQ(spent(), Money{});
+}
+
+TEST_F(BillingRules, GivenBackItCostsAMinuteAtLeast) {
+  world.wait(15s);
+  world.send(CancelJob{job});
+  world.stopped(machine);
+  world.take();
+  gone(GoneReason::terminated);
+  EXPECT_EQ(spent().nano_usd, kHour.nano_usd / 60);
+}
+
+TEST_F(BillingRules, LostItCostsAMinuteOfItsJob) {
+  world.wait(15s);
+  gone(GoneReason::vanished);
+  EXPECT_EQ(ledger().nano_usd, kHour.nano_usd / 60);
+  EXPECT_EQ(spent(), ledger());
+}
+
+TEST_F(BillingRules, WhatAPersonTakesBackIsPaid) {
+  world.wait(30min);
+  gone(GoneReason::reclaimed, true);
+  EXPECT_EQ(spent().nano_usd, kHour.nano_usd / 2);
+}
+
+TEST_F(BillingRules, AFinishedJobKeepsItsLedgerAndNobodyGetsTheMoneyBack) {
+  world.wait(10min);
+  world.exited(machine);
+  world.take();
+  const Money before = spent();
+  EXPECT_EQ(before.nano_usd, kHour.nano_usd / 6);
+  world.wait(1min);
+  gone(GoneReason::reclaimed);
+  EXPECT_EQ(spent(), Money{}) << "the bill";
+  Money of_job;
+  for (const Span& span : world.spans) of_job += span.job == job ? span.cost() : Money{};
+  EXPECT_EQ(of_job, before);
+}
+
+TEST_F(BillingRules, OnDemandIsNeverFree) {
+  JobRequest request;
+  request.name = "on demand";
+  request.spot = SpotPreference::never;
+  world.submit(request);
+  world.up(m(2));
+  const Time since = world.now;
+  world.wait(30min);
+  world.spans.clear();
+  world.send(MachineGone{m(2), GoneReason::reclaimed, "", since, world.now});
+  EXPECT_EQ(spent(), Money{500'000'000});
 }
 
 }  // namespace

@@ -85,6 +85,7 @@ struct MachineGone {
   GoneReason reason = GoneReason::vanished;
   std::string detail;
   Time since{}, until{};
+  bool charged = false;  // the provider charges for it as if it had been given back, whatever the reason
 };
 struct MachineAlive {
   MachineId machine;
@@ -207,7 +208,8 @@ struct Record {
   };
   std::shared_ptr<const Decision> decision;  // null: this record is of no decision
 };
-// A closed piece of a machine's billed life. Spans of one machine touch and never overlap.
+// A closed piece of a machine's billed life. Spans of one machine touch and never overlap; those that are
+// empty have an amount instead: what BillingRule adds to the price of the time, or takes back of it.
 struct Span {
   MachineId machine;
   JobId job;
@@ -215,6 +217,12 @@ struct Span {
   Use use = Use::starting;
   Time begin{}, end{};
   PricePerHour price, on_demand_price;
+  Money amount = {};
+
+  Money cost() const {
+    Money sum = buoy::cost(price, end - begin);
+    return sum += amount;
+  }
 };
 struct Changes {
   std::vector<JobId> jobs;  // upsert these (look them up in the state); each at most once

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <utility>
 
+#include "base/strings.h"
 #include "engine/stepper.h"
 
 // Where a machine's billed time went. Spans of one machine touch: each closing begins the next at the same
@@ -35,11 +37,13 @@ void Stepper::emitSpan(MachineId machine, JobSlot* job, std::uint32_t attempt, U
                                 .end = piece.end,
                                 .price = piece.price,
                                 .on_demand_price = piece.on_demand_price});
-  if (!job) return;
   const Duration length = piece.end - piece.begin;
+  const Money paid = cost(piece.price, length);
+  noteCharge(machine, {job ? job->job.id : JobId{}, attempt, use, paid});
+  if (!job) return;
   Ledger& ledger = ledgerOf(job->job);
   ledger.time[static_cast<std::size_t>(use)] += length;
-  ledger.cost[static_cast<std::size_t>(use)] += cost(piece.price, length);
+  ledger.cost[static_cast<std::size_t>(use)] += paid;
   if (use == Use::useful || (use == Use::starting && attempt == 1)) {
     ledger.on_demand_cost += cost(piece.on_demand_price, length);
   }
@@ -90,6 +94,75 @@ void Stepper::cutHeld(MachineSlot& slot, Time until) {
   if (!member || until >= slot.machine.span_begin) return;
   for (HeldTime& piece : member->held) piece.end = std::clamp(until, piece.begin, piece.end);
   std::erase_if(member->held, [](const HeldTime& piece) { return piece.end <= piece.begin; });
+}
+
+// ---- what is charged otherwise than by time
+
+void Stepper::noteCharge(MachineId machine, const Charge& piece) {
+  MachineSlot* const slot = s_.findMachine(machine);
+  if (!slot || slot->machine.market != Market::spot || slot->machine.phase == MachinePhase::gone) return;
+  const Duration free_within = slot->pool->pool.billing.free_within;
+  std::vector<Charge>& charges = slot->machine.charges;
+  // News of an end may be late.
+  if (now_ - slot->machine.billed_from >= 2 * free_within) {
+    if (charges.empty()) return;
+    charges.clear();
+    return touch(*slot);
+  }
+  const auto same = std::find_if(charges.begin(), charges.end(), [&](const Charge& each) {
+    return each.job == piece.job && each.attempt == piece.attempt && each.use == piece.use;
+  });
+  if (same != charges.end()) {
+    same->cost += piece.cost;
+  } else {
+    charges.push_back(piece);
+  }
+  touch(*slot);
+}
+
+// A job that has finished is charged no more: then it is on nobody's account.
+void Stepper::charge(MachineSlot& slot, const Charge& amount, Time at) {
+  if (amount.cost == Money{}) return;
+  JobSlot* job = amount.job ? s_.findJob(amount.job) : nullptr;
+  if (job && isTerminal(job->job.phase)) job = nullptr;
+  out_.changes.spans.push_back({.machine = slot.machine.id,
+                                .job = job ? amount.job : JobId{},
+                                .attempt = job ? amount.attempt : 0,
+                                .use = amount.use,
+                                .begin = at,
+                                .end = at,
+                                .amount = amount.cost});
+  if (!job) return;
+  ledgerOf(job->job).cost[static_cast<std::size_t>(amount.use)] += amount.cost;
+  touch(*job);
+}
+
+void Stepper::settleBill(MachineSlot& slot, Time until, bool taken_back) {
+  Machine& machine = slot.machine;
+  const BillingRule& rule = slot.pool->pool.billing;
+  if (rule == BillingRule{} || machine.billed_from == Time{}) return;
+  const std::vector<Charge> charges = std::exchange(machine.charges, {});
+  touch(slot);
+  const Duration used = std::max(until - machine.billed_from, Duration{0});
+  if (taken_back && machine.market == Market::spot && used < rule.free_within) {
+    for (Charge each : charges) {
+      each.cost = Money{-each.cost.nano_usd};
+      charge(slot, each, until);
+    }
+    if (Member* const member = memberOf(slot)) {
+      for (HeldTime& piece : member->held) piece.price = PricePerHour{};
+    }
+    record("free",
+           strCat({machine.id.toString(), " costs nothing: it was taken back after ", formatDuration(used)}),
+           machine);
+    return;
+  }
+  if (used >= rule.least) return;
+  const JobSlot* const job = machine.job ? s_.findJob(machine.job) : nullptr;
+  charge(slot,
+         {machine.job, job ? attemptOf(job->job, machine) : 0, Use::waiting,
+          cost(machine.price, rule.least - used)},
+         until);
 }
 
 void Stepper::turn(MachineSlot& slot, Use use, Time at) {

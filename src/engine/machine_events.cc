@@ -68,6 +68,7 @@ void Stepper::on(const MachineGone& event) {
   const Time until = event.until == Time{} ? now_ : event.until;
   if (machine.phase == MachinePhase::requested) {
     closeSpan(*slot, until);
+    settleBill(*slot, until, event.reason == GoneReason::reclaimed && !event.charged);
     return launchFailed(*slot, LaunchError::other, event.detail.empty() ? "it is gone" : event.detail);
   }
   const bool wanted = machine.phase == MachinePhase::releasing;
@@ -89,6 +90,7 @@ void Stepper::on(const MachineGone& event) {
   machine.taken = !wanted && event.reason != GoneReason::terminated;
   cutHeld(*slot, until);
   closeSpan(*slot, until);
+  settleBill(*slot, until, event.reason == GoneReason::reclaimed && !event.charged);
   enterPhase(*slot, MachinePhase::gone);
   loseMachine(*slot, detail);
 }

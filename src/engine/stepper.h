@@ -194,7 +194,7 @@ class Stepper {
   };
   template <class Visit>
   void forEachMachineOf(const Job& job, Visit visit) const;
-  Money reserveFor(const JobRequest& request, PricePerHour all) const;
+  Money reserveFor(const JobRequest& request, PricePerHour all, Duration least) const;
   Spending spendingOf(const Job& job) const;
   std::optional<Time> budgetEnd(const Job& job) const;  // when it has to be paused
   bool affords(const Job& job, const Placement& placement) const;
@@ -205,6 +205,10 @@ class Stepper {
   void cutHeld(MachineSlot& slot, Time until);  // the machine had ended by then
   void turn(MachineSlot& slot, Use use, Time at);
   void emitSpan(MachineId machine, JobSlot* job, std::uint32_t attempt, Use use, const HeldTime& piece);
+  // What its pool's BillingRule makes of all of its time, which ended at `until`.
+  void settleBill(MachineSlot& slot, Time until, bool taken_back);
+  void noteCharge(MachineId machine, const Charge& piece);
+  void charge(MachineSlot& slot, const Charge& amount, Time at);
   void settleUseful(JobSlot& slot, Time covered);
   void settleRest(JobSlot& slot, Use use);
 

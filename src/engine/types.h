@@ -268,6 +268,15 @@ enum class MachinePhase : std::uint8_t {
   gone,       // terminal
 };
 
+// What a machine was charged with so far, for one use of one job (none: nobody's).
+struct Charge {
+  JobId job;
+  std::uint32_t attempt = 0;
+  Use use = Use::starting;
+  Money cost;
+  bool operator==(const Charge&) const = default;
+};
+
 struct Machine {
   MachineId id;
   std::string pool;
@@ -293,6 +302,7 @@ struct Machine {
   std::uint32_t launch_failures = 0;
   bool taken = false;  // it ended by itself: reclaimed, or gone without a trace; not given back or terminated
   bool reclaim_asked = false;  // by a person: nothing is learned of the market from its end
+  std::vector<Charge> charges;  // while its provider may still take them back (BillingRule::free_within)
 };
 
 // Where machines come from.
@@ -301,6 +311,12 @@ struct MachineType {
   Resources resources;
   PricePerHour on_demand_price;
   PricePerHour spot_price;
+};
+// What a provider charges otherwise than by the time of a machine. Zero: it does not.
+struct BillingRule {
+  Duration least{};        // every machine is charged for so long at least
+  Duration free_within{};  // a spot machine that its provider takes back before this age costs nothing
+  bool operator==(const BillingRule&) const = default;
 };
 struct Pool {
   std::string name;
@@ -337,6 +353,7 @@ struct Pool {
   // told before `learned_until`, which moves on when a quarter was added, and at first eight.
   Time learned_until{};                               // zero: not yet
   std::uint32_t market_learned = 0, market_news = 0;  // how much was told before, and since
+  BillingRule billing;
 };
 // What happened to a pool's spot capacity.
 struct MarketEvent {

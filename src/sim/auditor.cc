@@ -46,6 +46,7 @@ void Auditor::checkDecision(const engine::Record& record, const engine::Placemen
 void Auditor::addSpan(const engine::Span& span) {
   MachineAccount& account = machines_.make(span.machine.value);
   if (span.end <= span.begin) core_.problem(span.machine.toString() + " has an empty span");
+  BUOY_CHECK(span.amount == Money{});  // no pool here has a BillingRule
   account.spans += ExactCost{span.price.nano_usd} * (span.end - span.begin).count();
   ledger_total_ += ExactCost{span.price.nano_usd} * (span.end - span.begin).count();
   const auto after = std::find_if(account.covered.begin(), account.covered.end(),

@@ -211,10 +211,19 @@ void describe(V& v, Is<engine::Job> auto& x) {
 }
 
 template <class V>
+void describe(V& v, Is<engine::Charge> auto& x) {
+  auto& [job, attempt, use, cost] = x;
+  v.sparse("job", job);
+  v.sparse("attempt", attempt);
+  v.field("use", use);
+  v.field("cost", cost);
+}
+
+template <class V>
 void describe(V& v, Is<engine::Machine> auto& x) {
   auto& [id, pool, type, market, price, on_demand_price, phase, phase_since, job, epoch, rank, holder,
          provider_ref, address, requested, billed_from, span_begin, use, lease_until, unreachable,
-         notice_deadline, launch_failures, taken, reclaim_asked] = x;
+         notice_deadline, launch_failures, taken, reclaim_asked, charges] = x;
   v.field("id", id);
   v.field("pool", pool);
   v.field("type", type);
@@ -239,6 +248,7 @@ void describe(V& v, Is<engine::Machine> auto& x) {
   v.sparse("launch_failures", launch_failures);
   v.sparse("taken", taken);
   v.sparse("reclaim_asked", reclaim_asked);
+  v.sparse("charges", charges);
 }
 
 template <class V>
@@ -262,7 +272,7 @@ void describe(V& v, Is<engine::Pool> auto& x) {
   auto& [name, provider, types, max_machines, spot, on_demand, paused, isolation, idle_timeout,
          max_spot_percent, provider_config, consecutive_failures, retry_at, spot_failures, spot_retry_at,
          launch_time, launch_seen, spot_seen, transfer_price, learn, learned_until, market_learned,
-         market_news] = x;
+         market_news, billing] = x;
   v.field("name", name);
   v.field("provider", provider);
   v.field("types", types);
@@ -286,6 +296,8 @@ void describe(V& v, Is<engine::Pool> auto& x) {
   v.sparse("learned_until", learned_until);
   v.sparse("market_learned", market_learned);
   v.sparse("market_news", market_news);
+  v.sparse("billed_least", billing.least);
+  v.sparse("free_within", billing.free_within);
 }
 
 template <class V>

@@ -105,7 +105,10 @@ CREATE TABLE market (
 CREATE INDEX market_by_pool ON market (pool, at);
 )sql";
 
-constexpr std::array kMigrations{kFirst, kDecisions, kResources, kJobsByQueue, kTasks, kMarket};
+// What a machine's end adds to the price of its time, or takes back of it.
+constexpr const char* kAmounts = "ALTER TABLE spans ADD COLUMN amount INTEGER NOT NULL DEFAULT 0";
+
+constexpr std::array kMigrations{kFirst, kDecisions, kResources, kJobsByQueue, kTasks, kMarket, kAmounts};
 
 }  // namespace
 

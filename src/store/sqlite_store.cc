@@ -314,8 +314,8 @@ Status SqliteStore::writeSpans(const std::vector<engine::Span>& spans) {
   for (const engine::Span& span : spans) {
     BUOY_TRY_VOID(
         writer_
-            .query("INSERT INTO spans (machine, job, attempt, use, begin_at, end_at, price, on_demand_price) "
-                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+            .query("INSERT INTO spans (machine, job, attempt, use, begin_at, end_at, price, on_demand_price, "
+                   "amount) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
             .bind(span.machine.value)
             .bind(span.job.value)
             .bind(span.attempt)
@@ -324,6 +324,7 @@ Status SqliteStore::writeSpans(const std::vector<engine::Span>& spans) {
             .bind(microseconds(span.end))
             .bind(span.price.nano_usd)
             .bind(span.on_demand_price.nano_usd)
+            .bind(span.amount.nano_usd)
             .run());
   }
   return {};
@@ -591,7 +592,7 @@ Result<std::vector<RecordRow>> SqliteStore::records(JobId job, MachineId machine
 Result<std::vector<engine::Span>> SqliteStore::spans(JobId job) {
   return readers_.with([&](Database& db) -> Result<std::vector<engine::Span>> {
     Query select = db.query(
-        "SELECT machine, attempt, use, begin_at, end_at, price, on_demand_price FROM spans "
+        "SELECT machine, attempt, use, begin_at, end_at, price, on_demand_price, amount FROM spans "
         "WHERE job = ? ORDER BY begin_at, id");
     select.bind(job.value);
     std::vector<engine::Span> spans;
@@ -602,7 +603,7 @@ Result<std::vector<engine::Span>> SqliteStore::spans(JobId job) {
       if (!use) return fail(ErrorCode::data_loss, "stored span is damaged: unknown use");
       spans.push_back({MachineId{select.natural(0)}, job, static_cast<std::uint32_t>(select.integer(1)), *use,
                        timeOf(select.integer(3)), timeOf(select.integer(4)), PricePerHour{select.integer(5)},
-                       PricePerHour{select.integer(6)}});
+                       PricePerHour{select.integer(6)}, Money{select.integer(7)}});
     }
   });
 }

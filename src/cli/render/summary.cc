@@ -43,6 +43,7 @@ std::vector<TimelineRow> rowsOf(const JobStory& story) {
   std::vector<MachineId> order;
   std::map<MachineId, TimelineRow> rows;
   for (const api::SpanView& span : story.job.spans) {
+    if (span.begin == span.end) continue;  // an amount, and no time
     const auto [row, is_new] = rows.try_emplace(span.machine);
     if (is_new) order.push_back(span.machine);
     row->second.pieces.push_back({span.begin, span.end, span.use});

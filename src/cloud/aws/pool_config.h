@@ -38,6 +38,12 @@ struct PoolConfig {
 inline constexpr const char* kDefaultImageParameter =
     "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
 
+// EC2's rules
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/billing-for-interrupted-spot-instances.html): by the
+// second, a minute at least; nothing for a spot machine that EC2 interrupts in its first hour.
+inline constexpr engine::BillingRule kBilling{.least = std::chrono::minutes{1},
+                                              .free_within = std::chrono::hours{1}};
+
 std::string toJson(const PoolConfig& config);
 // What toJson wrote; invalid_argument otherwise.
 Result<PoolConfig> parsePoolConfig(std::string_view json);
