@@ -645,6 +645,7 @@ void AwsProvider::tellPrices(Account& reached) {
   const std::string key = accountKey(reached.profile, reached.region);
   std::vector<engine::PriceChanged> changes;
   const PriceBook book = *reached.prices.lock();
+  const Time now = options_.clock.now();
   pools_.withLock([&](auto& pools) {
     for (auto& [name, pool] : pools) {
       if (pool.account != key) continue;
@@ -661,9 +662,10 @@ void AwsProvider::tellPrices(Account& reached) {
   roster_.withLock([&](const Roster& roster) {
     for (const auto& [machine, known] : roster.machines()) {
       if (!known.spot || known.account != key) continue;
-      const SpotPrice* price = book.of(known.type, known.zone);
+      const Time hour = known.launched == Time{} ? now : hourOf(known.launched, now);
+      const SpotPrice* price = book.at(known.type, known.zone, hour);
       if (price == nullptr) continue;
-      engine::PriceChanged change{known.pool, known.type, price->price, price->since};
+      engine::PriceChanged change{known.pool, known.type, price->price, hour};
       change.machine = machine;
       changes.push_back(std::move(change));
     }

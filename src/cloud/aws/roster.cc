@@ -123,6 +123,7 @@ void Roster::tellEnd(MachineId machine, const Known& known, const Instance& inst
   End end = endOf(instance);
   if (known.told_reason) end = {*known.told_reason, "taken back as it was asked for"};
   engine::MachineGone gone{machine, end.reason, std::move(end.detail)};
+  gone.charged = known.told_reason.has_value();
   gone.since = instance.launched;
   gone.until = transitionTime(instance.transition_reason).value_or(Time{});
   out.events.emplace_back(std::move(gone));

@@ -92,6 +92,7 @@ TEST_F(RosterTest, TellsAReclaimFromATermination) {
   const auto gone = only<engine::MachineGone>(out);
   ASSERT_TRUE(gone);
   EXPECT_EQ(gone->reason, GoneReason::reclaimed);
+  EXPECT_FALSE(gone->charged);
   EXPECT_EQ(gone->since, kStart);
   EXPECT_EQ(gone->until, *parseTime("2023-11-14T22:30:00Z"));
   ended.state = InstanceState::terminated;
@@ -189,6 +190,7 @@ TEST_F(RosterTest, TellsAnEndThatWasAskedForAsAReclaim) {
   const auto gone = only<engine::MachineGone>(see({ended}));
   ASSERT_TRUE(gone);
   EXPECT_EQ(gone->reason, GoneReason::reclaimed);
+  EXPECT_TRUE(gone->charged) << "to EC2 it was given back";
 }
 
 }  // namespace
