@@ -301,7 +301,7 @@ struct Machine {
   std::optional<Time> notice_deadline;
   std::uint32_t launch_failures = 0;
   bool taken = false;  // it ended by itself: reclaimed, or gone without a trace; not given back or terminated
-  bool reclaim_asked = false;  // by a person: nothing is learned of the market from its end
+  bool reclaim_asked = false;   // by a person: nothing is learned of the market from its end
   std::vector<Charge> charges;  // while its provider may still take them back (BillingRule::free_within)
 };
 
