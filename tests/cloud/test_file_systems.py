@@ -33,4 +33,4 @@ def test_the_machines_of_a_gang_share_a_file_system(cloud, buoy_on_aws):
     buoy.wait_phase(last, "succeeded", limit=120)
     assert "0 here\n1 here\n" in buoy.run("logs", last).stdout
     wait_for(lambda: not systems(cloud), "the file system's end")
-    assert "was deleted" in buoy.run("why", last).stdout
+    wait_for(lambda: "was deleted" in buoy.run("why", last).stdout, "its end in the history")
