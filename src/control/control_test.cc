@@ -685,6 +685,9 @@ TEST_F(ControlTest, APlanThatIsBeingSolvedHoldsNobodyUp) {
     EXPECT_EQ(line["rederived"], true) << line.dump();
   }
   EXPECT_EQ(decided, 2u) << "without its plan, and with it";
+  // The control plane outlives this function, and so must its policy.
+  plane_.options_.policy = &plane_.policy_;
+  plane_.restart();
 }
 
 TEST_F(ControlTest, PoolsAndQueuesCanBeChanged) {
