@@ -48,11 +48,7 @@ CheckpointSync::CheckpointSync(os::EventLoop& loop, const Clock& clock, Worker& 
       self_(std::make_shared<CheckpointSync*>(this)) {}
 
 CheckpointSync::~CheckpointSync() {
-  loop_.cancel(timer_);
-  loop_.cancel(parts_timer_);
-  loop_.cancel(deadline_timer_);
-  deadline_.request_stop();  // nobody waits for what is under way
-  *self_ = nullptr;
+  abandon();
 }
 
 void CheckpointSync::abandon() {
@@ -60,8 +56,7 @@ void CheckpointSync::abandon() {
   loop_.cancel(timer_);
   loop_.cancel(parts_timer_);
   loop_.cancel(deadline_timer_);
-  deadline_.request_stop();
-  tidying_.request_stop();
+  deadline_.request_stop();  // nobody waits for what is under way, nor for what it may remove
   *self_ = nullptr;
 }
 
