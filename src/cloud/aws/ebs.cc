@@ -58,6 +58,17 @@ Answer<T> parsed(const std::string& action, Result<T> result) {
   return tl::unexpected(refusalOf(action, result.error()));
 }
 
+// What `read` makes of each item of a set; what has no id is left out.
+template <typename Read>
+auto itemsOf(const xml_node& set, Read read) {
+  std::vector<decltype(read(set))> items;
+  for (const xml_node& item : set.children("item")) {
+    auto one = read(item);
+    if (!one.id.empty()) items.push_back(std::move(one));
+  }
+  return items;
+}
+
 Refusal endless(const std::string& action) {
   return refusalOf(action, Error{ErrorCode::internal, "its pages do not come to an end", false});
 }
@@ -74,13 +85,7 @@ std::string_view Snapshot::tag(std::string_view key) const {
 Result<VolumePage> parseVolumes(std::string_view body) {
   xml_document document;
   BUOY_TRY(const xml_node root, parse(document, body, "DescribeVolumesResponse"));
-  VolumePage page;
-  for (const xml_node& item : root.child("volumeSet").children("item")) {
-    page.volumes.push_back(volumeOf(item));
-    if (page.volumes.back().id.empty()) page.volumes.pop_back();
-  }
-  page.next = text(root, "nextToken");
-  return page;
+  return VolumePage{itemsOf(root.child("volumeSet"), volumeOf), text(root, "nextToken")};
 }
 
 Result<Volume> parseCreatedVolume(std::string_view body) {
@@ -94,13 +99,7 @@ Result<Volume> parseCreatedVolume(std::string_view body) {
 Result<SnapshotPage> parseSnapshots(std::string_view body) {
   xml_document document;
   BUOY_TRY(const xml_node root, parse(document, body, "DescribeSnapshotsResponse"));
-  SnapshotPage page;
-  for (const xml_node& item : root.child("snapshotSet").children("item")) {
-    page.snapshots.push_back(snapshotOf(item));
-    if (page.snapshots.back().id.empty()) page.snapshots.pop_back();
-  }
-  page.next = text(root, "nextToken");
-  return page;
+  return SnapshotPage{itemsOf(root.child("snapshotSet"), snapshotOf), text(root, "nextToken")};
 }
 
 Result<Snapshot> parseCreatedSnapshot(std::string_view body) {
