@@ -25,7 +25,7 @@ constexpr Duration kFirstLook = std::chrono::milliseconds{1};
 constexpr Duration kLastLook = std::chrono::milliseconds{50};
 constexpr Duration kRetryMin = std::chrono::milliseconds{250};
 constexpr Duration kRetryMax = std::chrono::seconds{15};
-constexpr Duration kPatience = std::chrono::minutes{10};  // with a store that does not answer
+constexpr Duration kStorePatience = std::chrono::minutes{10};  // with a store that does not answer
 
 // The FIFO of this name once a job has it open; not open: nobody has, or it is not there, or another thing
 // is.
@@ -139,7 +139,7 @@ void ChannelStream::writeAll(int fd, const std::stop_token& stop) {
         pause = kRetryMin;
         waited = {};
       }
-      if (!mayPass(status.error()) || waited >= kPatience) {
+      if (!mayPass(status.error()) || waited >= kStorePatience) {
         return fail(status.error().wrap(file.name.empty() ? file.key : file.name), stop);
       }
       os::log(os::LogLevel::warn, "stream_retried", {{"file", file.name}, {"error", status.error().message}});

@@ -15,7 +15,7 @@ namespace {
 
 // Changes that never pause are committed all the same, this many settle times (at least a second) after the
 // first.
-constexpr int kPatience = 5;
+constexpr int kMostTries = 5;
 constexpr Duration kMinPatience = std::chrono::seconds{1};
 
 void endParts(objstore::CheckpointRepository& repository) {
@@ -105,7 +105,7 @@ void CheckpointSync::evaluate() {
   if (!files.firstChange()) return;
   announcePart();
   const Time now = clock_.now();
-  const Time patience_ends = *files.firstChange() + std::max(options_.settle * kPatience, kMinPatience);
+  const Time patience_ends = *files.firstChange() + std::max(options_.settle * kMostTries, kMinPatience);
   const Time due = std::max(retry_at_, std::min(files.lastChange() + options_.settle, patience_ends));
   if (now < due) return evaluateAt(due);
   std::vector<std::string> skip;

@@ -8,7 +8,7 @@
 namespace buoy::agent {
 namespace {
 
-constexpr std::chrono::seconds kPatience{30};
+constexpr std::chrono::seconds kAnswerPatience{30};
 
 net::Response json(int status, std::string body) {
   net::Response response;
@@ -82,7 +82,7 @@ void FakeControl::trimLog(const std::string& name, std::size_t size) {
 
 bool FakeControl::waitFor(const std::function<bool(const Received&)>& condition) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, kPatience, [&] { return condition(received_); });
+  return changed_.wait_for(lock, kAnswerPatience, [&] { return condition(received_); });
 }
 
 FakeControl::Received FakeControl::received() {

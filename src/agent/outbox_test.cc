@@ -12,7 +12,7 @@ using engine::MemberPhase;
 using std::chrono::seconds;
 using testing::ElementsAre;
 
-constexpr Time kNow{std::chrono::hours{24}};
+constexpr Time kNoon{std::chrono::hours{24}};
 
 class OutboxTest : public testing::Test {
  protected:
@@ -33,23 +33,23 @@ class OutboxTest : public testing::Test {
 };
 
 TEST_F(OutboxTest, SaysFirstOfAllThatTheAgentIsHere) {
-  EXPECT_TRUE(outbox_.reportDue(kNow));
-  const auto draft = outbox_.draft(kNow);
+  EXPECT_TRUE(outbox_.reportDue(kNoon));
+  const auto draft = outbox_.draft(kNoon);
   EXPECT_EQ(draft.message.machine, MachineId{7});
   EXPECT_FALSE(draft.message.job);
   outbox_.acknowledged(draft);
-  EXPECT_FALSE(outbox_.reportDue(kNow));
+  EXPECT_FALSE(outbox_.reportDue(kNoon));
   EXPECT_TRUE(outbox_.drained());
 }
 
 TEST_F(OutboxTest, ReportsAreCumulativeAndSayAges) {
   outbox_.begin(directive(), nullptr);
-  outbox_.phase(MemberPhase::preparing, kNow - seconds{3});
-  outbox_.acknowledged(outbox_.draft(kNow));
-  outbox_.phase(MemberPhase::running, kNow - seconds{1});
-  outbox_.committed(4, kNow - seconds{2}, {});
-  EXPECT_TRUE(outbox_.reportDue(kNow));
-  const auto message = outbox_.draft(kNow).message;
+  outbox_.phase(MemberPhase::preparing, kNoon - seconds{3});
+  outbox_.acknowledged(outbox_.draft(kNoon));
+  outbox_.phase(MemberPhase::running, kNoon - seconds{1});
+  outbox_.committed(4, kNoon - seconds{2}, {});
+  EXPECT_TRUE(outbox_.reportDue(kNoon));
+  const auto message = outbox_.draft(kNoon).message;
   ASSERT_EQ(message.phases.size(), 2u);
   EXPECT_EQ(message.phases[0].age, seconds{3});
   EXPECT_EQ(message.phases[1].phase, MemberPhase::running);
@@ -59,14 +59,14 @@ TEST_F(OutboxTest, ReportsAreCumulativeAndSayAges) {
 
 TEST_F(OutboxTest, WhatCameAfterTheDraftIsNotAcknowledgedByIt) {
   outbox_.begin(directive(), nullptr);
-  outbox_.metric("loss", 1, kNow);
+  outbox_.metric("loss", 1, kNoon);
   outbox_.event("one");
-  const auto draft = outbox_.draft(kNow);
-  outbox_.metric("loss", 2, kNow);
+  const auto draft = outbox_.draft(kNoon);
+  outbox_.metric("loss", 2, kNoon);
   outbox_.event("two");
   outbox_.acknowledged(draft);
-  EXPECT_TRUE(outbox_.reportDue(kNow));
-  const auto next = outbox_.draft(kNow).message;
+  EXPECT_TRUE(outbox_.reportDue(kNoon));
+  const auto next = outbox_.draft(kNoon).message;
   ASSERT_EQ(next.metrics.size(), 1u);
   EXPECT_EQ(next.metrics[0].seq, 2u);
   EXPECT_THAT(next.events, ElementsAre("two"));
@@ -75,23 +75,23 @@ TEST_F(OutboxTest, WhatCameAfterTheDraftIsNotAcknowledgedByIt) {
 
 TEST_F(OutboxTest, AnAnswerAboutTheLastJobAcknowledgesNothingOfThisOne) {
   outbox_.begin(directive(1), nullptr);
-  const auto draft = outbox_.draft(kNow);
+  const auto draft = outbox_.draft(kNoon);
   outbox_.begin(directive(2), nullptr);
   outbox_.event("one");
   outbox_.acknowledged(draft);
-  EXPECT_TRUE(outbox_.reportDue(kNow));
-  EXPECT_THAT(outbox_.draft(kNow).message.events, ElementsAre("one"));
+  EXPECT_TRUE(outbox_.reportDue(kNoon));
+  EXPECT_THAT(outbox_.draft(kNoon).message.events, ElementsAre("one"));
 }
 
 TEST_F(OutboxTest, MetricsWaitingAreBoundedAndSentInParts) {
   outbox_.begin(directive(), nullptr);
-  for (std::size_t i = 0; i < Outbox::kMaxMetrics + 5; ++i) outbox_.metric("loss", 1, kNow);
-  auto draft = outbox_.draft(kNow);
+  for (std::size_t i = 0; i < Outbox::kMaxMetrics + 5; ++i) outbox_.metric("loss", 1, kNoon);
+  auto draft = outbox_.draft(kNoon);
   EXPECT_EQ(draft.message.metrics.size(), Outbox::kMetricsAReport);
   EXPECT_EQ(draft.message.metrics.front().seq, 6u) << "the oldest went";
   outbox_.acknowledged(draft);
-  EXPECT_TRUE(outbox_.reportDue(kNow));
-  EXPECT_EQ(outbox_.draft(kNow).message.metrics.front().seq, 6u + Outbox::kMetricsAReport);
+  EXPECT_TRUE(outbox_.reportDue(kNoon));
+  EXPECT_EQ(outbox_.draft(kNoon).message.metrics.front().seq, 6u + Outbox::kMetricsAReport);
 }
 
 TEST_F(OutboxTest, AResultWaitsForItsLogButNotForEver) {
@@ -99,19 +99,19 @@ TEST_F(OutboxTest, AResultWaitsForItsLogButNotForEver) {
   outbox_.begin(directive(), log);
   ASSERT_TRUE(log->append("1 o last words\n"));
   outbox_.logGrew(log->size());
-  outbox_.result({engine::MemberResult::Kind::exited, 3, ""}, kNow, kNow + seconds{10});
-  auto draft = outbox_.draft(kNow);
+  outbox_.result({engine::MemberResult::Kind::exited, 3, ""}, kNoon, kNoon + seconds{10});
+  auto draft = outbox_.draft(kNoon);
   EXPECT_FALSE(draft.message.result);
   outbox_.acknowledged(draft);
-  EXPECT_FALSE(outbox_.reportDue(kNow + seconds{1}));
-  EXPECT_TRUE(outbox_.reportDue(kNow + seconds{10})) << "long enough";
+  EXPECT_FALSE(outbox_.reportDue(kNoon + seconds{1}));
+  EXPECT_TRUE(outbox_.reportDue(kNoon + seconds{10})) << "long enough";
   EXPECT_FALSE(outbox_.drained());
 
   const auto next = outbox_.nextLog();
   ASSERT_TRUE(next);
   outbox_.logAcknowledged(*next, log->size());
-  EXPECT_TRUE(outbox_.reportDue(kNow + seconds{1}));
-  draft = outbox_.draft(kNow + seconds{1});
+  EXPECT_TRUE(outbox_.reportDue(kNoon + seconds{1}));
+  draft = outbox_.draft(kNoon + seconds{1});
   ASSERT_TRUE(draft.message.result);
   EXPECT_EQ(draft.message.result->exit_code, 3);
   EXPECT_EQ(draft.message.phases.back().phase, MemberPhase::done);
@@ -141,9 +141,9 @@ TEST_F(OutboxTest, TheLogOfTheLastJobIsShippedBeforeThatOfTheNext) {
 }
 
 TEST_F(OutboxTest, ANoticeIsToldInTheTimeThatIsLeft) {
-  outbox_.notice(kNow + seconds{30});
-  EXPECT_EQ(outbox_.draft(kNow + seconds{10}).message.notice_in, seconds{20});
-  EXPECT_EQ(outbox_.draft(kNow + seconds{40}).message.notice_in, seconds{0});
+  outbox_.notice(kNoon + seconds{30});
+  EXPECT_EQ(outbox_.draft(kNoon + seconds{10}).message.notice_in, seconds{20});
+  EXPECT_EQ(outbox_.draft(kNoon + seconds{40}).message.notice_in, seconds{0});
 }
 
 TEST_F(OutboxTest, ASpoolThatIsContinuedEndsABrokenLine) {

@@ -9,7 +9,6 @@
 namespace buoy::agent {
 namespace {
 
-using nlohmann::json;
 using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
@@ -38,7 +37,7 @@ class SaveControlTest : public testing::Test {
       loop_.runOnce(Duration{0});
     }
   }
-  json file() { return json::parse(*os::readFile(options_.file)); }
+  nlohmann::json file() { return nlohmann::json::parse(*os::readFile(options_.file)); }
   std::uint64_t count() { return file()["save_now"]; }
   double interval() { return file()["interval_seconds"]; }
 

@@ -16,7 +16,7 @@ void readImage(MapReader& reader, cloud::aws::PoolConfig& config) {
   image.refuseUnknown();
 }
 
-cloud::aws::PoolConfig readFields(MapReader& reader) {
+cloud::aws::PoolConfig readAwsPool(MapReader& reader) {
   cloud::aws::PoolConfig config;
   reader.get("region", config.region);
   reader.get("profile", config.profile);
@@ -49,7 +49,7 @@ std::string readAwsSection(MapReader& pool) {
     return {};
   }
   MapReader reader(pool.problems(), *node, pool.pathOf("aws"));
-  const cloud::aws::PoolConfig config = readFields(reader);
+  const cloud::aws::PoolConfig config = readAwsPool(reader);
   for (const cloud::aws::ConfigProblem& problem : checkPoolConfig(config)) {
     if (!reader.problems().has(reader.pathOf(problem.key))) reader.wrong(problem.key, problem.message);
   }

@@ -13,7 +13,7 @@ using testing::HasSubstr;
 
 constexpr const char* kPool = "pools:\n- {name: local, types: [{name: small, price: 1.00}]}\n";
 
-std::string problems(std::string_view text) {
+std::string configProblems(std::string_view text) {
   const auto config = parseServerConfig(text, "/etc/buoy/config.yaml");
   if (config) return "none";
   std::string all;
@@ -32,7 +32,7 @@ LocalMarket marketOf(const std::string& market) {
 }
 
 std::string marketProblem(const std::string& market) {
-  return problems("pools:\n- {name: l, types: [{name: s, price: 1}], market: " + market + "}");
+  return configProblems("pools:\n- {name: l, types: [{name: s, price: 1}], market: " + market + "}");
 }
 
 TEST(ServerConfig, ReadsPoolsQueuesAndStore) {
@@ -75,45 +75,48 @@ queues:
 
 TEST(ServerConfig, MayBeEmpty) {
   for (const char* text : {"", "# nothing yet\n", "store:\n", "pools:\n"})
-    EXPECT_EQ(problems(text), "none") << text;
+    EXPECT_EQ(configProblems(text), "none") << text;
 }
 
 TEST(ServerConfig, NamesThePlaceOfEachMistake) {
-  EXPECT_THAT(problems("pool: []"),
+  EXPECT_THAT(configProblems("pool: []"),
               HasSubstr("config.yaml:1:1: pool: unknown key 'pool'; did you mean 'pools'?"));
-  EXPECT_THAT(problems("store: /srv/buoy"),
+  EXPECT_THAT(configProblems("store: /srv/buoy"),
               HasSubstr("config.yaml:1:8: store: must be the URI of a directory or a bucket"));
-  EXPECT_THAT(problems("store: file://relative"), HasSubstr("store: must be the URI"));
-  EXPECT_THAT(problems("store: s3://"), HasSubstr("store: 's3://' names no bucket"));
-  EXPECT_EQ(problems("store: s3://bucket/prefix"), "none");
-  EXPECT_THAT(problems("pools: {a: b}"), HasSubstr("pools: must be a list, not a map"));
-  EXPECT_THAT(problems("pools: [x]"), HasSubstr("pools[0]: must be a map"));
-  EXPECT_THAT(problems("pools:\n- {types: [{name: s, price: 1}]}"), HasSubstr("pools[0].name: is required"));
-  EXPECT_THAT(problems("pools:\n- {name: l}"), HasSubstr("pools[0].types: is required"));
-  EXPECT_THAT(problems("pools:\n- {name: l, types: []}"),
+  EXPECT_THAT(configProblems("store: file://relative"), HasSubstr("store: must be the URI"));
+  EXPECT_THAT(configProblems("store: s3://"), HasSubstr("store: 's3://' names no bucket"));
+  EXPECT_EQ(configProblems("store: s3://bucket/prefix"), "none");
+  EXPECT_THAT(configProblems("pools: {a: b}"), HasSubstr("pools: must be a list, not a map"));
+  EXPECT_THAT(configProblems("pools: [x]"), HasSubstr("pools[0]: must be a map"));
+  EXPECT_THAT(configProblems("pools:\n- {types: [{name: s, price: 1}]}"),
+              HasSubstr("pools[0].name: is required"));
+  EXPECT_THAT(configProblems("pools:\n- {name: l}"), HasSubstr("pools[0].types: is required"));
+  EXPECT_THAT(configProblems("pools:\n- {name: l, types: []}"),
               HasSubstr("pools[0].types: needs at least one machine type"));
-  EXPECT_THAT(problems("pools:\n- {name: l, provider: locl, types: [{name: s, price: 1}]}"),
+  EXPECT_THAT(configProblems("pools:\n- {name: l, provider: locl, types: [{name: s, price: 1}]}"),
               HasSubstr("did you mean 'local'?"));
-  EXPECT_THAT(problems("pools:\n- {name: l, max_machines: -1, types: [{name: s, price: 1}]}"),
+  EXPECT_THAT(configProblems("pools:\n- {name: l, max_machines: -1, types: [{name: s, price: 1}]}"),
               HasSubstr("max_machines: must be from 0"));
-  EXPECT_THAT(problems("pools:\n- {name: l, spot: false, on_demand: false, types: [{name: s, price: 1}]}"),
-              HasSubstr("not neither"));
-  EXPECT_THAT(problems("pools:\n- {name: l, spot: maybe, types: [{name: s, price: 1}]}"),
+  EXPECT_THAT(
+      configProblems("pools:\n- {name: l, spot: false, on_demand: false, types: [{name: s, price: 1}]}"),
+      HasSubstr("not neither"));
+  EXPECT_THAT(configProblems("pools:\n- {name: l, spot: maybe, types: [{name: s, price: 1}]}"),
               HasSubstr("must be true or false"));
-  EXPECT_THAT(problems("pools:\n- {name: l, types: [{name: s}]}"),
+  EXPECT_THAT(configProblems("pools:\n- {name: l, types: [{name: s}]}"),
               HasSubstr("pools[0].types[0].price: is required"));
-  EXPECT_THAT(problems("pools:\n- {name: l, types: [{name: s, price: -1}]}"),
+  EXPECT_THAT(configProblems("pools:\n- {name: l, types: [{name: s, price: -1}]}"),
               HasSubstr("must be a price in USD"));
-  EXPECT_THAT(problems("pools:\n- {name: l, types: [{name: s, price: 1}, {name: s, price: 1}]}"),
+  EXPECT_THAT(configProblems("pools:\n- {name: l, types: [{name: s, price: 1}, {name: s, price: 1}]}"),
               HasSubstr("'s' stands twice"));
-  EXPECT_THAT(problems(std::string(kPool) + "- {name: local, types: [{name: s, price: 1}]}"),
+  EXPECT_THAT(configProblems(std::string(kPool) + "- {name: local, types: [{name: s, price: 1}]}"),
               HasSubstr("config.yaml:3:10: pools[1].name: 'local' stands twice"));
-  EXPECT_THAT(problems(std::string(kPool) + "queues:\n- {name: q, pools: [lokal]}"),
+  EXPECT_THAT(configProblems(std::string(kPool) + "queues:\n- {name: q, pools: [lokal]}"),
               HasSubstr("there is no pool 'lokal'; did you mean 'local'?"));
-  EXPECT_THAT(problems("queues:\n- {name: q, pools: [local]}"), HasSubstr("none")) << "the default pool";
-  EXPECT_THAT(problems(std::string(kPool) + "queues:\n- {name: q}"),
+  EXPECT_THAT(configProblems("queues:\n- {name: q, pools: [local]}"), HasSubstr("none"))
+      << "the default pool";
+  EXPECT_THAT(configProblems(std::string(kPool) + "queues:\n- {name: q}"),
               HasSubstr("queues[0].pools: is required"));
-  EXPECT_THAT(problems(std::string(kPool) + "queues:\n- {name: q, pools: [local], priority: 99999999}"),
+  EXPECT_THAT(configProblems(std::string(kPool) + "queues:\n- {name: q, pools: [local], priority: 99999999}"),
               HasSubstr("priority: must be from"));
 }
 
@@ -253,22 +256,26 @@ TEST(ServerConfig, ReadsHowAPoolIsBilled) {
       "pools:\n- {name: l, types: [{name: s, price: 1}], billing: {least: 1m, free_within: 1h}}", "c.yaml");
   ASSERT_TRUE(config) << config.error().front().toString();
   EXPECT_EQ(config->pools[0].billing, cloud::aws::kBilling);
-  EXPECT_THAT(problems("pools:\n- {name: l, types: [{name: s, price: 1}], billing: {most: 1m}}"),
+  EXPECT_THAT(configProblems("pools:\n- {name: l, types: [{name: s, price: 1}], billing: {most: 1m}}"),
               HasSubstr("unknown key 'most'"));
 }
 
 TEST(ServerConfig, SaysWhatIsWrongWithAPoolOnAws) {
-  EXPECT_THAT(problems(awsPool("{}")), HasSubstr("region"));
-  EXPECT_THAT(problems(awsPool("{region: eu-west-1, zone: eu-west-1a}")), HasSubstr("did you mean 'zones'?"));
-  EXPECT_THAT(problems(awsPool("{region: eu-west-1, zones: us-east-1a}")),
+  EXPECT_THAT(configProblems(awsPool("{}")), HasSubstr("region"));
+  EXPECT_THAT(configProblems(awsPool("{region: eu-west-1, zone: eu-west-1a}")),
+              HasSubstr("did you mean 'zones'?"));
+  EXPECT_THAT(configProblems(awsPool("{region: eu-west-1, zones: us-east-1a}")),
               HasSubstr("is no zone of eu-west-1"));
-  EXPECT_THAT(problems(awsPool("{region: eu-west-1, image: {ami: x}}")), HasSubstr("pools[0].aws.image.ami"));
-  EXPECT_THAT(problems(awsPool("{region: eu-west-1, max_price: 0}")), HasSubstr("must be more than 0"));
+  EXPECT_THAT(configProblems(awsPool("{region: eu-west-1, image: {ami: x}}")),
+              HasSubstr("pools[0].aws.image.ami"));
+  EXPECT_THAT(configProblems(awsPool("{region: eu-west-1, max_price: 0}")), HasSubstr("must be more than 0"));
   EXPECT_THAT(
-      problems("pools:\n- {name: a, provider: aws, types: [{name: t, price: 1}], aws: {region: eu-west-1}}"),
+      configProblems(
+          "pools:\n- {name: a, provider: aws, types: [{name: t, price: 1}], aws: {region: eu-west-1}}"),
       HasSubstr("must be a bucket"));
-  EXPECT_THAT(problems("pools:\n- {name: a, provider: aws, types: [{name: t, price: 1}]}"), HasSubstr("aws"));
-  EXPECT_THAT(problems("advertise: buoy.example.org"), HasSubstr("must be a URL without a path"));
+  EXPECT_THAT(configProblems("pools:\n- {name: a, provider: aws, types: [{name: t, price: 1}]}"),
+              HasSubstr("aws"));
+  EXPECT_THAT(configProblems("advertise: buoy.example.org"), HasSubstr("must be a URL without a path"));
 }
 
 }  // namespace

@@ -15,7 +15,7 @@
 namespace buoy::api {
 namespace {
 
-constexpr int kMostMachines = 10'000;
+constexpr int kMostGangMachines = 10'000;
 constexpr int kMostMilliCpus = 4'096'000;
 constexpr int kMostGpus = 1'024;
 constexpr ByteCount kMostMemory{std::uint64_t{1} << 50};
@@ -35,9 +35,6 @@ constexpr std::int64_t kMostPatternMemory = 256 << 10;
 
 bool isLetter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-bool isDigit(char c) {
-  return c >= '0' && c <= '9';
 }
 bool isNameChar(char c) {
   return isLetter(c) || isDigit(c) || c == '.' || c == '_' || c == '-';
@@ -155,7 +152,7 @@ class Validator {
   }
 
   void size() {
-    range("machines", spec_.machines, 1, kMostMachines);
+    range("machines", spec_.machines, 1, kMostGangMachines);
     range("priority", spec_.priority, -1'000'000, 1'000'000);
     range("retry.failures", spec_.retry_failures, 0, 1'000);
     count("retry.rules", spec_.retry_rules.size(), 20);

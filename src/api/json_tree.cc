@@ -64,9 +64,9 @@ class CountingIterator {
 };
 
 // Builds the tree; says no as soon as a limit is passed.
-class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
+class JsonTreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
  public:
-  TreeBuilder(Cursor& cursor, const TreeLimits& limits) : cursor_(cursor), limits_(limits) {}
+  JsonTreeBuilder(Cursor& cursor, const TreeLimits& limits) : cursor_(cursor), limits_(limits) {}
 
   Node root;
   std::optional<Problem> problem;
@@ -181,7 +181,7 @@ Parsed<Node> parseJsonTree(std::string_view text, const TreeLimits& limits) {
     return refuse(problemAt({}, {}, {}, "is larger than " + formatByteCount(ByteCount{limits.bytes})));
   }
   Cursor cursor{.text = text};
-  TreeBuilder builder(cursor, limits);
+  JsonTreeBuilder builder(cursor, limits);
   try {
     const bool whole = nlohmann::json::sax_parse(CountingIterator(&cursor, 0),
                                                  CountingIterator(&cursor, text.size()), &builder);

@@ -35,10 +35,6 @@ void write(JsonWriter& writer, const Node& node) {
   }
 }
 
-bool isDigit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 // Removes the digits at the front; false if there are none.
 bool takeDigits(std::string_view& text) {
   const std::size_t size = text.size();

@@ -27,9 +27,9 @@ Node::Kind plainKind(const std::string& text) {
 
 // Builds the tree from the parser's events. Working on events, not on the library's own nodes, bounds depth
 // and expansion while parsing, sees duplicate keys, and has the mark of everything.
-class TreeBuilder final : public YAML::EventHandler {
+class YamlTreeBuilder final : public YAML::EventHandler {
  public:
-  TreeBuilder(const std::string& file, const TreeLimits& limits) : file_(file), limits_(limits) {}
+  YamlTreeBuilder(const std::string& file, const TreeLimits& limits) : file_(file), limits_(limits) {}
 
   Node root;
 
@@ -208,7 +208,7 @@ class TreeBuilder final : public YAML::EventHandler {
   std::size_t bytes_ = 0;
 };
 
-Mark markOf(std::string_view text, std::size_t at) {
+Mark markAt(std::string_view text, std::size_t at) {
   Mark mark{1, 1};
   for (const char c : text.substr(0, at)) {
     mark = c == '\n' ? Mark{mark.line + 1, 1} : Mark{mark.line, mark.column + 1};
@@ -235,12 +235,12 @@ std::optional<Problem> checkText(std::string_view text, const std::string& file,
       while (length <= 4 && at + length <= line_end && !isValidUtf8(text.substr(at, length))) ++length;
       if (length > 4 || at + length > line_end) break;
     }
-    return problemAt(file, markOf(text, at), {}, "is not valid UTF-8: save the file as UTF-8");
+    return problemAt(file, markAt(text, at), {}, "is not valid UTF-8: save the file as UTF-8");
   }
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
     if ((byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r') || byte == 0x7F) {
-      return problemAt(file, markOf(text, i), {},
+      return problemAt(file, markAt(text, i), {},
                        "holds a control character (byte " + std::to_string(byte) + "): remove it");
     }
   }
@@ -254,12 +254,12 @@ Parsed<Node> parseYamlTree(std::string_view text, const std::string& file, const
     return tl::unexpected(std::vector<Problem>{std::move(problem)});
   };
   if (auto problem = checkText(text, file, limits)) return refuse(std::move(*problem));
-  TreeBuilder builder(file, limits);
+  YamlTreeBuilder builder(file, limits);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
     if (!parser.HandleNextDocument(builder)) return Node{};
-    TreeBuilder rest(file, limits);
+    YamlTreeBuilder rest(file, limits);
     if (parser.HandleNextDocument(rest)) {
       rest.refuse(rest.root.mark, "holds more than one document: keep one, without further '---'");
     }

@@ -11,11 +11,11 @@
 namespace buoy::aws {
 namespace {
 
-constexpr std::size_t kLongestReason = 200;
+constexpr std::size_t kLongestComplaint = 200;
 
 // No more of what a program says: the rest may hold anything, secrets too.
 std::string firstLine(std::string_view text) {
-  std::string line(trim(split(trim(text), '\n').front()).substr(0, kLongestReason));
+  std::string line(trim(split(trim(text), '\n').front()).substr(0, kLongestComplaint));
   for (char& c : line) {
     if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
   }

@@ -17,14 +17,6 @@ std::string_view strip(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kSpaces) - begin + 1);
 }
 
-std::string lowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 // Takes the first line off; "\n", "\r\n" and "\r" end one.
 std::string_view takeLine(std::string_view& text) {
   const auto end = text.find_first_of("\r\n");

@@ -13,7 +13,7 @@ Settings loaded(const Home& home, const std::string& profile = {}) {
   return settings.value_or(Settings{});
 }
 
-std::string errorOf(const Home& home, const std::string& profile = {}) {
+std::string settingsError(const Home& home, const std::string& profile = {}) {
   const auto settings = loadSettings(home.environment, profile);
   if (settings) return "(no error)";
   EXPECT_EQ(settings.error().code, ErrorCode::invalid_argument);
@@ -111,7 +111,7 @@ s3 =
   EXPECT_EQ(loaded(home).s3_endpoint, "http://config-s3");
   EXPECT_EQ(loaded(home).sts_endpoint, "http://config-global");
   EXPECT_EQ(loaded(home, "plain").s3_endpoint, "http://config-global");
-  EXPECT_NE(errorOf(home, "bad").find("[services missing]"), std::string::npos);
+  EXPECT_NE(settingsError(home, "bad").find("[services missing]"), std::string::npos);
   home.environment["AWS_ENDPOINT_URL"] = "http://env-global";
   EXPECT_EQ(loaded(home).s3_endpoint, "http://env-global");
   home.environment["AWS_ENDPOINT_URL_S3"] = "https://env-s3";
@@ -123,21 +123,21 @@ s3 =
 
 TEST(Settings, SayWhatIsWrongAndWhere) {
   Home home;
-  EXPECT_NE(errorOf(home, "nobody").find("there is no profile 'nobody' in " + home.path(".aws/config")),
+  EXPECT_NE(settingsError(home, "nobody").find("there is no profile 'nobody' in " + home.path(".aws/config")),
             std::string::npos);
   home.environment["AWS_MAX_ATTEMPTS"] = "many";
-  EXPECT_EQ(errorOf(home), "AWS_MAX_ATTEMPTS must be a number of at least 1, not 'many'");
+  EXPECT_EQ(settingsError(home), "AWS_MAX_ATTEMPTS must be a number of at least 1, not 'many'");
   home.environment.erase("AWS_MAX_ATTEMPTS");
   home.environment["AWS_ENDPOINT_URL_S3"] = "localhost:9000";
-  EXPECT_EQ(errorOf(home),
+  EXPECT_EQ(settingsError(home),
             "AWS_ENDPOINT_URL_S3 must be a URL that begins with http:// or https://, not 'localhost:9000'");
   home.environment.erase("AWS_ENDPOINT_URL_S3");
   home.config("[default]\ns3 =\n  addressing_style = sideways\n");
-  EXPECT_NE(errorOf(home).find("must be auto, path or virtual, not 'sideways'"), std::string::npos);
+  EXPECT_NE(settingsError(home).find("must be auto, path or virtual, not 'sideways'"), std::string::npos);
   home.config("[default]\nuse_fips_endpoint = maybe\n");
-  EXPECT_NE(errorOf(home).find("`use_fips_endpoint` of profile 'default'"), std::string::npos);
+  EXPECT_NE(settingsError(home).find("`use_fips_endpoint` of profile 'default'"), std::string::npos);
   home.config("[default\n");
-  EXPECT_EQ(errorOf(home), home.path(".aws/config") + ":1: there is no [section] before this line");
+  EXPECT_EQ(settingsError(home), home.path(".aws/config") + ":1: there is no [section] before this line");
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::minutes;
 
-bool has(const std::string& text, std::string_view part) {
+bool contains(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
@@ -84,13 +84,15 @@ class Sts : public testing::Test {
   std::string key(const std::string& profile = {}) {
     const auto credentials = get(profile);
     if (credentials) return credentials->access_key;
-    for (const char* secret : {"secret-", "token-"}) EXPECT_FALSE(has(credentials.error().message, secret));
+    for (const char* secret : {"secret-", "token-"})
+      EXPECT_FALSE(contains(credentials.error().message, secret));
     return credentials.error().message;
   }
   Error errorOf(const std::string& profile) {
     const auto credentials = get(profile);
     if (credentials) return {};
-    for (const char* secret : {"secret-", "token-"}) EXPECT_FALSE(has(credentials.error().message, secret));
+    for (const char* secret : {"secret-", "token-"})
+      EXPECT_FALSE(contains(credentials.error().message, secret));
     return credentials.error();
   }
   // Whether these keys signed the request for sts in this region.
@@ -152,8 +154,8 @@ TEST_F(Sts, AsksForNoMoreThanIsSet) {
   home.config("[profile r]\nrole_arn = " + kArn + "train\nsource_profile = user\n");
   EXPECT_EQ(key("r"), "ASIAtrain");
   const net::Request asked = service.requests().at(0);
-  EXPECT_FALSE(has(asked.body, "ExternalId"));
-  EXPECT_FALSE(has(asked.body, "DurationSeconds"));
+  EXPECT_FALSE(contains(asked.body, "ExternalId"));
+  EXPECT_FALSE(contains(asked.body, "DurationSeconds"));
   EXPECT_TRUE(parameter(asked, "RoleSessionName").starts_with("buoy-"));
 }
 
@@ -186,9 +188,9 @@ TEST_F(Sts, SaysThatAChainLeadsBack) {
   home.config("[profile a]\nrole_arn = " + kArn + "a\nsource_profile = b\n[profile b]\nrole_arn = " + kArn +
               "b\nsource_profile = c\n[profile c]\nrole_arn = " + kArn +
               "c\nsource_profile = b\n[profile self]\nrole_arn = " + kArn + "s\nsource_profile = self\n");
-  EXPECT_TRUE(has(key("a"), "leads back to it: a -> b -> c -> b")) << key("a");
+  EXPECT_TRUE(contains(key("a"), "leads back to it: a -> b -> c -> b")) << key("a");
   EXPECT_EQ(errorOf("a").code, ErrorCode::invalid_argument);
-  EXPECT_TRUE(has(key("self"), "leads back to it: self -> self")) << key("self");
+  EXPECT_TRUE(contains(key("self"), "leads back to it: self -> self")) << key("self");
   EXPECT_TRUE(service.requests().empty());
 }
 
@@ -205,18 +207,19 @@ TEST_F(Sts, SaysWhatARoleLacks) {
   const auto tell = [&](const std::string& lines) {
     home.config("[profile r]\nrole_arn = " + kArn + "train\n" + lines + "[profile empty]\nregion = x\n");
     const std::string message = key("r");
-    EXPECT_TRUE(has(message, "profile '")) << message;
+    EXPECT_TRUE(contains(message, "profile '")) << message;
     return message;
   };
-  EXPECT_TRUE(has(tell(""), "needs a source_profile or a credential_source"));
-  EXPECT_TRUE(has(tell("source_profile = user\ncredential_source = Environment\n"), "both there"));
-  EXPECT_TRUE(has(tell("source_profile = nobody\n"), "names 'nobody', which does not exist"));
-  EXPECT_TRUE(has(tell("source_profile = empty\n"), "has no credentials, but another profile names it"));
-  EXPECT_TRUE(has(tell("source_profile = user\nmfa_serial = arn:x\n"), "MFA"));
-  EXPECT_TRUE(has(tell("source_profile = user\nduration_seconds = 1h\n"), "number of seconds, not '1h'"));
-  EXPECT_TRUE(has(tell("credential_source = Moon\n"), "not 'Moon'"));
-  EXPECT_TRUE(has(tell("credential_source = Environment\n"), "AWS_ACCESS_KEY_ID is not set"));
-  EXPECT_TRUE(has(tell("credential_source = EcsContainer\n"), "_FULL_URI are not set"));
+  EXPECT_TRUE(contains(tell(""), "needs a source_profile or a credential_source"));
+  EXPECT_TRUE(contains(tell("source_profile = user\ncredential_source = Environment\n"), "both there"));
+  EXPECT_TRUE(contains(tell("source_profile = nobody\n"), "names 'nobody', which does not exist"));
+  EXPECT_TRUE(contains(tell("source_profile = empty\n"), "has no credentials, but another profile names it"));
+  EXPECT_TRUE(contains(tell("source_profile = user\nmfa_serial = arn:x\n"), "MFA"));
+  EXPECT_TRUE(
+      contains(tell("source_profile = user\nduration_seconds = 1h\n"), "number of seconds, not '1h'"));
+  EXPECT_TRUE(contains(tell("credential_source = Moon\n"), "not 'Moon'"));
+  EXPECT_TRUE(contains(tell("credential_source = Environment\n"), "AWS_ACCESS_KEY_ID is not set"));
+  EXPECT_TRUE(contains(tell("credential_source = EcsContainer\n"), "_FULL_URI are not set"));
   EXPECT_TRUE(service.requests().empty());
 }
 
@@ -253,8 +256,8 @@ TEST_F(Sts, GetsANewCallerWhenItsOwnHasExpired) {
   home.credentials(kUser);
   home.config("[profile r]\nrole_arn = " + kArn + "train\nsource_profile = user\n");
   answerWith([this](const net::Request& request) {
-    if (!has(std::string(request.header("Authorization")), "AKIDnew")) {
-      // Whoever renews the file has done so by now.
+    if (!contains(std::string(request.header("Authorization")), "AKIDnew")) {
+      // Whoever renews the file contains done so by now.
       home.credentials("[user]\naws_access_key_id = AKIDnew\naws_secret_access_key = secret-new\n");
       return answerOf(errorXml("ExpiredToken", "The security token included in the request is expired"), 403);
     }
@@ -272,7 +275,7 @@ TEST_F(Sts, AnExpiredCallerThatStaysExpiredIsSaidOnce) {
   const Error error = errorOf("r");
   EXPECT_EQ(error.code, ErrorCode::unauthenticated);
   EXPECT_TRUE(
-      has(error.message, "AssumeRole for '" + kArn + "train': STS refuses: ExpiredToken: It is expired"))
+      contains(error.message, "AssumeRole for '" + kArn + "train': STS refuses: ExpiredToken: It is expired"))
       << error.message;
   EXPECT_EQ(service.requests().size(), 1u);
 }
@@ -306,12 +309,12 @@ TEST_F(Sts, WebIdentityOfAProfileIsASourceOfARole) {
 
 TEST_F(Sts, SaysWhatTheWebIdentityLacks) {
   home.environment["AWS_WEB_IDENTITY_TOKEN_FILE"] = home.path("none");
-  EXPECT_TRUE(has(key(), "neither AWS_ROLE_ARN nor role_arn")) << key();
+  EXPECT_TRUE(contains(key(), "neither AWS_ROLE_ARN nor role_arn")) << key();
   home.environment["AWS_ROLE_ARN"] = kArn + "pod";
-  EXPECT_TRUE(has(key(), "web identity token")) << key();
-  EXPECT_TRUE(has(key(), home.path("none"))) << key();
+  EXPECT_TRUE(contains(key(), "web identity token")) << key();
+  EXPECT_TRUE(contains(key(), home.path("none"))) << key();
   home.write("none", " \n");
-  EXPECT_TRUE(has(key(), "is empty")) << key();
+  EXPECT_TRUE(contains(key(), "is empty")) << key();
   EXPECT_TRUE(service.requests().empty());
 }
 
@@ -337,10 +340,10 @@ TEST_F(Sts, NamesWhatTheServiceSaysByKind) {
     const Error error = errorOf("r");
     EXPECT_EQ(error.code, c.means) << c.code;
     EXPECT_EQ(error.retryable, c.means == ErrorCode::unavailable) << c.code;
-    EXPECT_TRUE(has(error.message, c.code + ": Why.")) << error.message;
+    EXPECT_TRUE(contains(error.message, c.code + ": Why.")) << error.message;
   }
   answerWith([](const net::Request&) { return answerOf("<html>no</html>", 418); });
-  EXPECT_TRUE(has(key("r"), "STS refuses: status 418")) << key("r");
+  EXPECT_TRUE(contains(key("r"), "STS refuses: status 418")) << key("r");
 }
 
 TEST_F(Sts, AsksOnceMoreAfterAServersOwnError) {
@@ -385,8 +388,8 @@ TEST_F(Sts, ShowsNothingOfAnAnswerThatIsWrong) {
   for (const auto& [xml, message] : cases) {
     answerWith([&xml = xml](const net::Request&) { return answerOf(xml); });
     const std::string said = key("r");
-    EXPECT_TRUE(has(said, message)) << said;
-    EXPECT_FALSE(has(said, "ASIA")) << said;
+    EXPECT_TRUE(contains(said, message)) << said;
+    EXPECT_FALSE(contains(said, "ASIA")) << said;
   }
 }
 

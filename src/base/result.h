@@ -43,6 +43,9 @@ using Status = Result<void>;
 inline tl::unexpected<Error> fail(ErrorCode code, std::string message, bool retryable = false) {
   return tl::unexpected<Error>(Error{code, std::move(message), retryable});
 }
+inline tl::unexpected<Error> failInvalid(std::string message) {
+  return fail(ErrorCode::invalid_argument, std::move(message));
+}
 inline tl::unexpected<Error> fail(Error error) {
   return tl::unexpected<Error>(std::move(error));
 }

@@ -13,6 +13,9 @@ std::string strCat(std::initializer_list<std::string_view> parts);
 std::vector<std::string_view> split(std::string_view text, char separator);
 std::string join(std::span<const std::string> parts, std::string_view separator);
 std::string_view trim(std::string_view text);
+// ASCII letters only.
+std::string lowerCase(std::string_view text);
+bool isDigit(char c);  // 0 to 9
 bool isValidUtf8(std::string_view text);
 // For messages: 'text' in quotes, cut at 60 bytes, '?' for control characters.
 std::string inQuotes(std::string_view text);

@@ -115,6 +115,10 @@ std::string formatDuration(Duration duration) {
   return sign + whole(d) + "d " + whole(std::chrono::floor<hours>(length - d)) + "h";
 }
 
+double hoursOf(Duration duration) {
+  return static_cast<double>(duration.count()) / 3.6e9;
+}
+
 std::string formatTime(Time time) {
   const auto day = std::chrono::floor<days>(time);
   const std::chrono::year_month_day date{day};

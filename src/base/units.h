@@ -18,10 +18,13 @@ using Time = std::chrono::sys_time<Duration>;  // UTC
 Result<Duration> parseDuration(std::string_view text);
 // Two largest units, for people: "2h 30m", "1.4s", "250ms".
 std::string formatDuration(Duration duration);
+double hoursOf(Duration duration);
 // RFC 3339 in UTC with milliseconds: "2026-11-21T01:22:03.123Z".
 std::string formatTime(Time time);
 // Also with an offset from UTC: "2026-11-21T02:22:03+01:00".
 Result<Time> parseTime(std::string_view text);
+
+inline constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 struct ByteCount {
   std::uint64_t value = 0;

@@ -17,10 +17,6 @@ bool isJobFile(std::string_view word) {
   return word.ends_with(".yaml") || word.ends_with(".yml");
 }
 
-tl::unexpected<Error> usage(std::string message) {
-  return fail(ErrorCode::invalid_argument, std::move(message));
-}
-
 class Parser {
  public:
   Parser(const Command& root, const std::vector<std::string>& words) : command_(&root), words_(words) {}
@@ -63,10 +59,10 @@ class Parser {
       return {};
     }
     if (!command_->children.empty()) {
-      return usage("'" + word + "' is not a command of " + command_->path() +
-                   suggestion(word, childNames(*command_)) + "\nsee: " + command_->path() + " --help");
+      return failInvalid("'" + word + "' is not a command of " + command_->path() +
+                         suggestion(word, childNames(*command_)) + "\nsee: " + command_->path() + " --help");
     }
-    return usage("'" + word + "' is one word too many\nsee: " + command_->path() + " --help");
+    return failInvalid("'" + word + "' is one word too many\nsee: " + command_->path() + " --help");
   }
 
   Status takeRest(std::size_t from) {
@@ -78,13 +74,13 @@ class Parser {
       return {};
     }
     command_->rest->assign(words_.begin() + static_cast<std::ptrdiff_t>(from), words_.end());
-    if (command_->rest->empty()) return usage("no command follows --");
+    if (command_->rest->empty()) return failInvalid("no command follows --");
     return {};
   }
 
   tl::unexpected<Error> unknown(const std::string& name) const {
-    return usage(command_->path() + " has no option " + name + suggestion(name, optionNames(*command_)) +
-                 "\nsee: " + command_->path() + " --help");
+    return failInvalid(command_->path() + " has no option " + name +
+                       suggestion(name, optionNames(*command_)) + "\nsee: " + command_->path() + " --help");
   }
 
   Status longOption(const std::string& word) {
@@ -95,7 +91,7 @@ class Parser {
     if (option == nullptr) return unknown(name);
     ++at_;
     if (option->value_name.empty()) {
-      if (equals != std::string::npos) return usage(name + " takes no value");
+      if (equals != std::string::npos) return failInvalid(name + " takes no value");
       return option->set("");
     }
     if (equals != std::string::npos) return assign(*option, name, word.substr(equals + 1));
@@ -125,7 +121,7 @@ class Parser {
 
   Status nextValue(const Option& option, const std::string& name) {
     if (at_ >= words_.size() || words_[at_] == "--")
-      return usage(name + " needs a value: " + name + " " + option.value_name);
+      return failInvalid(name + " needs a value: " + name + " " + option.value_name);
     BUOY_TRY_VOID(assign(option, name, words_[at_++]));
     while (option.many && at_ < words_.size() && !words_[at_].starts_with('-'))
       BUOY_TRY_VOID(assign(option, name, words_[at_++]));
@@ -143,7 +139,8 @@ class Parser {
     const auto& choices = option.choices;
     const std::string value = chosen(choices, given);
     if (!choices.empty() && std::find(choices.begin(), choices.end(), value) == choices.end()) {
-      return usage(name + ": '" + value + "' is none of " + join(choices, ", ") + suggestion(value, choices));
+      return failInvalid(name + ": '" + value + "' is none of " + join(choices, ", ") +
+                         suggestion(value, choices));
     }
     if (auto set = option.set(value); !set) return fail(set.error().wrap(name));
     return {};
@@ -159,8 +156,8 @@ class Parser {
     for (std::size_t i = arguments_; i < command_->arguments.size(); ++i) {
       const Argument& argument = command_->arguments[i];
       if (!argument.required || (argument.values != nullptr && !argument.values->empty())) break;
-      return usage(command_->path() + " needs " + argument.name + ": " + argument.help +
-                   "\nsee: " + command_->path() + " --help");
+      return failInvalid(command_->path() + " needs " + argument.name + ": " + argument.help +
+                         "\nsee: " + command_->path() + " --help");
     }
     return {};
   }

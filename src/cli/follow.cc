@@ -16,11 +16,11 @@
 namespace buoy::cli {
 namespace {
 
-constexpr std::size_t kMostWaiting = 4096;
+constexpr std::size_t kMostHeldLines = 4096;
 constexpr Duration kRefresh = std::chrono::milliseconds{500};
 constexpr Duration kTick = std::chrono::milliseconds{100};
 constexpr Duration kPoll = std::chrono::seconds{1};
-constexpr Duration kPatience = std::chrono::seconds{2};  // before a server that is away is mentioned
+constexpr Duration kQuietPatience = std::chrono::seconds{2};  // before a server that is away is mentioned
 constexpr std::size_t kSparkline = 24;
 constexpr int kQuietTicks = 5;
 
@@ -92,7 +92,7 @@ class Follower {
         job_(job),
         options_(options),
         interrupts_(interrupts),
-        queue_(kMostWaiting),
+        queue_(kMostHeldLines),
         log_(address, Connection::Start::never),
         events_(address, Connection::Start::never),
         status_(address, Connection::Start::never),
@@ -228,7 +228,7 @@ class Follower {
   }
 
   void mentionAbsence() {
-    if (!away_since_ || mentioned_ || wallClock() - *away_since_ < kPatience) return;
+    if (!away_since_ || mentioned_ || wallClock() - *away_since_ < kQuietPatience) return;
     mentioned_ = true;
     footer_.clear();
     context_.note(paint(context_.err, Color::yellow,

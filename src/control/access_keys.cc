@@ -29,7 +29,7 @@ std::string idFrom(std::string_view random) {
   return id;
 }
 
-std::optional<AccessKeys::Key> parseLine(std::string_view line) {
+std::optional<AccessKeys::Key> parseKeyLine(std::string_view line) {
   const auto parts = split(line, ' ');
   if (parts.size() < 2) return std::nullopt;
   const auto created = parseNumber<std::int64_t>(parts[1]);
@@ -46,7 +46,7 @@ Result<std::unique_ptr<AccessKeys>> AccessKeys::open(store::Store& store, std::s
   BUOY_TRY(const auto kept, store.value(kSetting));
   const std::string text = kept.value_or("");
   for (const std::string_view line : split(text, '\n')) {
-    if (auto key = parseLine(line)) keys->keys_.lock()->push_back(std::move(*key));
+    if (auto key = parseKeyLine(line)) keys->keys_.lock()->push_back(std::move(*key));
   }
   return keys;
 }

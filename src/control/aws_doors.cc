@@ -8,14 +8,13 @@ namespace buoy::control {
 namespace {
 
 using gateways::front::Answer;
-using gateways::front::Call;
 using gateways::front::Service;
 
 std::string_view rawPath(const net::Request& request) {
   return std::string_view(request.target).substr(0, request.target.find('?'));
 }
 
-std::optional<Call> recognised(const net::Request& request) {
+std::optional<gateways::front::Call> recognised(const net::Request& request) {
   auto call = gateways::front::recognise({.method = request.method,
                                           .path = rawPath(request),
                                           .target = request.header("X-Amz-Target"),

@@ -25,7 +25,7 @@ void missing(Services& services, const Call& call) {
   sendJson(*call.responder, 200, api::hashesToJson("missing", absent));
 }
 
-void put(Services& services, const Call& call) {
+void putBlob(Services& services, const Call& call) {
   const std::string& hash = call.captured[0];
   if (objstore::sha256Hex(call.request.body) != hash) {
     return sendError(*call.responder,
@@ -63,7 +63,7 @@ void addBlobRoutes(Router& router, Services& services) {
                         "'" + hash + "' is not a SHA-256 of 64 lower-case hexadecimal digits", false});
     }
     const std::uint64_t key = std::hash<std::string>{}(hash);
-    onWorkers(services, std::move(call), key, put);
+    onWorkers(services, std::move(call), key, putBlob);
   });
 }
 

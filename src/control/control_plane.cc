@@ -41,7 +41,7 @@ std::string hostName() {
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
 }
 
-bool exists(const std::string& path) {
+bool isThere(const std::string& path) {
   struct stat info {};
   return ::stat(path.c_str(), &info) == 0;
 }
@@ -378,7 +378,7 @@ Status ControlPlane::Impl::listenTcp(const ControlOptions::Listen& where) {
 Result<net::TlsFiles> ControlPlane::Impl::certificate() {
   if (options.tls) return *options.tls;
   net::TlsFiles files{paths.tls() + "/certificate.pem", paths.tls() + "/key.pem"};
-  if (exists(files.certificate) && exists(files.key)) return files;
+  if (isThere(files.certificate) && isThere(files.key)) return files;
   BUOY_TRY_VOID(os::makeDirectories(paths.tls(), 0700));
   BUOY_TRY_VOID(
       net::makeSelfSignedCertificate(files, {hostName(), "localhost", "127.0.0.1", "::1"}, kCertificateDays));
@@ -386,7 +386,7 @@ Result<net::TlsFiles> ControlPlane::Impl::certificate() {
 }
 
 Status ControlPlane::Impl::firstToken() {
-  if (exists(paths.token())) return {};
+  if (isThere(paths.token())) return {};
   BUOY_TRY(const std::string token, access->createToken());
   return os::writeFileAtomic(paths.token(), token + "\n", 0600);
 }

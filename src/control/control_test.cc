@@ -31,7 +31,7 @@ using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr std::chrono::seconds kLimit{60};
+constexpr std::chrono::seconds kTestLimit{60};
 
 // Runs with the system's clock and can be moved on.
 class MovableClock final : public Clock {
@@ -83,7 +83,7 @@ class Harness {
     request.method = std::move(method);
     request.target = std::move(target);
     request.body = std::move(body);
-    const auto response = client->send(request, kLimit);
+    const auto response = client->send(request, kTestLimit);
     EXPECT_TRUE(response) << response.error().message;
     return response ? *response : net::Response{};
   }
@@ -112,7 +112,7 @@ class Harness {
     request.method = "GET";
     request.target = target;
     std::string body;
-    const auto response = client->stream(request, kLimit, [&](std::string_view piece) {
+    const auto response = client->stream(request, kTestLimit, [&](std::string_view piece) {
       body += piece;
       return true;
     });
@@ -484,20 +484,20 @@ TEST_F(ControlTest, TcpNeedsATokenAndTls) {
   request.target = "/v1/jobs";
   net::ClientOptions options;
   options.pinned_fingerprint = plane_.plane_->fingerprint();
-  EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kLimit)->status, 401);
+  EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kTestLimit)->status, 401);
   options.bearer_token = std::string(trim(*os::readFile(plane_.options_.state_dir + "/token")));
-  EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kLimit)->status, 200);
+  EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kTestLimit)->status, 200);
   const json made = json::parse(plane_.call("POST", "/v1/server/tokens").body);
   options.bearer_token = made["token"];
-  EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kLimit)->status, 200);
+  EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kTestLimit)->status, 200);
   options.bearer_token += "x";
-  EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kLimit)->status, 401);
+  EXPECT_EQ(net::makeClient(*endpoint, options)->send(request, kTestLimit)->status, 401);
 }
 
 // What the server answers to the header of a request whose body does not come.
 std::string answerToHeader(std::uint16_t port, const std::string& target, const std::string& token) {
   const os::Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const timeval limit{std::chrono::seconds{kLimit}.count(), 0};
+  const timeval limit{std::chrono::seconds{kTestLimit}.count(), 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -763,7 +763,7 @@ TEST_F(ControlTest, AFullDiskIsSaidAndNothingIsLostWhenThereIsRoomAgain) {
   EXPECT_THAT(refused.body, HasSubstr("storage is full"));
   // The same request again: one job, whether the first one took effect or not.
   net::Response accepted;
-  const auto deadline = std::chrono::steady_clock::now() + kLimit;
+  const auto deadline = std::chrono::steady_clock::now() + kTestLimit;
   do {
     accepted = plane_.trySubmit("meanwhile", "r1");
   } while (accepted.status == 503 && std::chrono::steady_clock::now() < deadline);

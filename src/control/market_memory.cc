@@ -13,7 +13,6 @@ namespace buoy::control {
 namespace {
 
 constexpr std::uint64_t kLongestRecording = std::uint64_t{16} << 20;
-constexpr int kMostEvents = 20'000;
 constexpr std::size_t kDigits = 16;
 
 std::string keyOf(const std::string& name) {
@@ -66,7 +65,7 @@ std::vector<schedule::spot::History> recall(store::Store& store, const engine::S
     histories.push_back(std::move(*history));
   }
   if (source.until == Time{}) return histories;
-  const auto events = store.market(source.pool, source.until, kMostEvents);
+  const auto events = store.market(source.pool, source.until, kMostMarketEvents);
   if (!events) {
     logFailure(source.pool, events.error());
     return histories;

@@ -11,6 +11,9 @@
 // markets that pools are said to be like.
 namespace buoy::control {
 
+// Of what is known of a pool's past, the newest: events.
+inline constexpr int kMostMarketEvents = 20'000;
+
 // Reads the files of Pool::learn (absolute paths, on this machine), checks and keeps them, and puts the names
 // in their place under which they are kept from now on: the path and what the content comes to. Names that
 // are kept already stay. Blocks. invalid_argument, not_found: a file is not such a market, or cannot be read.

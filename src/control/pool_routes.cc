@@ -44,8 +44,8 @@ std::vector<api::Problem> onlyProblem(std::string field, std::string message) {
   return {std::move(problem)};
 }
 
-void put(Services& services, const std::shared_ptr<net::Responder>& responder, engine::Event event,
-         std::string json) {
+void putPool(Services& services, const std::shared_ptr<net::Responder>& responder, engine::Event event,
+             std::string json) {
   Submission submission;
   submission.events.push_back(std::move(event));
   submission.done = [responder, json = std::move(json)](const Result<engine::Reply>& reply,
@@ -59,7 +59,7 @@ void put(Services& services, const std::shared_ptr<net::Responder>& responder, e
 
 void putChecked(Services& services, const std::shared_ptr<net::Responder>& responder, engine::Pool pool) {
   std::string json = api::toJson(pool);
-  put(services, responder, engine::PutPool{std::move(pool)}, std::move(json));
+  putPool(services, responder, engine::PutPool{std::move(pool)}, std::move(json));
 }
 
 void putPool(Services& services, Call call) {
@@ -97,17 +97,14 @@ void putQueue(Services& services, Call call) {
   auto problems = checkQueue(*services.catalog.view(), *queue);
   if (!problems.empty()) return sendProblems(*call.responder, std::move(problems));
   std::string json = api::toJson(*queue);
-  put(services, call.responder, engine::PutQueue{std::move(*queue)}, std::move(json));
+  putPool(services, call.responder, engine::PutQueue{std::move(*queue)}, std::move(json));
 }
-
-// What is known of a pool's past: of the newest events at most this many.
-constexpr int kMostEvents = 20'000;
 
 Result<std::string> marketOf(store::Store& store, const std::string& name) {
   BUOY_TRY(const std::vector<engine::Pool> pools, store.pools());
   if (std::none_of(pools.begin(), pools.end(), [&](const engine::Pool& pool) { return pool.name == name; }))
     return fail(ErrorCode::not_found, strCat({"there is no pool ", inQuotes(name)}));
-  BUOY_TRY(const std::vector<engine::MarketEvent> events, store.market(name, Time::max(), kMostEvents));
+  BUOY_TRY(const std::vector<engine::MarketEvent> events, store.market(name, Time::max(), kMostMarketEvents));
   return api::toJson(events);
 }
 

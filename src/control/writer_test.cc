@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::chrono::seconds kLimit{60};
+constexpr std::chrono::seconds kQueueLimit{60};
 
 // A store whose disk can be full. Only what the writer uses is there.
 class FakeStore final : public store::Store {
@@ -71,7 +71,7 @@ class FakeStore final : public store::Store {
   void waitForTries(int more) {
     std::unique_lock lock(mutex_);
     const int until = tries_ + more;
-    EXPECT_TRUE(changed_.wait_for(lock, kLimit, [&] { return tries_ >= until; }));
+    EXPECT_TRUE(changed_.wait_for(lock, kQueueLimit, [&] { return tries_ >= until; }));
   }
   int commits() {
     const std::lock_guard lock(mutex_);
@@ -134,7 +134,7 @@ class WriterTest : public testing::Test {
   }
   static Result<engine::Reply> wait(Answer& answer) {
     if (!answer.taken) return fail(answer.taken.error());
-    EXPECT_EQ(answer.reply.wait_for(kLimit), std::future_status::ready);
+    EXPECT_EQ(answer.reply.wait_for(kQueueLimit), std::future_status::ready);
     return answer.reply.get();
   }
   Result<engine::Reply> ask(engine::Event event, std::string request_id = {}) {
@@ -184,7 +184,7 @@ TEST_F(WriterTest, NothingIsSeenUntilAFullDiskHasRoomAgain) {
   store_.waitForTries(1);
   // What was refused because it was not known whether it would happen has happened, once.
   Result<engine::Reply> again = fail(ErrorCode::internal, "");
-  const auto deadline = std::chrono::steady_clock::now() + kLimit;
+  const auto deadline = std::chrono::steady_clock::now() + kQueueLimit;
   while (!again && std::chrono::steady_clock::now() < deadline) again = ask(engine::SubmitJob{}, "r");
   ASSERT_TRUE(again);
   EXPECT_EQ(again->job, JobId{1});

@@ -10,12 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
+using testing::m;
 using testing::World;
 using Kind = Directive::Kind;
-
-constexpr MachineId m(std::uint64_t id) {
-  return MachineId{id};
-}
 
 constexpr Money kCent{10'000'000};
 

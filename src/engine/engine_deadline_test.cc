@@ -12,13 +12,10 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
+using testing::m;
 using testing::poolOf;
 using testing::World;
 using Kind = Directive::Kind;
-
-constexpr MachineId m(std::uint64_t id) {
-  return MachineId{id};
-}
 
 JobRequest promised(Duration work, Duration deadline) {
   JobRequest request;

@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t kHashBytes = 32;
 constexpr std::string_view kPrefix = "sha256:";
 
-struct Deleter {
+struct OpenSslDeleter {
   void operator()(BIO* bio) const { BIO_free_all(bio); }
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
   void operator()(X509* certificate) const { X509_free(certificate); }
@@ -31,7 +31,7 @@ struct Deleter {
   void operator()(GENERAL_NAMES* names) const { GENERAL_NAMES_free(names); }
 };
 template <class T>
-using Owned = std::unique_ptr<T, Deleter>;
+using Owned = std::unique_ptr<T, OpenSslDeleter>;
 
 tl::unexpected<Error> failOpenssl(std::string_view what) {
   std::array<char, 256> text = {};

@@ -29,10 +29,6 @@ constexpr std::size_t kOneWrite = 16u << 10;
 // Of a file, at once: the caller hears of progress, and can slow it down, this often.
 constexpr std::size_t kSendStep = 1u << 20;
 
-tl::unexpected<Error> failUnavailable(std::string message) {
-  return fail(ErrorCode::unavailable, std::move(message), true);
-}
-
 // How long one exchange may take.
 class Patience {
  public:

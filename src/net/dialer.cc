@@ -20,11 +20,11 @@ namespace {
 
 constexpr auto kFullBacklogRetry = std::chrono::milliseconds{2};
 
+}  // namespace
+
 tl::unexpected<Error> failUnavailable(std::string message) {
   return fail(ErrorCode::unavailable, std::move(message), true);
 }
-
-}  // namespace
 
 Deadline deadlineAfter(Duration timeout) {
   return SteadyClock::now() + std::min<Duration>(timeout, std::chrono::hours{24 * 365});

@@ -18,6 +18,9 @@ using Deadline = SteadyClock::time_point;
 // Clamped: a deadline computed from Duration::max() must not overflow.
 Deadline deadlineAfter(Duration timeout);
 
+// unavailable, and worth another try.
+tl::unexpected<Error> failUnavailable(std::string message);
+
 // Makes a client's connections and does its waiting, so that one cancel() ends both. One thread, but cancel()
 // from any.
 class Dialer {

@@ -15,7 +15,7 @@ namespace buoy::net {
 
 namespace {
 
-struct Deleter {
+struct SessionDeleter {
   void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
   void operator()(SSL* ssl) const { SSL_free(ssl); }
   void operator()(X509* certificate) const { X509_free(certificate); }
@@ -70,7 +70,7 @@ std::string takeOpensslError() {
 
 class TlsTransport final : public Transport {
  public:
-  TlsTransport(os::Fd fd, std::unique_ptr<SSL, Deleter> ssl, std::string pin, std::string host)
+  TlsTransport(os::Fd fd, std::unique_ptr<SSL, SessionDeleter> ssl, std::string pin, std::string host)
       : fd_(std::move(fd)), ssl_(std::move(ssl)), pin_(std::move(pin)), host_(std::move(host)) {}
 
   int fd() const override { return fd_.get(); }
@@ -114,7 +114,7 @@ class TlsTransport final : public Transport {
 
  private:
   IoStep checkPin() {
-    const std::unique_ptr<X509, Deleter> certificate(SSL_get1_peer_certificate(ssl_.get()));
+    const std::unique_ptr<X509, SessionDeleter> certificate(SSL_get1_peer_certificate(ssl_.get()));
     if (certificate != nullptr && fingerprintOf(*certificate) == pin_) return {};
     return {
         IoStep::Kind::failed, 0,
@@ -144,7 +144,7 @@ class TlsTransport final : public Transport {
   }
 
   os::Fd fd_;
-  std::unique_ptr<SSL, Deleter> ssl_;
+  std::unique_ptr<SSL, SessionDeleter> ssl_;
   std::string pin_;
   std::string host_;
 };
@@ -175,11 +175,11 @@ Status loadTrusted(SSL_CTX* context, const std::string& ca_file) {
 
 class TlsClientContextImpl final : public TlsClientContext {
  public:
-  TlsClientContextImpl(std::unique_ptr<SSL_CTX, Deleter> context, std::string pin)
+  TlsClientContextImpl(std::unique_ptr<SSL_CTX, SessionDeleter> context, std::string pin)
       : context_(std::move(context)), pin_(std::move(pin)) {}
 
   Result<std::unique_ptr<Transport>> connect(os::Fd fd, const std::string& host) override {
-    std::unique_ptr<SSL, Deleter> ssl(SSL_new(context_.get()));
+    std::unique_ptr<SSL, SessionDeleter> ssl(SSL_new(context_.get()));
     BIO* bio = ssl == nullptr ? nullptr : BIO_new(socketBioMethod());
     if (bio == nullptr) return fail(ErrorCode::internal, strCat({"TLS: ", takeOpensslError()}));
     BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(fd.get())));
@@ -200,14 +200,14 @@ class TlsClientContextImpl final : public TlsClientContext {
   }
 
  private:
-  std::unique_ptr<SSL_CTX, Deleter> context_;
+  std::unique_ptr<SSL_CTX, SessionDeleter> context_;
   std::string pin_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<TlsClientContext>> makeTlsClientContext(const ClientOptions& options) {
-  std::unique_ptr<SSL_CTX, Deleter> context(SSL_CTX_new(TLS_client_method()));
+  std::unique_ptr<SSL_CTX, SessionDeleter> context(SSL_CTX_new(TLS_client_method()));
   if (context == nullptr) return fail(ErrorCode::internal, strCat({"TLS: ", takeOpensslError()}));
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |

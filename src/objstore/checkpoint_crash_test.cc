@@ -26,7 +26,7 @@ namespace {
 
 using namespace testing;
 
-constexpr const char* kPrefix = "c/j1/checkpoints";
+constexpr const char* kCrashPrefix = "c/j1/checkpoints";
 
 // SIGKILL does not lose what the kernel has, so the tests need no disk: a file system in memory is faster.
 os::TempDir makeDirectory() {
@@ -76,7 +76,7 @@ int trainForever(const std::string& directory, const std::string& uri, Epoch epo
                  int commits) {
   const auto store = openStore(uri).value();
   const std::string work = directory + "/work" + std::to_string(epoch);
-  CheckpointRepository repository(*store, kPrefix, epoch, static_cast<std::uint32_t>(epoch));
+  CheckpointRepository repository(*store, kCrashPrefix, epoch, static_cast<std::uint32_t>(epoch));
   const auto fenced = [](const Error& error) {
     if (error.code != ErrorCode::failed_precondition) std::fprintf(stderr, "%s\n", error.message.c_str());
     return error.code == ErrorCode::failed_precondition ? 0 : 1;
@@ -149,7 +149,7 @@ class CheckpointCrash : public ::testing::TestWithParam<std::string> {
     const auto store = openStore(uri_).value();
     const std::string target = dir_.path() + "/verify";
     ASSERT_TRUE(os::removeTree(target));
-    CheckpointRepository repository(*store, kPrefix, epoch, static_cast<std::uint32_t>(epoch));
+    CheckpointRepository repository(*store, kCrashPrefix, epoch, static_cast<std::uint32_t>(epoch));
     const auto restored = repository.restore(target);
     ASSERT_TRUE(restored) << restored.error().message;
     EXPECT_THAT(restored->fallbacks, ::testing::IsEmpty());
@@ -199,7 +199,7 @@ TEST_P(CheckpointCrash, AReplacedAttemptThatStillRunsIsFencedAndLosesNothing) {
     // It goes on meanwhile, so what is there now is settled only by the fence, which this sets.
     const auto store = openStore(uri_).value();
     const std::string work = dir_.path() + "/new";
-    CheckpointRepository next(*store, kPrefix, ++epoch, 1);
+    CheckpointRepository next(*store, kCrashPrefix, ++epoch, 1);
     const auto restored = next.restore(work);
     ASSERT_TRUE(restored) << restored.error().message;
     const Tree found = readTree(work);

@@ -96,7 +96,7 @@ void startWriteback(int fd, std::uint64_t from, std::uint64_t to) {
 
 // Puts the content of `from` into the empty `to`; its hash if wanted is that of the bytes in `to`, whatever
 // happens to `from` meanwhile. failed_precondition: `from` is not of this size, or changed.
-Status take(int from, int to, std::uint64_t size, std::string* sha256, std::stop_token stop) {
+Status takeBytes(int from, int to, std::uint64_t size, std::string* sha256, std::stop_token stop) {
   const auto changed = [] {
     return fail(ErrorCode::failed_precondition, "the file changed while it was read", true);
   };
@@ -220,7 +220,7 @@ class FileBatch final : public ObjectBatch {
   Result<Added> add(const std::string& prefix, int fd, std::uint64_t size, std::stop_token stop) override {
     BUOY_TRY(TempFile file, space_.create());
     Added added;
-    BUOY_TRY_VOID(take(fd, file.fd(), size, &added.sha256, stop));
+    BUOY_TRY_VOID(takeBytes(fd, file.fd(), size, &added.sha256, stop));
     const std::string key = prefix + added.sha256;
     BUOY_TRY(const std::string path, pathOfKey(key));
     directories_.insert(placeOf(path).directory);
@@ -323,7 +323,7 @@ Status FileStore::putFile(const std::string& key, int fd, std::uint64_t size, st
   BUOY_TRY_VOID(pathOfKey(key));
   BUOY_TRY(const int root, space_->root(true));
   BUOY_TRY(TempFile file, space_->create());
-  BUOY_TRY_VOID(take(fd, file.fd(), size, sha256, {}));
+  BUOY_TRY_VOID(takeBytes(fd, file.fd(), size, sha256, {}));
   BUOY_TRY_VOID(file.sync());
   return publish(root, file, key, false);
 }

@@ -12,7 +12,7 @@
 namespace buoy::objstore {
 namespace {
 
-constexpr int kPage = 1000;
+constexpr int kPartsPerPage = 1000;
 constexpr std::uint64_t kMaxPartBytes = 512ull << 20;
 constexpr std::string_view kEnded = "ended";
 constexpr std::string_view kBegun = ".begun";
@@ -89,7 +89,7 @@ Status GangParts::end(std::uint32_t rank) {
 
 Status GangParts::forgetBelow(std::uint32_t rank, std::uint64_t part) {
   const std::string prefix = key(rank, "");
-  BUOY_TRY(const auto objects, store_.list(prefix, "", kPage));
+  BUOY_TRY(const auto objects, store_.list(prefix, "", kPartsPerPage));
   for (const ObjectInfo& object : objects) {
     const std::string_view name = std::string_view(object.key).substr(prefix.size());
     const auto its_number = parseNumber<std::uint64_t>(name.substr(0, std::min(name.find('.'), name.size())));

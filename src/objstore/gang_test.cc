@@ -24,9 +24,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr const char* kPrefix = "main/j1/checkpoints";
+constexpr const char* kGangPrefix = "main/j1/checkpoints";
 
-CheckpointFile entry(const std::string& path, const std::string& content, std::uint32_t rank = 0) {
+CheckpointFile partEntry(const std::string& path, const std::string& content, std::uint32_t rank = 0) {
   CheckpointFile made;
   made.path = path;
   made.sha256 = content;
@@ -48,31 +48,33 @@ std::vector<std::string> texts(const std::vector<CheckpointFile>& files) {
 }
 
 TEST(MergeParts, IsTheUnionOfWhatRanksHaveWritten) {
-  EXPECT_THAT(texts(mergeParts({}, {}, {{0, {entry("a", "0")}}, {1, {entry("b", "1")}}})),
+  EXPECT_THAT(texts(mergeParts({}, {}, {{0, {partEntry("a", "0")}}, {1, {partEntry("b", "1")}}})),
               ElementsAre("a=0@0", "b=1@1"));
 }
 
 TEST(MergeParts, TheLowestOfThoseThatHaveChangedAFileHasIt) {
-  const auto base = std::vector{entry("x", "old", 1)};
-  EXPECT_THAT(texts(mergeParts(base, base,
-                               {{0, {entry("x", "old")}}, {1, {entry("x", "1")}}, {2, {entry("x", "2")}}})),
+  const auto base = std::vector{partEntry("x", "old", 1)};
+  EXPECT_THAT(texts(mergeParts(
+                  base, base,
+                  {{0, {partEntry("x", "old")}}, {1, {partEntry("x", "1")}}, {2, {partEntry("x", "2")}}})),
               ElementsAre("x=1@1"));
 }
 
 TEST(MergeParts, WhatNobodyHasChangedIsThereAsLongAsItsOwnerKeepsIt) {
-  const auto base = std::vector{entry("a", "a", 0), entry("b", "b", 1), entry("c", "c", 2)};
+  const auto base = std::vector{partEntry("a", "a", 0), partEntry("b", "b", 1), partEntry("c", "c", 2)};
   // Rank 0 has removed all of its copies, rank 1 its own file; rank 2 has said nothing yet.
-  EXPECT_THAT(texts(mergeParts(base, base, {{0, {}}, {1, {entry("a", "a"), entry("c", "c")}}})),
+  EXPECT_THAT(texts(mergeParts(base, base, {{0, {}}, {1, {partEntry("a", "a"), partEntry("c", "c")}}})),
               ElementsAre("c=c@2"));
   EXPECT_THAT(texts(mergeParts(base, {}, {{0, {}}, {1, {}}})), IsEmpty());
-  EXPECT_THAT(texts(mergeParts(base, {}, {{0, {entry("c", "c")}}, {1, {}}})), ElementsAre("c=c@2"));
+  EXPECT_THAT(texts(mergeParts(base, {}, {{0, {partEntry("c", "c")}}, {1, {}}})), ElementsAre("c=c@2"));
 }
 
 TEST(MergeParts, AFileHasItsDirectoriesAndNoFileIsOne) {
-  EXPECT_THAT(texts(mergeParts({folder("d")}, {}, {{0, {}}, {1, {folder("d"), entry("d/x", "1")}}})),
+  EXPECT_THAT(texts(mergeParts({folder("d")}, {}, {{0, {}}, {1, {folder("d"), partEntry("d/x", "1")}}})),
               ElementsAre("d=@1", "d/x=1@1"));
-  EXPECT_THAT(texts(mergeParts({}, {}, {{0, {entry("d", "file")}}, {1, {folder("d"), entry("d/x", "1")}}})),
-              ElementsAre("d=file@0"));
+  EXPECT_THAT(
+      texts(mergeParts({}, {}, {{0, {partEntry("d", "file")}}, {1, {folder("d"), partEntry("d/x", "1")}}})),
+      ElementsAre("d=file@0"));
 }
 
 // A gang of two with a store of files or a store of packs.
@@ -80,7 +82,7 @@ class GangTest : public ::testing::TestWithParam<bool> {
  protected:
   ObjectStore& store() { return GetParam() ? static_cast<ObjectStore&>(far_) : *near_; }
   CheckpointRepository member(Epoch epoch, std::uint32_t rank) {
-    return CheckpointRepository(store(), kPrefix, epoch, static_cast<std::uint32_t>(epoch),
+    return CheckpointRepository(store(), kGangPrefix, epoch, static_cast<std::uint32_t>(epoch),
                                 {.grace = grace_, .rank = rank, .ranks = 2, .gang_patience = patience_});
   }
   std::string work(std::uint32_t rank) const { return dir_.path() + "/work" + std::to_string(rank); }
@@ -98,15 +100,15 @@ class GangTest : public ::testing::TestWithParam<bool> {
   }
   Tree treeOf(Epoch epoch) {
     const std::string target = dir_.path() + "/target" + std::to_string(epoch);
-    auto repo = CheckpointRepository(store(), kPrefix, epoch, 1);
+    auto repo = CheckpointRepository(store(), kGangPrefix, epoch, 1);
     const auto restored = repo.restore(target);
     EXPECT_TRUE(restored) << restored.error().message;
     EXPECT_TRUE(restored && restored->fallbacks.empty());
     return readTree(target);
   }
   std::size_t contents() {
-    return store().list(std::string(kPrefix) + "/objects/", "", 1000)->size() +
-           store().list(std::string(kPrefix) + "/packs/", "", 1000)->size();
+    return store().list(std::string(kGangPrefix) + "/objects/", "", 1000)->size() +
+           store().list(std::string(kGangPrefix) + "/packs/", "", 1000)->size();
   }
   // Both have saved "shard0" and "shard1" with this content, and it is a version.
   void saveBoth(CheckpointRepository& rank0, CheckpointRepository& rank1, const std::string& content) {
@@ -224,7 +226,7 @@ TEST_P(GangTest, NothingToSaveIsTakenBack) {
   saveBoth(rank0, rank1, "step 1");
   ASSERT_TRUE(rank1.beginPart());
   commit(rank1, 1);  // what was written is what was there
-  const auto heard = GangParts(store(), std::string(kPrefix) + "/", 1).listen(2).value();
+  const auto heard = GangParts(store(), std::string(kGangPrefix) + "/", 1).listen(2).value();
   EXPECT_FALSE(heard[1].saving());
   EXPECT_EQ(heard[1].saved, 1u);
 }
@@ -270,7 +272,7 @@ TEST_P(GangTest, ADamagedPartIsNoPart) {
   write(0, "shard0", "step 1");
   write(1, "shard1", "step 1");
   commit(rank1, 1);
-  const std::string part = std::string(kPrefix) + "/" + partsPrefix(1) + "1/" + fixedWidth(1);
+  const std::string part = std::string(kGangPrefix) + "/" + partsPrefix(1) + "1/" + fixedWidth(1);
   ASSERT_TRUE(store().put(part, "torn"));
   commit(rank0, 0);
   EXPECT_EQ(treeOf(2), (Tree{{"shard0", file("step 1")}}));
@@ -353,7 +355,7 @@ TEST_P(GangTest, OldContentOfEveryRankGoes) {
   }
   std::size_t left = 0;
   for (const char* below : {"/objects/", "/packs/", "/parts/"})
-    left += store().list(kPrefix + std::string(below), "", 1000)->size();
+    left += store().list(kGangPrefix + std::string(below), "", 1000)->size();
   // What version 10 names, and what the part before it named.
   EXPECT_LE(left, 5u);
 }

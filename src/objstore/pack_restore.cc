@@ -19,7 +19,6 @@
 namespace buoy::objstore {
 namespace {
 
-constexpr std::uint64_t kMiB = 1u << 20;
 // One request at most; and unwanted bytes between two slices that are cheaper than another request.
 constexpr std::uint64_t kMostAtOnce = 8 * kMiB;
 constexpr std::uint64_t kCheapGap = 64u << 10;

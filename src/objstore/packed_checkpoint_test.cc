@@ -21,8 +21,7 @@ using namespace testing;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-constexpr const char* kPrefix = "main/j1/checkpoints";
-constexpr std::size_t kMiB = 1u << 20;
+constexpr const char* kPackedPrefix = "main/j1/checkpoints";
 
 std::string randomBytes(std::size_t size, std::uint64_t seed) {
   std::mt19937_64 random(seed);
@@ -56,7 +55,7 @@ class WatchedStore final : public FarStore {
 class PackedCheckpointTest : public ::testing::Test {
  protected:
   CheckpointRepository repository(Epoch epoch) {
-    return CheckpointRepository(far_, kPrefix, epoch, static_cast<std::uint32_t>(epoch));
+    return CheckpointRepository(far_, kPackedPrefix, epoch, static_cast<std::uint32_t>(epoch));
   }
   CommitStats commit(CheckpointRepository& repo) {
     const auto stats = repo.commit(work_, {}, {});
@@ -73,7 +72,7 @@ class PackedCheckpointTest : public ::testing::Test {
   }
   std::vector<std::string> packs() {
     std::vector<std::string> keys;
-    const auto listed = near_->list(std::string(kPrefix) + "/packs/", "", 100'000).value();
+    const auto listed = near_->list(std::string(kPackedPrefix) + "/packs/", "", 100'000).value();
     for (const ObjectInfo& info : listed) keys.push_back(info.key);
     return keys;
   }

@@ -17,7 +17,6 @@
 namespace buoy::objstore {
 namespace {
 
-constexpr std::uint64_t kMiB = 1u << 20;
 // Files up to this size are copied into memory, so that they need not stay open until they are sent.
 constexpr std::uint64_t kSmallFile = 256u << 10;
 // One request: large enough for the wire to be busy, small enough to be repeated and to be spread.

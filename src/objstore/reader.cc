@@ -21,7 +21,7 @@ namespace {
 // Two looks at a directory that is being changed differ; after so many it is called restless.
 constexpr int kScans = 20;
 // Reading a file that changes meanwhile is the dear case.
-constexpr int kReads = 4;
+constexpr int kReadsAtOnce = 4;
 // File systems stamp changes with the time of the last tick: at most 10 ms ago.
 constexpr std::int64_t kTickNs = 12'000'000;
 // Nothing that changed so shortly before it was read is taken as known later, whatever the file system's
@@ -413,7 +413,7 @@ Result<ReadVersion> DirectoryReader::read(const std::string& directory, const st
   for (int scans = 0, reads = 0; !files; ++scans) {
     if (stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
     if (scans >= kScans) return fail(restless("the directory"));
-    if (reads >= kReads) return fail(restless("\"" + escaped(round.changed) + "\""));
+    if (reads >= kReadsAtOnce) return fail(restless("\"" + escaped(round.changed) + "\""));
     round.changed.clear();
     BUOY_TRY(snapshot, settledSnapshot(round, directory));
     if (!snapshot) continue;

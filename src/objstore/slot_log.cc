@@ -13,7 +13,7 @@ namespace {
 // replaced sees one.
 constexpr std::string_view kFirst = "first/";
 constexpr std::size_t kFirstKept = 2;
-constexpr int kPage = 1000;
+constexpr int kSlotsPerPage = 1000;
 constexpr std::uint64_t kMaxSlotBytes = 512ull << 20;
 
 // The number at the end of a key of fixed width; 0 if it is something else.
@@ -26,7 +26,7 @@ std::uint64_t numberOf(const std::string& key, std::size_t prefix) {
 
 Result<std::uint64_t> SlotLog::first() {
   const std::string prefix = key(std::string(kFirst));
-  BUOY_TRY(const auto marks, store_.list(prefix, "", kPage));
+  BUOY_TRY(const auto marks, store_.list(prefix, "", kSlotsPerPage));
   std::uint64_t first = 1;
   for (const ObjectInfo& mark : marks) first = std::max(first, numberOf(mark.key, prefix.size()));
   return first;
@@ -107,7 +107,7 @@ Status SlotLog::markRemoved(const Slot& slot) {
 Status SlotLog::advance(std::uint64_t first_slot) {
   if (first_slot == advanced_to_) return {};
   const std::string marks_prefix = key(std::string(kFirst));
-  BUOY_TRY(auto marks, store_.list(marks_prefix, "", kPage));
+  BUOY_TRY(auto marks, store_.list(marks_prefix, "", kSlotsPerPage));
   const std::string mark = marks_prefix + fixedWidth(first_slot);
   if (marks.empty() || marks.back().key < mark) {
     os::crashPoint("objstore.gc_step");
@@ -120,7 +120,7 @@ Status SlotLog::advance(std::uint64_t first_slot) {
   }
   const std::string log_prefix = key("log/");
   for (;;) {
-    BUOY_TRY(const auto slots, store_.list(log_prefix, "", kPage));
+    BUOY_TRY(const auto slots, store_.list(log_prefix, "", kSlotsPerPage));
     std::size_t removed = 0;
     for (const ObjectInfo& slot : slots) {
       const std::uint64_t number = numberOf(slot.key, log_prefix.size());
@@ -129,7 +129,7 @@ Status SlotLog::advance(std::uint64_t first_slot) {
       BUOY_TRY_VOID(store_.remove(slot.key));
       ++removed;
     }
-    if (removed == 0 || slots.size() < static_cast<std::size_t>(kPage)) {
+    if (removed == 0 || slots.size() < static_cast<std::size_t>(kSlotsPerPage)) {
       advanced_to_ = first_slot;
       return {};
     }

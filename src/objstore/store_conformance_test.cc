@@ -24,8 +24,6 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using testing::writeFile;
 
-constexpr std::size_t kMiB = 1u << 20;
-
 std::string patterned(std::size_t size, unsigned seed) {
   std::string bytes(size, '\0');
   for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>((i * 31 + i / 251 + seed) & 0xffu);

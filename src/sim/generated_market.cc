@@ -24,9 +24,10 @@ double timeOfDay(double hour) {
   return phase < 0.5 ? 4 * phase - 1 : 3 - 4 * phase;
 }
 
-class Zone {
+class ZoneMaker {
  public:
-  Zone(const MarketModel& model, std::uint64_t number) : model_(model), random_(mix(model.seed, 1 + number)) {
+  ZoneMaker(const MarketModel& model, std::uint64_t number)
+      : model_(model), random_(mix(model.seed, 1 + number)) {
     trace_.gap = model.gap;
     trace_.zone = "zone-" + std::string(1, static_cast<char>('a' + number % 26));
     if (number >= 26) trace_.zone += std::to_string(number / 26);
@@ -83,17 +84,17 @@ class Zone {
 }  // namespace
 
 std::vector<Trace> generateMarket(const MarketModel& model) {
-  std::vector<Zone> zones;
+  std::vector<ZoneMaker> zones;
   zones.reserve(model.zones);
   for (std::uint64_t i = 0; i < model.zones; ++i) zones.emplace_back(model, i);
   Random region(mix(model.seed, 0));
   const double step = hoursOf(model.gap);
   for (std::size_t tick = 0; tick < model.ticks; ++tick) {
     const bool shock = region.real() < model.shocks * step;
-    for (Zone& zone : zones) zone.tick(static_cast<double>(tick) * step, shock);
+    for (ZoneMaker& zone : zones) zone.tick(static_cast<double>(tick) * step, shock);
   }
   std::vector<Trace> traces;
-  for (Zone& zone : zones) traces.push_back(zone.take());
+  for (ZoneMaker& zone : zones) traces.push_back(zone.take());
   return traces;
 }
 

@@ -29,9 +29,9 @@ struct Choices {
   }
 };
 
-class Program {
+class DynamicProgram {
  public:
-  Program(const Window& window, std::span<const Trace* const> traces)
+  DynamicProgram(const Window& window, std::span<const Trace* const> traces)
       : window_(window),
         traces_(traces),
         gap_(traces.front()->gap.count()),
@@ -205,7 +205,7 @@ class Chosen final : public engine::SpotPolicy {
 
 constexpr std::size_t kMostTraces = 7;  // holdings are bits of a byte
 
-Status affordable(const Program& program, std::span<const Trace* const> traces) {
+Status affordable(const DynamicProgram& program, std::span<const Trace* const> traces) {
   if (traces.size() > kMostTraces)
     return fail(ErrorCode::invalid_argument, strCat({"the optimum is known for at most ",
                                                      std::to_string(kMostTraces), " traces at once"}));
@@ -219,13 +219,13 @@ Status affordable(const Program& program, std::span<const Trace* const> traces) 
 }  // namespace
 
 Result<Money> optimalCost(const Window& window, std::span<const Trace* const> traces) {
-  Program program(window, traces);
+  DynamicProgram program(window, traces);
   BUOY_TRY_VOID(affordable(program, traces));
   return Money{program.solve(nullptr)};
 }
 
 Result<WindowResult> optimalRun(const Window& window, std::span<const Trace* const> traces) {
-  Program program(window, traces);
+  DynamicProgram program(window, traces);
   BUOY_TRY_VOID(affordable(program, traces));
   if (program.choices() > kMostChoices)
     return fail(ErrorCode::invalid_argument, "the optimal run would take too much memory: choose less work");

@@ -130,24 +130,25 @@ class Replay {
   WindowResult result_;
 };
 
-tl::unexpected<Error> invalid(std::string message) {
+tl::unexpected<Error> invalidWindow(std::string message) {
   return fail(ErrorCode::invalid_argument, std::move(message));
 }
 
 Status validateTraces(const Window& window, std::span<const Trace* const> traces) {
-  if (traces.empty()) return invalid("no trace was given");
+  if (traces.empty()) return invalidWindow("no trace was given");
   const Duration gap = traces.front()->gap;
   const auto ticks = static_cast<std::size_t>((window.deadline + gap - Duration{1}) / gap);
   for (const Trace* const trace : traces) {
     const std::string of = strCat({"the trace of ", inQuotes(trace->place())});
     if (trace->gap != gap)
-      return invalid(strCat({of, " has ticks of ", formatDuration(trace->gap), ", the first of ",
-                             formatDuration(gap), ": they must be the same"}));
+      return invalidWindow(strCat({of, " has ticks of ", formatDuration(trace->gap), ", the first of ",
+                                   formatDuration(gap), ": they must be the same"}));
     if (window.start_tick > trace->available.size() || ticks > trace->available.size() - window.start_tick)
-      return invalid(strCat({of, " has ", std::to_string(trace->available.size()), " ticks; from tick ",
-                             std::to_string(window.start_tick), " until the deadline there are ",
-                             std::to_string(ticks)}));
-    if (!window.spot_price && trace->prices.empty()) return invalid(of + " has no prices: give a spot price");
+      return invalidWindow(strCat({of, " has ", std::to_string(trace->available.size()), " ticks; from tick ",
+                                   std::to_string(window.start_tick), " until the deadline there are ",
+                                   std::to_string(ticks)}));
+    if (!window.spot_price && trace->prices.empty())
+      return invalidWindow(of + " has no prices: give a spot price");
   }
   return {};
 }
@@ -156,19 +157,19 @@ Status validateTraces(const Window& window, std::span<const Trace* const> traces
 
 Status validate(const Window& window, std::span<const Trace* const> traces) {
   if (window.work <= Duration{} || window.work > kLongest)
-    return invalid("the work must be above zero and at most a year");
-  if (window.deadline > kLongest) return invalid("the deadline must be at most a year away");
+    return invalidWindow("the work must be above zero and at most a year");
+  if (window.deadline > kLongest) return invalidWindow("the deadline must be at most a year away");
   if (window.changeover < Duration{} || window.changeover > kLongest)
-    return invalid("the changeover must be from zero to a year");
+    return invalidWindow("the changeover must be from zero to a year");
   if (window.machines < 1 || window.machines > kMostMachines)
-    return invalid("the number of machines must be from 1 to a million");
+    return invalidWindow("the number of machines must be from 1 to a million");
   if (window.saves && (window.saves->interval <= Duration{} || window.saves->cost < Duration{} ||
                        window.saves->cost > window.saves->interval))
-    return invalid("a save must take no longer than the time from one to the next");
+    return invalidWindow("a save must take no longer than the time from one to the next");
   const Duration earliest = runningTime(window) + window.changeover;
   if (earliest > window.deadline)
-    return invalid(strCat({"the deadline cannot be met: the work and one changeover take ",
-                           formatDuration(earliest), ", which is the earliest one"}));
+    return invalidWindow(strCat({"the deadline cannot be met: the work and one changeover take ",
+                                 formatDuration(earliest), ", which is the earliest one"}));
   return validateTraces(window, traces);
 }
 

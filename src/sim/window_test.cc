@@ -13,7 +13,7 @@ using engine::Holding;
 using engine::SpotDecision;
 using engine::SpotView;
 
-Trace traceOf(std::vector<std::int32_t> available) {
+Trace recorded(std::vector<std::int32_t> available) {
   Trace trace;
   trace.gap = 10min;
   trace.available = std::move(available);
@@ -59,7 +59,7 @@ Window windowOf(Duration work, Duration deadline) {
 }
 
 TEST(Replay, PaysChangeoversAtTheNewPriceAndBillsToTheSecond) {
-  const Trace trace = traceOf({1, 1, 1, 0, 0, 1, 1, 1, 1, 1});
+  const Trace trace = recorded({1, 1, 1, 0, 0, 1, 1, 1, 1, 1});
   const Trace* traces[] = {&trace};
   // Spot: 15 min of changeover and 15 of work before it is lost; 10 min of waiting; on-demand from there.
   Scripted policy({kSpot, kSpot, kSpot, kWait, kOnDemand, kOnDemand, kOnDemand, kOnDemand});
@@ -75,7 +75,7 @@ TEST(Replay, PaysChangeoversAtTheNewPriceAndBillsToTheSecond) {
 }
 
 TEST(Replay, WorkSinceTheLastSaveIsDoneAgainAfterAReclaimWithoutNotice) {
-  const Trace trace = traceOf({1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0});
+  const Trace trace = recorded({1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0});
   const Trace* traces[] = {&trace};
   const auto run = [&](Window window) {
     Scripted policy({kSpot, kSpot, kSpot, kSpot, kOnDemand, kOnDemand, kOnDemand, kOnDemand, kOnDemand,
@@ -115,7 +115,7 @@ TEST(Replay, ChanceDecidesWhichReclaimsComeWithoutNoticeAndTheSeedChance) {
 }
 
 TEST(Replay, AMissedDeadlineIsSaidAndEndsOnDemand) {
-  const Trace trace = traceOf({0, 0, 0, 0});
+  const Trace trace = recorded({0, 0, 0, 0});
   const Trace* traces[] = {&trace};
   Scripted policy({kWait, kWait, kWait, kWait});
   const WindowResult result = replay(windowOf(20min, 40min), traces, policy);
@@ -124,7 +124,7 @@ TEST(Replay, AMissedDeadlineIsSaidAndEndsOnDemand) {
 }
 
 TEST(Replay, RecordedPricesAndGangsCount) {
-  Trace trace = traceOf({2, 1, 2, 2});
+  Trace trace = recorded({2, 1, 2, 2});
   trace.prices = {{600'000'000}, {1'200'000'000}, {1'800'000'000}, {2'400'000'000}};
   const Trace* traces[] = {&trace};
   Window window = windowOf(15min, 40min);
@@ -140,7 +140,7 @@ TEST(Replay, RecordedPricesAndGangsCount) {
 }
 
 TEST(Window, WhatCannotBeReplayedIsRefused) {
-  const Trace trace = traceOf({1, 1, 1, 1});
+  const Trace trace = recorded({1, 1, 1, 1});
   Trace slower = trace;
   slower.gap = 20min;
   const Trace* traces[] = {&trace};

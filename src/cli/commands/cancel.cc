@@ -13,7 +13,7 @@ struct CancelFlags {
   bool json = false;
 };
 
-int run(const Context& context, const CancelFlags& flags) {
+int runCancel(const Context& context, const CancelFlags& flags) {
   auto connection = connect(context);
   if (!connection) return connection.error();
   auto answer = (*connection)->post("/v1/jobs/" + pathPart(flags.job) + "/cancel", "{}");
@@ -43,7 +43,7 @@ void addCancel(Command& root) {
   command.details =
       "The job gets its signal and its stop grace; what it saves is committed. A job that has ended is left "
       "alone.";
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runCancel(context, *flags); };
 }
 
 }  // namespace buoy::cli

@@ -49,7 +49,7 @@ Status copyOne(Session& session, const Route& route) {
   return {};
 }
 
-int run(const Context& context, const CpFlags& flags) {
+int runCp(const Context& context, const CpFlags& flags) {
   const auto route = parseRoute(flags.source, flags.destination, flags.recursive);
   if (!route) return context.fail(route.error());
   ReportOptions options = reportOptions(flags);
@@ -82,7 +82,7 @@ void addCp(Command& root) {
       "  buoy cp model.pt s3://bucket/models/            keeps its name\n"
       "  buoy cp -r s3://bucket/data . --exclude '*' --include '*.csv'\n"
       "  tar c src | buoy cp - s3://bucket/src.tar";
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runCp(context, *flags); };
 }
 
 }  // namespace buoy::cli

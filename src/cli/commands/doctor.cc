@@ -161,7 +161,7 @@ int runAws(const Context& context, const AwsFlags& flags) {
   return report(context, checkAws(flags.profile, flags.region));
 }
 
-int run(const Context& context) {
+int runDoctor(const Context& context) {
   auto address = serverAddress(context.server);
   if (!address) return context.fail(address.error());
   std::vector<Check> checks{checkServer(*address)};
@@ -180,7 +180,7 @@ int run(const Context& context) {
 void addDoctor(Command& root) {
   Command& command = root.add("doctor", "Check whether everything is there that Buoy can use");
   command.details = "Ends with 1 if something is there that Buoy cannot do without.";
-  command.action = [](Context& context) { return run(context); };
+  command.action = [](Context& context) { return runDoctor(context); };
   auto flags = std::make_shared<AwsFlags>();
   Command& aws = command.add("aws", "The same for machines on AWS: keys, rights, network, store");
   aws.option("--region", "REGION", flags->region, "instead of the pools' and of AWS_REGION");

@@ -18,7 +18,7 @@ struct DownloadFlags {
   bool list = false, json = false;
 };
 
-int run(const Context& context, const DownloadFlags& flags) {
+int runDownload(const Context& context, const DownloadFlags& flags) {
   auto connection = connect(context);
   if (!connection) return connection.error();
   auto job = fetchJob(**connection, flags.job);
@@ -76,7 +76,7 @@ void addDownload(Command& root) {
                            Hint::directory);
   command.flag("--list,-l", flags->list, "only list them");
   command.flag("--json", flags->json, "print the server's list");
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runDownload(context, *flags); };
 }
 
 }  // namespace buoy::cli

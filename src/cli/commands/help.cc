@@ -11,7 +11,7 @@
 namespace buoy::cli {
 namespace {
 
-int run(const Context& context, const std::string& topic, const std::string& below) {
+int runHelp(const Context& context, const std::string& topic, const std::string& below) {
   if (topic == "exit-codes") {
     context.print(renderExitCodes(context.out));
     return 0;
@@ -49,7 +49,7 @@ void addHelp(Command& root) {
   command.optionalArgument("TOPIC", topic->topic,
                            "a command, exit-codes, or manual (everything, as Markdown)");
   command.optionalArgument("COMMAND", topic->below, "one of its commands");
-  command.action = [topic](Context& context) { return run(context, topic->topic, topic->below); };
+  command.action = [topic](Context& context) { return runHelp(context, topic->topic, topic->below); };
 }
 
 }  // namespace buoy::cli

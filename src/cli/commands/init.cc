@@ -31,7 +31,7 @@ std::string jobFile(const std::string& name, const std::string& script) {
          "# retry: {failures: 1}\n";
 }
 
-int run(const Context& context) {
+int runInit(const Context& context) {
   std::error_code error;
   const fs::path here = fs::current_path(error);
   std::string script = "train.py";
@@ -55,7 +55,7 @@ int run(const Context& context) {
 }  // namespace
 
 void addInit(Command& root) {
-  root.add("init", "Write a first buoy.yaml").action = [](Context& context) { return run(context); };
+  root.add("init", "Write a first buoy.yaml").action = [](Context& context) { return runInit(context); };
 }
 
 }  // namespace buoy::cli

@@ -36,7 +36,7 @@ int create(const Context& context, const std::string& name, bool json) {
   return 0;
 }
 
-int list(const Context& context, bool json) {
+int listKeys(const Context& context, bool json) {
   auto connection = connect(context);
   if (!connection) return connection.error();
   auto body = (*connection)->get("/v1/keys");
@@ -81,7 +81,7 @@ void addKeys(Command& root) {
 
   Command& lister = command.add("list", "List the keys");
   lister.flag("--json", *json, "print the server's answer");
-  lister.action = [json](Context& context) { return list(context, *json); };
+  lister.action = [json](Context& context) { return listKeys(context, *json); };
 
   auto id = std::make_shared<std::string>();
   Command& remover = command.add("delete", "Take a key away");

@@ -18,11 +18,12 @@ struct LogsFlags {
   bool follow = false, timestamps = false, json = false;
 };
 
-Result<std::optional<std::int32_t>> number(const char* flag, const std::string& text) {
+Result<std::optional<std::int32_t>> wholeNumber(const char* flag, const std::string& text) {
   if (text.empty()) return std::nullopt;
   const auto value = parseNumber<std::int32_t>(text);
   if (value && *value >= 0) return value;
-  return fail(ErrorCode::invalid_argument, strCat({flag, " must be a number from 0 on, not '", text, "'"}));
+  return fail(ErrorCode::invalid_argument,
+              strCat({flag, " must be a wholeNumber from 0 on, not '", text, "'"}));
 }
 
 // Everything there is now.
@@ -66,10 +67,10 @@ int followOn(const Context& context, Connection& connection, const api::JobView&
   return printEnd(context, connection, end->job);
 }
 
-int run(const Context& context, const LogsFlags& flags) {
+int runLogs(const Context& context, const LogsFlags& flags) {
   FollowOptions options;
-  const auto rank = number("--rank", flags.rank);
-  const auto tail = number("--tail", flags.tail);
+  const auto rank = wholeNumber("--rank", flags.rank);
+  const auto tail = wholeNumber("--tail", flags.tail);
   if (!rank || !tail) return context.fail(rank ? tail.error() : rank.error());
   options.rank = *rank;
   options.tail = *tail;
@@ -97,7 +98,7 @@ void addLogs(Command& root) {
   command.option("--rank", "N", flags->rank, "only the lines of this member of the gang");
   command.option("--tail", "N", flags->tail, "begin with the last N lines");
   command.flag("--json", flags->json, "one JSON object a line, as the server sends them");
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runLogs(context, *flags); };
 }
 
 }  // namespace buoy::cli

@@ -114,7 +114,7 @@ int listBuckets(const Context& context, const LsFlags& flags, objstore::s3::Clie
   return 0;
 }
 
-int run(const Context& context, const LsFlags& flags) {
+int runLs(const Context& context, const LsFlags& flags) {
   const bool all = flags.place.empty() || flags.place == "s3://";
   Result<Place> place = all ? Place{} : parseRemote(flags.place, false);
   if (!place) return context.fail(place.error());
@@ -149,7 +149,7 @@ void addLs(Command& root) {
   command.flag("--summarize", flags->summarize, "the number and size of all at the end");
   command.flag("--json", flags->json, "print one JSON object for each");
   addStoreOptions(command, flags->store);
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runLs(context, *flags); };
 }
 
 }  // namespace buoy::cli

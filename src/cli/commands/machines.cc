@@ -18,7 +18,7 @@ struct OpenFlags {
   std::string pool = "local", market = "spot", cpus, memory;
 };
 
-Color colorOf(engine::MachinePhase phase) {
+Color machineColor(engine::MachinePhase phase) {
   switch (phase) {
     case engine::MachinePhase::requested:
     case engine::MachinePhase::booting:
@@ -42,7 +42,7 @@ std::string remark(const api::MachineView& machine, Time now) {
   return machine.holder.empty() ? "" : "held by " + cleaned(machine.holder);
 }
 
-std::vector<Cell> rowOf(const api::MachineView& machine, Time now) {
+std::vector<Cell> machineRow(const api::MachineView& machine, Time now) {
   const bool gone = machine.phase == engine::MachinePhase::gone;
   const Color quiet = gone ? Color::dim : Color::plain;
   const bool working = machine.phase == engine::MachinePhase::assigned;
@@ -51,7 +51,7 @@ std::vector<Cell> rowOf(const api::MachineView& machine, Time now) {
           Cell(cleaned(machine.type), quiet),
           Cell(std::string(engine::toString(machine.market)), quiet),
           Cell(formatMoney(Money{machine.price.nano_usd}) + "/h", quiet),
-          Cell(std::string(engine::toString(machine.phase)), colorOf(machine.phase)),
+          Cell(std::string(engine::toString(machine.phase)), machineColor(machine.phase)),
           Cell(machine.job ? machine.job.toString() : "", quiet),
           Cell(working ? std::string(engine::toString(machine.use)) : "", quiet),
           Cell(machine.billed_from && !gone ? age(*machine.billed_from, now) : "", quiet),
@@ -59,7 +59,7 @@ std::vector<Cell> rowOf(const api::MachineView& machine, Time now) {
                machine.notice_deadline || machine.unreachable ? Color::yellow : Color::dim)};
 }
 
-int list(const Context& context, const ListFlags& flags) {
+int listMachines(const Context& context, const ListFlags& flags) {
   auto connection = connect(context);
   if (!connection) return connection.error();
   auto body = (*connection)->get(flags.all ? "/v1/machines?all=1" : "/v1/machines");
@@ -86,7 +86,7 @@ int list(const Context& context, const ListFlags& flags) {
                {"UP", Align::right},
                {"", Align::left, true}},
               {}};
-  for (const api::MachineView& machine : *machines) table.rows.push_back(rowOf(machine, now));
+  for (const api::MachineView& machine : *machines) table.rows.push_back(machineRow(machine, now));
   context.print(renderTable(context.out, table));
   return 0;
 }
@@ -137,7 +137,7 @@ void addMachines(Command& root) {
   Command& command = root.add("machines", "List machines, or hold one open to work on");
   command.flag("--all,-a", flags->all, "those that are gone as well");
   command.flag("--json", flags->json, "print the server's answer");
-  command.action = [flags](Context& context) { return list(context, *flags); };
+  command.action = [flags](Context& context) { return listMachines(context, *flags); };
 
   auto open_flags = std::make_shared<OpenFlags>();
   Command& opener = command.add("open", "Hold a machine open");

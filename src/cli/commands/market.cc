@@ -16,15 +16,11 @@
 namespace buoy::cli {
 namespace {
 
-struct ShowFlags {
+struct MarketFlags {
   std::vector<std::string> files;
   std::string machines = "1";
   bool json = false;
 };
-
-double hours(Duration duration) {
-  return std::chrono::duration<double, std::ratio<3600>>(duration).count();
-}
 
 std::string percent(double share) {
   return formatNumber(static_cast<double>(static_cast<int>(share * 1000 + 0.5)) / 10) + "%";
@@ -57,7 +53,7 @@ std::string pricesOf(const Look& look, const sim::Trace& trace, int width) {
   return sparkline(look, prices, width);
 }
 
-std::string usd(PricePerHour price) {
+std::string usdPerHour(PricePerHour price) {
   return formatMoney(Money{price.nano_usd});
 }
 
@@ -74,7 +70,7 @@ std::string drawing(const Look& look, const sim::Trace& trace, const sim::TraceS
                   ", mean up-time ", formatDuration(statistics.mean_up), ", mean down-time ",
                   formatDuration(statistics.mean_down)});
   if (statistics.most.nano_usd > 0)
-    text += strCat({", price ", usd(statistics.least), " to ", usd(statistics.most)});
+    text += strCat({", price ", usdPerHour(statistics.least), " to ", usdPerHour(statistics.most)});
   return text + "\n";
 }
 
@@ -101,23 +97,23 @@ std::string jsonOf(const sim::Trace& trace, const sim::TraceStatistics& statisti
   std::string text;
   api::JsonWriter writer(text);
   writer.beginObject().field("zone", trace.zone).field("instance_type", trace.instance_type);
-  writer.field("hours", hours(trace.gap * static_cast<std::int64_t>(trace.available.size())));
+  writer.field("hours", hoursOf(trace.gap * static_cast<std::int64_t>(trace.available.size())));
   writer.field("up_share", statistics.up_share).field("reclaims", statistics.reclaims);
-  writer.field("mean_up_hours", hours(statistics.mean_up));
-  writer.field("mean_down_hours", hours(statistics.mean_down));
+  writer.field("mean_up_hours", hoursOf(statistics.mean_up));
+  writer.field("mean_down_hours", hoursOf(statistics.mean_down));
   writer.field("price_min", statistics.least)
       .field("price_mean", statistics.mean)
       .field("price_max", statistics.most);
   writer.key("hazard").beginArray();
   for (const auto& age : statistics.by_age) {
-    writer.beginObject().field("from_hours", hours(age.from)).field("hours", age.hours);
+    writer.beginObject().field("from_hours", hoursOf(age.from)).field("hours", age.hours);
     writer.field("reclaims", age.reclaims).field("per_hour", age.perHour()).endObject();
   }
   writer.endArray().endObject();
   return text + "\n";
 }
 
-int show(const Context& context, const ShowFlags& flags) {
+int show(const Context& context, const MarketFlags& flags) {
   const auto machines = parseNumber<std::int32_t>(flags.machines);
   if (!machines || *machines < 1)
     return context.fail({ErrorCode::invalid_argument,
@@ -139,7 +135,7 @@ int show(const Context& context, const ShowFlags& flags) {
 }  // namespace
 
 void addMarket(Command& root) {
-  auto flags = std::make_shared<ShowFlags>();
+  auto flags = std::make_shared<MarketFlags>();
   Command& command = root.add("market", "Recorded spot markets");
   Command& shower = command.add("show", "Draw capacity and price, and say how long machines lived");
   shower.listArgument("FILE...", flags->files, "recorded markets, one a zone", Hint::file);

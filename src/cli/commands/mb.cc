@@ -15,7 +15,7 @@ struct MbFlags {
   StoreFlags store;
 };
 
-int run(const Context& context, const MbFlags& flags) {
+int runMb(const Context& context, const MbFlags& flags) {
   const auto place = objstore::s3::parseLocation(flags.place);
   if (!place) return context.fail(place.error());
   if (!place->key.empty())
@@ -35,7 +35,7 @@ void addMb(Command& root) {
   Command& command = root.add("mb", "Make a bucket in S3");
   command.argument("PLACE", flags->place, "s3://bucket");
   addStoreOptions(command, flags->store);
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runMb(context, *flags); };
 }
 
 }  // namespace buoy::cli

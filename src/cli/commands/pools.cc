@@ -49,7 +49,7 @@ void addRows(Table& table, const api::PoolView& view, Time now) {
   }
 }
 
-int list(const Context& context, bool json) {
+int listPools(const Context& context, bool json) {
   auto connection = connect(context);
   if (!connection) return connection.error();
   auto body = (*connection)->get("/v1/pools");
@@ -104,7 +104,7 @@ void addPools(Command& root) {
   auto json = std::make_shared<bool>(false);
   Command& command = root.add("pools", "List pools, or change them");
   command.flag("--json", *json, "print the server's answer");
-  command.action = [json](Context& context) { return list(context, *json); };
+  command.action = [json](Context& context) { return listPools(context, *json); };
 
   auto file = std::make_shared<std::string>();
   Command& applier = command.add("apply", "Make or change the pools and queues of a configuration file");

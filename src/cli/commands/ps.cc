@@ -32,7 +32,7 @@ std::string machinesOf(const api::JobView& job) {
   return text;
 }
 
-std::vector<Cell> rowOf(const api::JobView& job, Time now) {
+std::vector<Cell> jobRow(const api::JobView& job, Time now) {
   const bool ended = engine::isTerminal(job.phase);
   std::string phase(engine::toString(job.phase));
   if (job.exit_code && *job.exit_code != 0) phase += " (" + std::to_string(*job.exit_code) + ")";
@@ -63,11 +63,11 @@ std::string render(const Look& look, const std::vector<api::JobView>& jobs) {
                {"COST", Align::right},
                {"WHY", Align::left, true}},
               {}};
-  for (const api::JobView& job : jobs) table.rows.push_back(rowOf(job, now));
+  for (const api::JobView& job : jobs) table.rows.push_back(jobRow(job, now));
   return renderTable(look, table);
 }
 
-Result<api::JobListView> list(Connection& connection, bool finished, int limit) {
+Result<api::JobListView> listJobs(Connection& connection, bool finished, int limit) {
   BUOY_TRY(
       const std::string body,
       connection.get(strCat({"/v1/jobs?finished=", finished ? "1" : "0", "&limit=", std::to_string(limit)})));
@@ -83,13 +83,13 @@ int printJson(const Context& context, Connection& connection, const PsFlags& fla
 }
 
 int printTable(const Context& context, Connection& connection, const PsFlags& flags, int limit) {
-  auto unfinished = list(connection, false, limit);
+  auto unfinished = listJobs(connection, false, limit);
   if (!unfinished) return context.fail(unfinished.error());
   std::vector<api::JobView> jobs = std::move(unfinished->jobs);
   const int shown = static_cast<int>(jobs.size());
   const int room = std::min(flags.all ? limit : kRecent, limit - shown);
   if (room > 0 && unfinished->finished > 0) {
-    auto finished = list(connection, true, room);
+    auto finished = listJobs(connection, true, room);
     if (!finished) return context.fail(finished.error());
     std::move(finished->jobs.begin(), finished->jobs.end(), std::back_inserter(jobs));
   }
@@ -109,7 +109,7 @@ int printTable(const Context& context, Connection& connection, const PsFlags& fl
   return 0;
 }
 
-int run(const Context& context, const PsFlags& flags) {
+int runPs(const Context& context, const PsFlags& flags) {
   const auto limit = flags.limit.empty() ? kShown : parseNumber<int>(flags.limit);
   if (!limit || *limit < 1 || *limit > kMost) {
     return context.fail({ErrorCode::invalid_argument,
@@ -129,7 +129,7 @@ void addPs(Command& root) {
   command.flag("--all,-a", flags->all, "finished ones as well");
   command.option("--limit", "N", flags->limit, "at most so many, the newest (50)");
   command.flag("--json", flags->json, "print the server's answer");
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runPs(context, *flags); };
 }
 
 }  // namespace buoy::cli

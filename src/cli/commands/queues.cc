@@ -10,7 +10,7 @@
 namespace buoy::cli {
 namespace {
 
-int list(const Context& context, bool json) {
+int listQueues(const Context& context, bool json) {
   auto connection = connect(context);
   if (!connection) return connection.error();
   auto body = (*connection)->get("/v1/queues");
@@ -41,7 +41,7 @@ void addQueues(Command& root) {
   Command& command = root.add("queues", "List queues");
   command.flag("--json", *json, "print the server's answer");
   command.details = "Queues are made by `buoy pools apply -f FILE` or in the server's config.yaml.";
-  command.action = [json](Context& context) { return list(context, *json); };
+  command.action = [json](Context& context) { return listQueues(context, *json); };
 }
 
 }  // namespace buoy::cli

@@ -15,7 +15,7 @@ struct ReclaimFlags {
 };
 
 // The machines meant: itself, or those of the job's current attempt.
-Result<std::vector<MachineId>> machinesOf(Connection& connection, const std::string& subject) {
+Result<std::vector<MachineId>> machinesNamed(Connection& connection, const std::string& subject) {
   if (const auto machine = MachineId::parse(subject)) return std::vector<MachineId>{*machine};
   BUOY_TRY(api::JobView job, fetchJob(connection, subject));
   if (job.machines.empty()) {
@@ -25,7 +25,7 @@ Result<std::vector<MachineId>> machinesOf(Connection& connection, const std::str
   return std::move(job.machines);
 }
 
-int run(const Context& context, const ReclaimFlags& flags) {
+int runReclaim(const Context& context, const ReclaimFlags& flags) {
   api::ReclaimRequest request;
   if (!flags.notice.empty() && flags.notice != "none") {
     auto notice = parseDuration(flags.notice);
@@ -34,7 +34,7 @@ int run(const Context& context, const ReclaimFlags& flags) {
   }
   auto connection = connect(context);
   if (!connection) return connection.error();
-  auto machines = machinesOf(**connection, flags.subject);
+  auto machines = machinesNamed(**connection, flags.subject);
   if (!machines) return context.fail(machines.error());
   for (const MachineId machine : *machines) {
     auto answer =
@@ -59,7 +59,7 @@ void addReclaim(Command& root) {
   command.details =
       "Examples:\n  buoy reclaim digits               SIGKILL, no warning\n  buoy reclaim digits --notice "
       "30s  with a warning";
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runReclaim(context, *flags); };
 }
 
 }  // namespace buoy::cli

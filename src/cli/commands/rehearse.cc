@@ -23,14 +23,14 @@ struct RehearseFlags {
   bool json = false;
 };
 
-Error usage(const std::string& flag, const std::string& message) {
+Error badFlag(const std::string& flag, const std::string& message) {
   return {ErrorCode::invalid_argument, flag + ": " + message, false};
 }
 
 Result<double> positive(const std::string& flag, const std::string& text) {
   const auto value = parseNumber<double>(text);
   if (value && *value >= 0 && *value <= 1e6) return *value;
-  return fail(usage(flag, "must be a number, and not negative, not " + inQuotes(text)));
+  return fail(badFlag(flag, "must be a number, and not negative, not " + inQuotes(text)));
 }
 
 Result<std::vector<Scenario>> scenariosOf(const std::vector<std::string>& words) {
@@ -39,7 +39,7 @@ Result<std::vector<Scenario>> scenariosOf(const std::vector<std::string>& words)
     const auto scenario = scenarioOf(word);
     if (!scenario)
       return fail(
-          usage("--scenario", "must be notice, no-notice, during-save or twice, not " + inQuotes(word)));
+          badFlag("--scenario", "must be notice, no-notice, during-save or twice, not " + inQuotes(word)));
     scenarios.push_back(*scenario);
   }
   if (scenarios.empty()) scenarios.assign(std::begin(kScenarios), std::end(kScenarios));
@@ -166,11 +166,11 @@ Result<Settings> settingsOf(const RehearseFlags& flags) {
   RehearsalOptions& options = settings.rehearsal;
   BUOY_TRY(options.scenarios, scenariosOf(flags.scenarios));
   auto limit = parseDuration(flags.time_limit);
-  if (!limit) return fail(usage("--time-limit", limit.error().message));
+  if (!limit) return fail(badFlag("--time-limit", limit.error().message));
   options.until = wallClock() + *limit;
   if (!flags.notice.empty()) {
     auto notice = parseDuration(flags.notice);
-    if (!notice) return fail(usage("--notice", notice.error().message));
+    if (!notice) return fail(badFlag("--notice", notice.error().message));
     options.notice = *notice;
   }
   if (!flags.tolerance.empty()) {
@@ -214,7 +214,7 @@ Result<RehearsalReport> rehearseJob(const Context& context, const Settings& sett
   return report;
 }
 
-int run(const Context& context, const RehearseFlags& flags) {
+int runRehearse(const Context& context, const RehearseFlags& flags) {
   auto settings = settingsOf(flags);
   if (!settings) return context.fail(settings.error());
   auto input = readInput(context, flags.job, true);
@@ -271,7 +271,7 @@ void addRehearse(Command& root) {
       "  buoy rehearse                              the job in ./buoy.yaml\n"
       "  buoy rehearse job.yaml --scenario twice    one kind of reclaim\n"
       "  buoy rehearse --env EPOCHS=3 --tolerance 1e-6";
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runRehearse(context, *flags); };
 }
 
 }  // namespace buoy::cli

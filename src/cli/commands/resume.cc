@@ -14,7 +14,7 @@ struct ResumeFlags {
   bool json = false;
 };
 
-int run(const Context& context, const ResumeFlags& flags) {
+int runResume(const Context& context, const ResumeFlags& flags) {
   api::ResumeRequest request;
   if (!flags.budget.empty()) {
     const auto budget = api::parseBudget(flags.budget);
@@ -44,7 +44,7 @@ void addResume(Command& root) {
   command.details =
       "A job whose budget is used up has saved and given its machines back. It goes on from its last\n"
       "checkpoint. The budget of a job that still runs can be changed in the same way.";
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runResume(context, *flags); };
 }
 
 }  // namespace buoy::cli

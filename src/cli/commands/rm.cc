@@ -61,7 +61,7 @@ Status removeOne(Session& session, const Place& place, const objstore::Filters& 
   return {};
 }
 
-int run(const Context& context, const RmFlags& flags) {
+int runRm(const Context& context, const RmFlags& flags) {
   const auto place = parseRemote(flags.place, flags.recursive);
   if (!place) return context.fail(place.error());
   if (!flags.recursive && place->only.empty())
@@ -89,7 +89,7 @@ void addRm(Command& root) {
   addFilterOptions(command, flags->filters);
   addOutputOptions(command, *flags);
   addStoreOptions(command, flags->store);
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runRm(context, *flags); };
 }
 
 }  // namespace buoy::cli

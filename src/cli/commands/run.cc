@@ -32,7 +32,7 @@ int sayPaused(const Context& context, const api::JobView& job) {
   return static_cast<int>(ExitCode::paused);
 }
 
-int run(const Context& context, const RunFlags& flags) {
+int runJob(const Context& context, const RunFlags& flags) {
   auto connection = connect(context);
   if (!connection) return connection.error();
   // Before the first thread, so that Ctrl-C finds the follower and not the process.
@@ -80,7 +80,7 @@ void addRun(Command& root) {
       "\n"
       "The command begins at the first word that is no option, or after --. The exit code is the job's own\n"
       "(see: buoy help exit-codes). The job's lines go to standard output, Buoy's own to standard error.";
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runJob(context, *flags); };
 }
 
 }  // namespace buoy::cli

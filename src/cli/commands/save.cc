@@ -28,7 +28,7 @@ Result<api::JobView> waitForSave(Connection& connection, const std::string& id, 
   }
 }
 
-int run(const Context& context, const SaveFlags& flags) {
+int runSave(const Context& context, const SaveFlags& flags) {
   const auto timeout = parseDuration(flags.timeout);
   if (!timeout)
     return context.fail({ErrorCode::invalid_argument, "--timeout: " + timeout.error().message, false});
@@ -74,7 +74,7 @@ void addSave(Command& root) {
   command.details =
       "The job learns it from the file $BUOY_CHECKPOINT_CONTROL, and by its checkpoint's save_signal if it\n"
       "names one. A job that looks at neither goes on as it is.";
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runSave(context, *flags); };
 }
 
 }  // namespace buoy::cli

@@ -109,7 +109,7 @@ std::string facts(const Look& look, const api::JobView& job) {
   return text;
 }
 
-int run(const Context& context, const ShowFlags& flags) {
+int runShow(const Context& context, const ShowFlags& flags) {
   auto connection = connect(context);
   if (!connection) return connection.error();
   if (flags.json) {
@@ -134,7 +134,7 @@ void addShow(Command& root) {
   Command& command = root.add("show", "Show a job: state, curves, timeline, ledger, savings");
   command.argument("JOB", flags->job, "a job's id or name", Hint::job);
   command.flag("--json", flags->json, "print the server's answer");
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runShow(context, *flags); };
 }
 
 }  // namespace buoy::cli

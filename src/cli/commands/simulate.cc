@@ -43,9 +43,9 @@ tl::unexpected<Error> wrong(std::string_view flag, std::string_view problem) {
 }
 
 template <class Number>
-Result<Number> number(std::string_view flag, const std::string& given) {
+Result<Number> numberFlag(std::string_view flag, const std::string& given) {
   if (const auto value = parseNumber<Number>(given)) return *value;
-  return wrong(flag, strCat({"must be a number, not ", inQuotes(given)}));
+  return wrong(flag, strCat({"must be a numberFlag, not ", inQuotes(given)}));
 }
 
 Result<Duration> duration(std::string_view flag, const std::string& given) {
@@ -56,7 +56,7 @@ Result<Duration> duration(std::string_view flag, const std::string& given) {
 }
 
 Result<PricePerHour> price(std::string_view flag, const std::string& given) {
-  BUOY_TRY(const double usd, number<double>(flag, given));
+  BUOY_TRY(const double usd, numberFlag<double>(flag, given));
   auto value = priceFromUsd(usd);
   if (!value) return fail(value.error().wrap(flag));
   return value;
@@ -65,7 +65,7 @@ Result<PricePerHour> price(std::string_view flag, const std::string& given) {
 // What the flags say, beside the markets; what they do not say stays as it is.
 Status setWindow(const SimulateFlags& flags, std::span<const sim::Trace> traces, sim::Window& window) {
   if (!flags.start_tick.empty()) {
-    BUOY_TRY(window.start_tick, number<std::size_t>("--start-tick", flags.start_tick));
+    BUOY_TRY(window.start_tick, numberFlag<std::size_t>("--start-tick", flags.start_tick));
   }
   if (!flags.work.empty() || window.work == Duration{}) {
     BUOY_TRY(window.work, duration("--work", flags.work));
@@ -77,7 +77,7 @@ Status setWindow(const SimulateFlags& flags, std::span<const sim::Trace> traces,
     BUOY_TRY(window.changeover, duration("--changeover", flags.changeover));
   }
   if (!flags.machines.empty()) {
-    BUOY_TRY(window.machines, number<std::int32_t>("--machines", flags.machines));
+    BUOY_TRY(window.machines, numberFlag<std::int32_t>("--machines", flags.machines));
   }
   window.on_demand_price = traces.front().on_demand_price;
   if (!flags.od_price.empty()) {
@@ -127,17 +127,13 @@ Result<std::vector<Row>> rowsOf(const SimulateFlags& flags, sim::Window window) 
   return rows;
 }
 
-double hours(Duration duration) {
-  return std::chrono::duration<double, std::ratio<3600>>(duration).count();
-}
-
 std::string jsonOf(const Row& row) {
   std::string text;
   api::JsonWriter(text)
       .beginObject()
       .field("policy", row.policy)
       .field("cost", row.result.cost)
-      .field("finish_hours", hours(row.result.finish))
+      .field("finish_hours", hoursOf(row.result.finish))
       .field("changes", row.result.changes)
       .field("preemptions", row.result.preemptions)
       .field("missed", row.result.missed)
@@ -216,7 +212,7 @@ Result<sim::Saves> savesOf(const SimulateFlags& flags, const api::JobSpec* job, 
     BUOY_TRY(saves.cost, duration("--save-cost", flags.save_cost));
   }
   if (!flags.unnoticed.empty()) {
-    BUOY_TRY(saves.unnoticed, number<double>("--unnoticed", flags.unnoticed));
+    BUOY_TRY(saves.unnoticed, numberFlag<double>("--unnoticed", flags.unnoticed));
     if (!(saves.unnoticed >= 0 && saves.unnoticed <= 1)) return wrong("--unnoticed", "must be from 0 to 1");
   }
   if (!flags.interval.empty() && flags.interval != "auto") {
@@ -246,14 +242,14 @@ Result<ForecastRequest> requestOf(const Context& context, const SimulateFlags& f
   ForecastRequest request;
   request.window = window;
   if (job) request.budget = job->budget;
-  BUOY_TRY(request.seed, number<std::uint64_t>("--seed", flags.seed));
+  BUOY_TRY(request.seed, numberFlag<std::uint64_t>("--seed", flags.seed));
   if (!flags.starts.empty()) {
-    BUOY_TRY(request.starts, number<std::size_t>("--starts", flags.starts));
+    BUOY_TRY(request.starts, numberFlag<std::size_t>("--starts", flags.starts));
     if (request.starts < 1 || request.starts > 1'000'000)
       return wrong("--starts", "must be from 1 to a million");
   }
   if (!flags.machines.empty()) {
-    BUOY_TRY(request.window.machines, number<std::int32_t>("--machines", flags.machines));
+    BUOY_TRY(request.window.machines, numberFlag<std::int32_t>("--machines", flags.machines));
   }
   BUOY_TRY(request.zones, marketFor(flags, request.seed, request.window.machines, report));
   if (flags.changeover.empty()) request.window.changeover = kUsualChangeover;
@@ -299,7 +295,7 @@ int runForecast(const Context& context, const SimulateFlags& flags, const sim::W
   return 0;
 }
 
-int run(const Context& context, const SimulateFlags& flags) {
+int runSimulate(const Context& context, const SimulateFlags& flags) {
   sim::Window window;
   if (flags.file.empty() && !flags.work.empty())
     return flags.exact() ? runExact(context, flags, window) : runForecast(context, flags, window, nullptr);
@@ -363,7 +359,7 @@ void addSimulate(Command& root) {
       "  buoy simulate job.yaml --trace us-east-1a.json us-east-1b.json --svg costs.svg\n"
       "  buoy simulate --work 48h --deadline 60h                        on a market that is made up\n"
       "  buoy simulate --trace a.json --start-tick 500 --work 48h --deadline 60h --policy omniscient --json";
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runSimulate(context, *flags); };
 }
 
 }  // namespace buoy::cli

@@ -12,7 +12,7 @@ struct SubmitFlags {
   bool json = false;
 };
 
-int run(const Context& context, const SubmitFlags& flags) {
+int runSubmit(const Context& context, const SubmitFlags& flags) {
   auto connection = connect(context);
   if (!connection) return connection.error();
   auto submitted = submit(context, **connection, flags.job);
@@ -32,7 +32,7 @@ void addSubmit(Command& root) {
   addJobFlags(command, flags->job);
   command.flag("--json", flags->json, "print the server's answer");
   command.details = "Prints the job's id. The flags are those of `buoy run`.";
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runSubmit(context, *flags); };
 }
 
 }  // namespace buoy::cli

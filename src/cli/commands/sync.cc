@@ -12,7 +12,7 @@ struct SyncFlags : TransferFlags {
   bool remove_extra = false, size_only = false, exact_timestamps = false;
 };
 
-int run(const Context& context, const SyncFlags& flags) {
+int runSync(const Context& context, const SyncFlags& flags) {
   const auto route = parseRoute(flags.source, flags.destination, true);
   if (!route) return context.fail(route.error());
   const objstore::SyncRules rules{.direction = route->direction,
@@ -41,7 +41,7 @@ void addSync(Command& root) {
       "A file is copied if its size differs or it is newer than what TO has; from S3, if it is older than "
       "the\n"
       "local file, as `aws s3 sync` does.";
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runSync(context, *flags); };
 }
 
 }  // namespace buoy::cli

@@ -57,7 +57,7 @@ std::string render(const Look& look, const std::vector<api::RecordView>& records
   return text + "\n" + paint(look, Color::dim, end) + "\n";
 }
 
-int run(const Context& context, const WhyFlags& flags) {
+int runWhy(const Context& context, const WhyFlags& flags) {
   auto connection = connect(context);
   if (!connection) return connection.error();
   const bool machine = MachineId::parse(flags.subject).has_value();
@@ -92,7 +92,7 @@ void addWhy(Command& root) {
       "was rejected. What was known is kept with the decision, and shown to the policy again: its answer "
       "must\n"
       "be the one that was given.";
-  command.action = [flags](Context& context) { return run(context, *flags); };
+  command.action = [flags](Context& context) { return runWhy(context, *flags); };
 }
 
 }  // namespace buoy::cli

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kOnDemand = "on-demand";
 constexpr std::size_t kPlans = 12;
 
-double usd(Money money) {
+double inUsd(Money money) {
   return static_cast<double>(money.nano_usd) / 1e9;
 }
 
@@ -55,7 +55,7 @@ class Runs {
         .starts = starts_.size(), .policies = {}, .on_demand = mean(runs_.front()), .optimum = {}};
     std::vector<double> known;
     for (const auto& optimum : optimum_) {
-      if (optimum) known.push_back(usd(*optimum));
+      if (optimum) known.push_back(inUsd(*optimum));
     }
     if (!known.empty()) result.optimum.emplace(known);
     for (std::size_t policy = 0; policy < names_.size(); ++policy) {
@@ -82,7 +82,7 @@ class Runs {
 
   static double mean(const std::vector<sim::WindowResult>& runs) {
     double sum = 0;
-    for (const sim::WindowResult& run : runs) sum += usd(run.cost);
+    for (const sim::WindowResult& run : runs) sum += inUsd(run.cost);
     return sum / static_cast<double>(runs.size());
   }
 
@@ -98,8 +98,8 @@ class Runs {
     for (std::size_t i = 0; i < runs.size(); ++i) {
       within += runs[i].cost <= request_.budget ? 1 : 0;
       if (!optimum_[i]) continue;
-      paid += usd(runs[i].cost);
-      optimum += usd(*optimum_[i]);
+      paid += inUsd(runs[i].cost);
+      optimum += inUsd(*optimum_[i]);
     }
     if (optimum > 0) result.of_optimum = paid / optimum;
     if (request_.budget.nano_usd > 0)

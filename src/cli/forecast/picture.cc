@@ -62,10 +62,6 @@ std::string number(double value) {
   return text;
 }
 
-std::string usd(double value) {
-  return formatMoney(Money{static_cast<std::int64_t>(value * 1e9)});
-}
-
 std::string textAt(double x, double y, std::string_view classes, std::string_view text) {
   return strCat({"<text x=\"", number(x), "\" y=\"", number(y), "\" class=\"", classes, "\">", escaped(text),
                  "</text>\n"});
@@ -76,7 +72,7 @@ std::string lineFrom(double x1, double y1, double x2, double y2, std::string_vie
                  number(y2), "\" class=\"", classes, "\"/>\n"});
 }
 
-struct Lane {
+struct PictureLane {
   std::string name, says;
   const sim::Distribution* cost;
 };
@@ -84,9 +80,9 @@ struct Lane {
 // From USD to pixels, over everything that is drawn.
 class Scale {
  public:
-  Scale(const std::vector<Lane>& lanes, double on_demand) {
+  Scale(const std::vector<PictureLane>& lanes, double on_demand) {
     double low = on_demand, high = on_demand;
-    for (const Lane& lane : lanes) {
+    for (const PictureLane& lane : lanes) {
       low = std::min(low, lane.cost->least());
       high = std::max(high, lane.cost->most());
     }
@@ -109,22 +105,23 @@ class Scale {
   Bins bins_;
 };
 
-std::vector<Lane> lanesOf(const Forecast& forecast) {
-  std::vector<Lane> lanes;
+std::vector<PictureLane> pictureLanes(const Forecast& forecast) {
+  std::vector<PictureLane> lanes;
   for (const PolicyForecast& each : forecast.policies) {
-    std::string says = strCat({"median ", usd(each.outlook.cost.quantile(0.5)), ", 95 % up to ",
-                               usd(each.outlook.cost.quantile(0.95)), ", deadline met ",
+    std::string says = strCat({"median ", formatUsd(each.outlook.cost.quantile(0.5)), ", 95 % up to ",
+                               formatUsd(each.outlook.cost.quantile(0.95)), ", deadline met ",
                                formatPercent(std::floor(each.outlook.met * 100) / 100)});
     lanes.push_back({each.policy, std::move(says), &each.outlook.cost});
   }
   if (forecast.optimum) {
-    std::string says = strCat({"median ", usd(forecast.optimum->quantile(0.5)), ": the least there is"});
+    std::string says =
+        strCat({"median ", formatUsd(forecast.optimum->quantile(0.5)), ": the least there is"});
     lanes.push_back({std::string(kOmniscient), std::move(says), &*forecast.optimum});
   }
   return lanes;
 }
 
-std::string hill(const Lane& lane, const Scale& scale, double base) {
+std::string hill(const PictureLane& lane, const Scale& scale, double base) {
   const auto counts = scale.bins().counts(lane.cost->values());
   const auto most = static_cast<double>(*std::max_element(counts.begin(), counts.end()));
   const double width = (kWidth - kLeft - kRight) / static_cast<double>(kBins);
@@ -140,7 +137,7 @@ std::string hill(const Lane& lane, const Scale& scale, double base) {
   return text;
 }
 
-std::string laneAt(const Lane& lane, const Scale& scale, double top) {
+std::string laneAt(const PictureLane& lane, const Scale& scale, double top) {
   const double base = top + kLane - 12;
   std::string text = strCat({"<g><title>", escaped(lane.name), ": ", escaped(lane.says), "</title>\n"});
   text += lineFrom(kLeft, base, kWidth - kRight, base, "grid");
@@ -149,7 +146,7 @@ std::string laneAt(const Lane& lane, const Scale& scale, double top) {
   text += lineFrom(median, base - kHill - 4, median, base, "median");
   text += lineFrom(tail, base - kHill / 2, tail, base, "tail");
   text += textAt(kLeft - 14, base - 14, "name end", lane.name);
-  text += textAt(kLeft - 14, base + 2, "soft end", usd(lane.cost->quantile(0.5)));
+  text += textAt(kLeft - 14, base + 2, "soft end", formatUsd(lane.cost->quantile(0.5)));
   return text + "</g>\n";
 }
 
@@ -157,8 +154,9 @@ std::string laneAt(const Lane& lane, const Scale& scale, double top) {
 std::string markAt(const Scale& scale, double value, std::string_view name, double bottom) {
   const double x = scale.x(value);
   const bool left = x > kWidth - 200;
-  return lineFrom(x, kTop - 14, x, bottom, "mark") +
-         textAt(x + (left ? 4 : -4), kTop - 20, left ? "soft end" : "soft", strCat({name, " ", usd(value)}));
+  return lineFrom(x, kTop - 14, x, bottom, "mark") + textAt(x + (left ? 4 : -4), kTop - 20,
+                                                            left ? "soft end" : "soft",
+                                                            strCat({name, " ", formatUsd(value)}));
 }
 
 std::string axis(const Scale& scale, double bottom) {
@@ -166,7 +164,7 @@ std::string axis(const Scale& scale, double bottom) {
   const double step = scale.step();
   for (double value = std::ceil(scale.bins().low / step) * step; value <= scale.bins().high; value += step) {
     text += lineFrom(scale.x(value), kTop, scale.x(value), bottom, "grid");
-    text += textAt(scale.x(value), bottom + 18, "soft middle", usd(value));
+    text += textAt(scale.x(value), bottom + 18, "soft middle", formatUsd(value));
   }
   return text + textAt((kLeft + kWidth - kRight) / 2, bottom + 40, "soft middle",
                        "what the job costs; solid: the median, dotted: 95 of 100 starts cost no more");
@@ -175,7 +173,7 @@ std::string axis(const Scale& scale, double bottom) {
 }  // namespace
 
 std::string toSvg(const ForecastReport& report) {
-  const std::vector<Lane> lanes = lanesOf(report.forecast);
+  const std::vector<PictureLane> lanes = pictureLanes(report.forecast);
   const Scale scale(lanes, report.forecast.on_demand);
   const double bottom = kTop + kLane * static_cast<double>(lanes.size()), height = bottom + kBottom;
   const std::string title = titleOf(report);

@@ -13,10 +13,6 @@
 namespace buoy::cli {
 namespace {
 
-std::string usd(double value) {
-  return formatMoney(Money{static_cast<std::int64_t>(value * 1e9)});
-}
-
 std::string hoursText(double hours) {
   return formatDuration(Duration{static_cast<std::int64_t>(hours * 3.6e9)});
 }
@@ -47,7 +43,7 @@ std::string timeText(Duration duration) {
   return whole == duration ? std::to_string(whole.count()) + "h" : formatDuration(duration);
 }
 
-std::string heading(const Look& look, const ForecastReport& report) {
+std::string headline(const Look& look, const ForecastReport& report) {
   std::string text = strCat({paint(look, Color::bold, cleaned(titleOf(report))), ", ",
                              counted(report.forecast.starts, "start"), "\n"});
   text += wrap("market: " + cleaned(report.market), look.width, "  ") + "\n";
@@ -71,7 +67,7 @@ std::string table(const Look& look, const Forecast& forecast) {
   for (const PolicyForecast& each : forecast.policies) {
     const sim::Outlook& outlook = each.outlook;
     table.rows.push_back({Cell(each.policy, each.policy == "buoy" ? Color::green : Color::plain),
-                          usd(outlook.cost.quantile(0.5)), usd(outlook.cost.quantile(0.95)),
+                          formatUsd(outlook.cost.quantile(0.5)), formatUsd(outlook.cost.quantile(0.95)),
                           formatPercent(each.of_on_demand), each.of_optimum ? fixed(*each.of_optimum, 2) : "",
                           shareCell(outlook.met),
                           each.within_budget ? shareCell(*each.within_budget) : Cell(""),
@@ -79,8 +75,8 @@ std::string table(const Look& look, const Forecast& forecast) {
                           fixed(outlook.reclaims, 1), hoursText(outlook.redone)});
   }
   if (forecast.optimum) {
-    table.rows.push_back({std::string(kOmniscient), usd(forecast.optimum->quantile(0.5)),
-                          usd(forecast.optimum->quantile(0.95)),
+    table.rows.push_back({std::string(kOmniscient), formatUsd(forecast.optimum->quantile(0.5)),
+                          formatUsd(forecast.optimum->quantile(0.95)),
                           formatPercent(forecast.optimum->mean() / forecast.on_demand), "1.00", "", "", "",
                           "", "", ""});
   }
@@ -112,7 +108,7 @@ std::string histograms(const Look& look, const Forecast& forecast) {
   }
   const int width = std::clamp((look.width > 0 ? look.width : 80) - names - 4, 10, 72);
   bins.count = static_cast<std::size_t>(width);
-  const std::string low = usd(bins.low), high = usd(bins.high);
+  const std::string low = formatUsd(bins.low), high = formatUsd(bins.high);
   std::string text = strCat({"\n", pad("cost", names), "  ", low,
                              repeat(" ", width - displayWidth(low) - displayWidth(high)), high, "\n"});
   for (const Lane& lane : lanes) {
@@ -137,6 +133,10 @@ void write(api::JsonWriter& writer, const sim::Distribution& distribution) {
 
 }  // namespace
 
+std::string formatUsd(double usd) {
+  return formatMoney(Money{static_cast<std::int64_t>(usd * 1e9)});
+}
+
 std::string titleOf(const ForecastReport& report) {
   const sim::Window& window = report.window;
   std::string text = strCat({report.job.empty() ? "forecast" : report.job, ": ", timeText(window.work),
@@ -147,7 +147,7 @@ std::string titleOf(const ForecastReport& report) {
 }
 
 std::string renderForecast(const Look& look, const ForecastReport& report) {
-  return heading(look, report) + table(look, report.forecast) + histograms(look, report.forecast);
+  return headline(look, report) + table(look, report.forecast) + histograms(look, report.forecast);
 }
 
 std::string toJson(const ForecastReport& report) {

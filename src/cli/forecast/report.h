@@ -17,6 +17,8 @@ struct ForecastReport {
   Forecast forecast;
 };
 
+// "$12.40".
+std::string formatUsd(double usd);
 // "train: 48h of work within 60h".
 std::string titleOf(const ForecastReport& report);
 // A table, and how the costs of each policy lie.

@@ -24,7 +24,7 @@ bool same(double a, double b, double tolerance) {
   return tolerance > 0 && std::abs(a - b) <= tolerance * std::max(std::abs(a), std::abs(b));
 }
 
-std::string number(double value) {
+std::string shown(double value) {
   char text[32];
   const auto end = std::to_chars(text, text + sizeof text, value).ptr;
   return {text, end};
@@ -44,7 +44,7 @@ std::vector<Points> byAttempt(const api::MetricSeriesView& series) {
   std::map<std::uint32_t, Points> attempts;
   for (const auto& point : series.points) attempts[point.attempt].push_back(point.value);
   std::vector<Points> result;
-  for (auto& [number, points] : attempts) result.push_back(std::move(points));
+  for (auto& [shown, points] : attempts) result.push_back(std::move(points));
   return result;
 }
 
@@ -74,14 +74,14 @@ std::size_t bestBegin(const Points& reference, const Points& part, std::size_t b
 
 std::string tellMismatch(const Points& reference, const Points& last, const Mismatch& first) {
   std::string text = strCat({"differs first at point ", std::to_string(first.at + 1), " of ",
-                             std::to_string(reference.size()), ": ", number(first.found), " rather than ",
-                             number(first.wanted), " (", off(first.wanted, first.found), " off)"});
+                             std::to_string(reference.size()), ": ", shown(first.found), " rather than ",
+                             shown(first.wanted), " (", off(first.wanted, first.found), " off)"});
   if (last.empty() || first.at + 1 == reference.size()) return text;
   const bool ends_equal = same(reference.back(), last.back(), 0);
   return text + (ends_equal
                      ? "; the last is the same"
-                     : strCat({"; the last is ", number(last.back()), " rather than ",
-                               number(reference.back()), " (", off(reference.back(), last.back()), " off)"}));
+                     : strCat({"; the last is ", shown(last.back()), " rather than ", shown(reference.back()),
+                               " (", off(reference.back(), last.back()), " off)"}));
 }
 
 }  // namespace

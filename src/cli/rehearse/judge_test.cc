@@ -14,7 +14,7 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr Time kStart{std::chrono::hours{1000}};
+constexpr Time kFirstRun{std::chrono::hours{1000}};
 
 // "a: 1 2 3 | 3 4": one list an attempt.
 api::MetricSeriesView series(const std::vector<std::vector<double>>& attempts) {
@@ -23,24 +23,24 @@ api::MetricSeriesView series(const std::vector<std::vector<double>>& attempts) {
   std::uint32_t number = 0;
   for (const auto& values : attempts) {
     ++number;
-    for (const double value : values) series.points.push_back({number, kStart, value});
+    for (const double value : values) series.points.push_back({number, kFirstRun, value});
   }
   return series;
 }
 
-RehearsedRun run(const std::vector<std::vector<double>>& attempts, bool restored = true) {
+RehearsedRun rehearsed(const std::vector<std::vector<double>>& attempts, bool restored = true) {
   RehearsedRun run;
   run.phase = engine::JobPhase::succeeded;
   run.metrics = {series(attempts)};
   run.last_version = 3;
   for (std::uint32_t i = 1; i <= attempts.size(); ++i)
-    run.attempts.push_back({i, kStart + seconds{i}, i > 1 && restored});
+    run.attempts.push_back({i, kFirstRun + seconds{i}, i > 1 && restored});
   run.strikes.resize(attempts.size() - 1);
-  run.ended = kStart + seconds{11};
+  run.ended = kFirstRun + seconds{11};
   return run;
 }
 
-const RehearsedRun kReference = run({{5, 4, 3, 2, 1, 0.5}});
+const RehearsedRun kReference = rehearsed({{5, 4, 3, 2, 1, 0.5}});
 
 Judgement judged(const RehearsedRun& struck, std::vector<Difference> outputs = {},
                  JudgeOptions options = {}) {
@@ -52,7 +52,7 @@ TEST(Judge, TheSamePointsAreExactHoweverManyWereRedone) {
                                                                             {{5, 4, 3, 2}, {3, 2, 1, 0.5}},
                                                                             {{5, 4, 3}, {3}, {3, 2, 1, 0.5}},
                                                                             {{5, 4}, {}, {3, 2, 1, 0.5}}}) {
-    const Judgement found = judged(run(attempts));
+    const Judgement found = judged(rehearsed(attempts));
     EXPECT_EQ(found.verdict, Verdict::exact);
     EXPECT_THAT(found.differences, testing::IsEmpty());
     EXPECT_GT(found.resumed_at.value_or(0), 0);
@@ -60,7 +60,7 @@ TEST(Judge, TheSamePointsAreExactHoweverManyWereRedone) {
 }
 
 TEST(Judge, AnotherPointIsDriftAndSaysWhere) {
-  const Judgement found = judged(run({{5, 4, 3}, {2, 1.25, 0.5}}));
+  const Judgement found = judged(rehearsed({{5, 4, 3}, {2, 1.25, 0.5}}));
   EXPECT_EQ(found.verdict, Verdict::drifts);
   ASSERT_EQ(found.differences.size(), 1u);
   EXPECT_EQ(found.differences[0].what, "metric loss");
@@ -69,16 +69,16 @@ TEST(Judge, AnotherPointIsDriftAndSaysWhere) {
 }
 
 TEST(Judge, ATolerancePassesSmallDifferencesOnly) {
-  const RehearsedRun near = run({{5, 4, 3}, {2, 1.0000001, 0.5}});
+  const RehearsedRun near = rehearsed({{5, 4, 3}, {2, 1.0000001, 0.5}});
   EXPECT_EQ(judged(near).verdict, Verdict::drifts);
   EXPECT_EQ(judged(near, {}, {1e-6, {}}).verdict, Verdict::exact);
   EXPECT_EQ(judged(near, {}, {1e-8, {}}).verdict, Verdict::drifts);
 }
 
 TEST(Judge, LostPointsAreDrift) {
-  EXPECT_THAT(judged(run({{5, 4}, {2, 1, 0.5}})).differences[0].detail,
+  EXPECT_THAT(judged(rehearsed({{5, 4}, {2, 1, 0.5}})).differences[0].detail,
               HasSubstr("has no points 3 to 3 of 6"));
-  EXPECT_THAT(judged(run({{5, 4, 3}, {}})).differences, testing::Not(testing::IsEmpty()));
+  EXPECT_THAT(judged(rehearsed({{5, 4, 3}, {}})).differences, testing::Not(testing::IsEmpty()));
 }
 
 TEST(Judge, NotANumberIsItself) {
@@ -87,14 +87,14 @@ TEST(Judge, NotANumberIsItself) {
 }
 
 TEST(Judge, BeginningAtTheFirstPointAgainIsARestart) {
-  const Judgement found = judged(run({{5, 4, 3}, {5, 4, 3, 2, 1, 0.5}}));
+  const Judgement found = judged(rehearsed({{5, 4, 3}, {5, 4, 3, 2, 1, 0.5}}));
   EXPECT_EQ(found.verdict, Verdict::restarts);
   EXPECT_THAT(found.note, HasSubstr("at the beginning all the same"));
   EXPECT_EQ(found.resumed_at, 0);
 }
 
 TEST(Judge, WithoutARestoreItIsARestartToo) {
-  const Judgement found = judged(run({{5, 4, 3}, {5, 4, 3, 2, 1, 0.5}}, false));
+  const Judgement found = judged(rehearsed({{5, 4, 3}, {5, 4, 3, 2, 1, 0.5}}, false));
   EXPECT_EQ(found.verdict, Verdict::restarts);
   EXPECT_THAT(found.note, HasSubstr("nothing had been saved"));
 }
@@ -102,20 +102,21 @@ TEST(Judge, WithoutARestoreItIsARestartToo) {
 TEST(Judge, WithoutMetricsTheClockTells) {
   RehearsedRun reference = kReference;
   reference.metrics.clear();  // it runs from 1 s to 11 s
-  RehearsedRun struck = run({{}, {}});
+  RehearsedRun struck = rehearsed({{}, {}});
   struck.metrics.clear();
-  struck.commits = {kStart + seconds{5}};
-  struck.strikes[0].at = kStart + seconds{6};
-  struck.attempts[1].running = kStart + seconds{7};
-  struck.ended = kStart + seconds{13};
+  struck.commits = {kFirstRun + seconds{5}};
+  struck.strikes[0].at = kFirstRun + seconds{6};
+  struck.attempts[1].running = kFirstRun + seconds{7};
+  struck.ended = kFirstRun + seconds{13};
   EXPECT_EQ(judge(reference, struck, {}, {}).verdict, Verdict::exact);
-  struck.ended = kStart + seconds{17};
+  struck.ended = kFirstRun + seconds{17};
   EXPECT_EQ(judge(reference, struck, {}, {}).verdict, Verdict::restarts);
 }
 
 TEST(Judge, AnotherOutputIsDriftAndAFailureFails) {
-  EXPECT_EQ(judged(run({{5, 4, 3}, {2, 1, 0.5}}), {{"output a", "is missing"}}).verdict, Verdict::drifts);
-  RehearsedRun failed = run({{5, 4, 3}, {}});
+  EXPECT_EQ(judged(rehearsed({{5, 4, 3}, {2, 1, 0.5}}), {{"output a", "is missing"}}).verdict,
+            Verdict::drifts);
+  RehearsedRun failed = rehearsed({{5, 4, 3}, {}});
   failed.phase = engine::JobPhase::failed;
   failed.reason = "exited with code 1";
   EXPECT_EQ(judged(failed).verdict, Verdict::fails);
@@ -123,7 +124,7 @@ TEST(Judge, AnotherOutputIsDriftAndAFailureFails) {
 }
 
 TEST(Judge, WithoutAStrikeNothingIsKnown) {
-  EXPECT_EQ(judged(run({{5, 4, 3, 2, 1, 0.5}})).verdict, Verdict::inconclusive);
+  EXPECT_EQ(judged(rehearsed({{5, 4, 3, 2, 1, 0.5}})).verdict, Verdict::inconclusive);
 }
 
 TEST(Judge, WhatDiffersByItselfIsLeftOut) {
@@ -131,8 +132,8 @@ TEST(Judge, WhatDiffersByItselfIsLeftOut) {
   other.metrics[0].points[2].value = 9;
   EXPECT_THAT(unrepeatableMetrics(kReference, other, 0), ElementsAre("loss"));
   EXPECT_THAT(unrepeatableMetrics(kReference, kReference, 0), ElementsAre());
-  EXPECT_EQ(judged(run({{5, 4, 3}, {9, 9, 9}}), {}, {0, {"loss"}}).verdict, Verdict::exact);
-  EXPECT_EQ(judged(run({{5, 4, 3}, {9, 9, 9, 9, 9, 9}}), {}, {0, {"loss"}}).verdict, Verdict::restarts)
+  EXPECT_EQ(judged(rehearsed({{5, 4, 3}, {9, 9, 9}}), {}, {0, {"loss"}}).verdict, Verdict::exact);
+  EXPECT_EQ(judged(rehearsed({{5, 4, 3}, {9, 9, 9, 9, 9, 9}}), {}, {0, {"loss"}}).verdict, Verdict::restarts)
       << "counts tell all the same";
 }
 

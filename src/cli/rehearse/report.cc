@@ -14,13 +14,13 @@ namespace {
 
 constexpr std::size_t kShownDifferences = 5;
 
-std::string rate(double per_hour) {
+std::string ratePerHour(double per_hour) {
   char text[24];
   std::snprintf(text, sizeof text, "%.2g", per_hour);
   return text;
 }
 
-double secondsOf(Duration duration) {
+double inSeconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
@@ -28,7 +28,7 @@ double secondsOf(Duration duration) {
 std::string strikesOf(const RehearsedRun& reference, const RehearsedRun& run) {
   std::string text;
   for (const RehearsedRun::Strike& strike : run.strikes) {
-    const double at = secondsOf(strike.at - run.running()) / std::max(secondsOf(reference.length()), 1e-6);
+    const double at = inSeconds(strike.at - run.running()) / std::max(inSeconds(reference.length()), 1e-6);
     text += (text.empty() ? "" : ", ") + formatPercent(at) + (strike.mid_save ? " (saving)" : "");
   }
   return text;
@@ -81,8 +81,9 @@ std::string differences(const Look& look, const RehearsalOutcome& outcome) {
 std::string costLine(const RehearsalReport& report) {
   const RehearsalCost& cost = report.cost;
   std::string text = strCat(
-      {"\nWhere machines are taken ", rate(cost.reclaims_per_hour), " times an hour (", report.hazard_source,
-       "), ", formatPercent(cost.unnoticed), " of them without notice, ", "this job would lose ",
+      {"\nWhere machines are taken ", ratePerHour(cost.reclaims_per_hour), " times an hour (",
+       report.hazard_source, "), ", formatPercent(cost.unnoticed), " of them without notice, ",
+       "this job would lose ",
        formatDuration(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(cost.lost_seconds))),
        " of machine time an hour"});
   if (cost.price.nano_usd > 0)

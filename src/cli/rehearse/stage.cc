@@ -14,7 +14,7 @@ namespace buoy::cli {
 namespace {
 
 constexpr Duration kEndPatience = std::chrono::seconds{20};
-constexpr Duration kLookEvery = std::chrono::milliseconds{20};
+constexpr Duration kStageLook = std::chrono::milliseconds{20};
 // Of a job that names no memory: more than any host has, so that nothing is limited.
 constexpr ByteCount kNoLimit{std::uint64_t{1} << 44};
 
@@ -38,7 +38,7 @@ std::string configuration(const api::JobSpec& spec) {
 template <class Condition>
 void waitFor(Condition condition) {
   for (const Time until = wallClock() + kEndPatience; !condition() && wallClock() < until;)
-    (void)pauseFor(kLookEvery, {});
+    (void)pauseFor(kStageLook, {});
 }
 
 }  // namespace

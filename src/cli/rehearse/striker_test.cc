@@ -9,23 +9,23 @@ using engine::JobPhase;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Time kStart{std::chrono::hours{1000}};
+constexpr Time kBegin{std::chrono::hours{1000}};
 
 // Runs for 100 seconds and saves every ten.
 RehearsedRun reference(Duration first_save = seconds{10}) {
   RehearsedRun run;
-  run.attempts = {{1, kStart, false}};
-  run.ended = kStart + seconds{100};
-  for (Duration at = first_save; at < seconds{100}; at += seconds{10}) run.commits.push_back(kStart + at);
+  run.attempts = {{1, kBegin, false}};
+  run.ended = kBegin + seconds{100};
+  for (Duration at = first_save; at < seconds{100}; at += seconds{10}) run.commits.push_back(kBegin + at);
   return run;
 }
 
 // The running job after so long, having saved as the reference has.
 RehearsedRun at(Duration time, const RehearsedRun& like) {
   RehearsedRun run;
-  run.attempts = {{1, kStart, false}};
+  run.attempts = {{1, kBegin, false}};
   for (const Time commit : like.commits) {
-    if (commit <= kStart + time) run.commits.push_back(commit);
+    if (commit <= kBegin + time) run.commits.push_back(commit);
   }
   return run;
 }
@@ -33,7 +33,7 @@ RehearsedRun at(Duration time, const RehearsedRun& like) {
 // The first moment at which it strikes, by looking every half a second.
 std::optional<Duration> firstStrike(Striker& striker, const RehearsedRun& like, bool saving = false) {
   for (Duration time{}; time < seconds{100}; time += milliseconds{500}) {
-    if (striker.next(at(time, like), JobPhase::running, kStart + time, saving)) return time;
+    if (striker.next(at(time, like), JobPhase::running, kBegin + time, saving)) return time;
   }
   return std::nullopt;
 }
@@ -60,16 +60,16 @@ TEST(Striker, ASaveThatDoesNotComeIsNotWaitedForWithoutEnd) {
   Striker striker(Scenario::no_notice, like, {});
   RehearsedRun stuck = at(seconds{90}, like);
   stuck.commits.clear();
-  EXPECT_TRUE(striker.next(stuck, JobPhase::running, kStart + seconds{90}, false));
+  EXPECT_TRUE(striker.next(stuck, JobPhase::running, kBegin + seconds{90}, false));
 }
 
 TEST(Striker, DuringASaveItWaitsForOne) {
   const RehearsedRun like = reference();
   Striker striker(Scenario::during_save, like, {});
-  EXPECT_FALSE(striker.awaitsSave(at(seconds{20}, like), JobPhase::running, kStart + seconds{20}));
-  EXPECT_TRUE(striker.awaitsSave(at(seconds{36}, like), JobPhase::running, kStart + seconds{36}));
-  EXPECT_FALSE(striker.next(at(seconds{36}, like), JobPhase::running, kStart + seconds{36}, false));
-  const auto order = striker.next(at(seconds{40}, like), JobPhase::running, kStart + seconds{40}, true);
+  EXPECT_FALSE(striker.awaitsSave(at(seconds{20}, like), JobPhase::running, kBegin + seconds{20}));
+  EXPECT_TRUE(striker.awaitsSave(at(seconds{36}, like), JobPhase::running, kBegin + seconds{36}));
+  EXPECT_FALSE(striker.next(at(seconds{36}, like), JobPhase::running, kBegin + seconds{36}, false));
+  const auto order = striker.next(at(seconds{40}, like), JobPhase::running, kBegin + seconds{40}, true);
   ASSERT_TRUE(order);
   EXPECT_TRUE(order->mid_save);
   EXPECT_EQ(order->notice, Duration{});
@@ -79,14 +79,14 @@ TEST(Striker, TwiceStrikesTheSecondAttemptAtOnce) {
   const RehearsedRun like = reference();
   Striker striker(Scenario::twice, like, {});
   RehearsedRun run = at(seconds{36}, like);
-  ASSERT_TRUE(striker.next(run, JobPhase::running, kStart + seconds{36}, false));
+  ASSERT_TRUE(striker.next(run, JobPhase::running, kBegin + seconds{36}, false));
   EXPECT_FALSE(striker.finished());
-  run.strikes.push_back({1, kStart + seconds{36}, {}, 3, false});
-  EXPECT_FALSE(striker.next(run, JobPhase::running, kStart + seconds{37}, false)) << "the first is not over";
+  run.strikes.push_back({1, kBegin + seconds{36}, {}, 3, false});
+  EXPECT_FALSE(striker.next(run, JobPhase::running, kBegin + seconds{37}, false)) << "the first is not over";
   run.attempts.push_back({2, Time{}, true});
-  EXPECT_FALSE(striker.next(run, JobPhase::recovering, kStart + seconds{38}, false));
-  run.attempts.back().running = kStart + seconds{39};
-  EXPECT_TRUE(striker.next(run, JobPhase::running, kStart + seconds{39}, false));
+  EXPECT_FALSE(striker.next(run, JobPhase::recovering, kBegin + seconds{38}, false));
+  run.attempts.back().running = kBegin + seconds{39};
+  EXPECT_TRUE(striker.next(run, JobPhase::running, kBegin + seconds{39}, false));
   EXPECT_TRUE(striker.finished());
 }
 
@@ -94,7 +94,7 @@ TEST(Striker, TheNoticeIsAPartOfTheRunOrAsGiven) {
   const auto notice = [](Duration given) {
     const RehearsedRun like = reference();
     return Striker(Scenario::notice, like, {given, 0.35})
-        .next(at(seconds{50}, like), JobPhase::running, kStart + seconds{50}, false)
+        .next(at(seconds{50}, like), JobPhase::running, kBegin + seconds{50}, false)
         ->notice;
   };
   EXPECT_EQ(notice({}), seconds{25});

@@ -70,7 +70,7 @@ std::string_view signOf(const Look& look, Weight weight) {
   return "";
 }
 
-Color colorOf(Weight weight) {
+Color colorFor(Weight weight) {
   switch (weight) {
     case Weight::detail:
     case Weight::plain:
@@ -85,7 +85,7 @@ Color colorOf(Weight weight) {
   return Color::plain;
 }
 
-std::string hourly(PricePerHour price) {
+std::string perHour(PricePerHour price) {
   return formatMoney(Money{price.nano_usd}) + "/h";
 }
 
@@ -127,7 +127,7 @@ std::string renderRecord(const Look& look, const api::RecordView& view, Telling 
   const Weight weight = weightOf(view.record.kind);
   if (telling == Telling::brief && weight == Weight::detail) return {};
   const std::string text = strCat({signOf(look, weight), " ", time, "  ", cleaned(view.record.detail)});
-  return paint(look, colorOf(weight), text) + "\n";
+  return paint(look, colorFor(weight), text) + "\n";
 }
 
 std::string renderKnown(const Look& look, const api::RecordView& view) {
@@ -179,9 +179,9 @@ std::string renderSteered(const Look& look, const engine::Record::Steered& steer
        (known.time_left > Duration{} ? formatDuration(known.time_left) + " until the deadline"
                                      : "the deadline has passed") +
        ", a changeover takes up to " + formatDuration(known.changeover));
-  line("known: on-demand " + hourly(known.on_demand_price) + ", holding " + holdingText(known));
+  line("known: on-demand " + perHour(known.on_demand_price) + ", holding " + holdingText(known));
   for (const engine::SpotQuestion::Place& place : known.places) {
-    std::string what = "known: spot in " + cleaned(place.pool) + " " + hourly(place.price);
+    std::string what = "known: spot in " + cleaned(place.pool) + " " + perHour(place.price);
     if (!place.past.empty()) {
       const engine::AvailabilitySpan& now = place.past.back();
       what += (now.up ? ", to be had for " : ", not to be had for ") + formatDuration(now.length);
@@ -211,7 +211,7 @@ std::string renderCandidates(const Look& look, const api::RecordView& view) {
     if (possible) chosen = true;
     table.rows.push_back({Cell(cleaned(candidate.pool), color), Cell(cleaned(candidate.type), color),
                           Cell(std::string(engine::toString(candidate.market)), color),
-                          Cell(hourly(candidate.price), color),
+                          Cell(perHour(candidate.price), color),
                           Cell(possible ? formatNumber(candidate.score) : "", color), Cell(verdict, color)});
   }
   Look narrower = look;

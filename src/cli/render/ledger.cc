@@ -16,7 +16,7 @@ struct Widths {
   int name = 9, time = 0, share = 4, money = 0;
 };
 
-std::string percent(double share) {
+std::string percentOf(double share) {
   std::array<char, 16> text{};
   // Rounded so that 99.96 % is not shown as all.
   const double value = share * 100;
@@ -62,7 +62,7 @@ std::string renderLedger(const Look& look, const api::LedgerView& ledger) {
         total > Duration{} ? static_cast<double>(ledger.time[u].count()) / static_cast<double>(total.count())
                            : 0;
     const bool none = ledger.time[u] == Duration{};
-    const std::string line = row(engine::toString(use), formatDuration(ledger.time[u]), percent(share),
+    const std::string line = row(engine::toString(use), formatDuration(ledger.time[u]), percentOf(share),
                                  formatMoney(ledger.cost[u]));
     if (none) {
       result += paint(look, Color::dim, row(engine::toString(use), "-", "", "-")) + "\n";
@@ -76,8 +76,8 @@ std::string renderLedger(const Look& look, const api::LedgerView& ledger) {
   const Duration training = ledger.timeOf(engine::Use::useful);
   const double share =
       total > Duration{} ? static_cast<double>(training.count()) / static_cast<double>(total.count()) : 0;
-  result +=
-      "\n  billable " + secondsOf(total) + ", training " + secondsOf(training) + " (" + percent(share) + ")";
+  result += "\n  billable " + secondsOf(total) + ", training " + secondsOf(training) + " (" +
+            percentOf(share) + ")";
   if (ledger.queued >= std::chrono::milliseconds{50})
     result += ", queued " + secondsOf(ledger.queued) + " at no cost";
   result += "\n";
@@ -85,7 +85,7 @@ std::string renderLedger(const Look& look, const api::LedgerView& ledger) {
   const double savings = ledger.savingsPercent();
   if (savings >= 0.05 && training > Duration{}) {
     const std::string sentence =
-        "on demand " + on_demand + ", paid " + total_money + ": saved " + percent(savings / 100);
+        "on demand " + on_demand + ", paid " + total_money + ": saved " + percentOf(savings / 100);
     result += "  " + paint(look, Color::green, sentence) + "\n";
   } else if (paid > Money{}) {
     result += "  paid " + total_money + "\n";

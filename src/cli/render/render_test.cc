@@ -26,7 +26,7 @@ constexpr Look kPlain{false, true, 80};
 constexpr Look kAscii{false, false, 80};
 constexpr Look kPiped{false, true, 0};
 constexpr Look kColor{true, true, 80};
-constexpr Time kStart{seconds{1'800'000'000}};
+constexpr Time kSubmitted{seconds{1'800'000'000}};
 
 // ---- text
 
@@ -205,7 +205,7 @@ RC_GTEST_PROP(PlotProperty, AnyPointsAreDrawnWithinTheWidth,
 std::vector<TimelineRow> rows() {
   using engine::Use;
   const auto piece = [](int begin, int end, Use use) {
-    return TimelineRow::Piece{kStart + seconds{begin}, kStart + seconds{end}, use};
+    return TimelineRow::Piece{kSubmitted + seconds{begin}, kSubmitted + seconds{end}, use};
   };
   return {{"m1",
            {piece(0, 2, Use::starting), piece(2, 16, Use::useful), piece(16, 18, Use::saving)},
@@ -336,27 +336,28 @@ TEST(Story, HeadlineSaysHowItEnded) {
   api::JobView job;
   job.id = JobId{7};
   job.request.name = "digits";
-  job.submitted = kStart;
-  job.phase_since = kStart + seconds{72};
+  job.submitted = kSubmitted;
+  job.phase_since = kSubmitted + seconds{72};
   job.phase = engine::JobPhase::succeeded;
   job.exit_code = 0;
   job.ledger = ledger();
-  EXPECT_EQ(renderHeadline(kPlain, job, kStart), "✓ j7 digits succeeded after 1m 12s, 3 reclaims survived\n");
+  EXPECT_EQ(renderHeadline(kPlain, job, kSubmitted),
+            "✓ j7 digits succeeded after 1m 12s, 3 reclaims survived\n");
   job.phase = engine::JobPhase::failed;
   job.exit_code = 3;
   job.ledger.reset();
   job.reason = "the job ended with exit code 3";
-  EXPECT_EQ(renderHeadline(kAscii, job, kStart),
+  EXPECT_EQ(renderHeadline(kAscii, job, kSubmitted),
             "j7 digits failed with exit code 3 after 1m 12s\n  the job ended with exit code 3\n");
   job.phase = engine::JobPhase::running;
   job.exit_code.reset();
   job.reason = "running";
-  EXPECT_EQ(renderHeadline(kPlain, job, kStart + seconds{100}), "j7 digits running for 28.0s\n");
+  EXPECT_EQ(renderHeadline(kPlain, job, kSubmitted + seconds{100}), "j7 digits running for 28.0s\n");
 }
 
 TEST(Story, MachinesThatWereTakenAreMarked) {
   JobStory story;
-  story.job.submitted = kStart;
+  story.job.submitted = kSubmitted;
   for (const auto& row : rows()) {
     for (const auto& piece : row.pieces) {
       api::SpanView span;
@@ -369,7 +370,7 @@ TEST(Story, MachinesThatWereTakenAreMarked) {
   }
   story.records = {record("lost", "m1 was reclaimed")};
   story.records[0].record.machine = MachineId{1};
-  story.metrics = {{"loss", {{1, kStart, 2}, {1, kStart + seconds{1}, 1}}}};
+  story.metrics = {{"loss", {{1, kSubmitted, 2}, {1, kSubmitted + seconds{1}, 1}}}};
   const std::string text = renderStory(kPlain, story);
   EXPECT_THAT(text, HasSubstr("reclaimed, no notice"));
   EXPECT_THAT(text, HasSubstr("loss"));

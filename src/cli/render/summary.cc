@@ -39,7 +39,7 @@ std::map<MachineId, std::string> endingsOf(const std::vector<api::RecordView>& r
   return endings;
 }
 
-std::vector<TimelineRow> rowsOf(const JobStory& story) {
+std::vector<TimelineRow> timelineRows(const JobStory& story) {
   std::vector<MachineId> order;
   std::map<MachineId, TimelineRow> rows;
   for (const api::SpanView& span : story.job.spans) {
@@ -93,7 +93,7 @@ std::string plots(const Look& look, const JobStory& story) {
   return text;
 }
 
-std::string_view signOf(const Look& look, engine::JobPhase phase) {
+std::string_view signOfPhase(const Look& look, engine::JobPhase phase) {
   if (phase == engine::JobPhase::succeeded) return look.unicode ? "✓ " : "";
   return engine::isTerminal(phase) && look.unicode ? "✗ " : "";
 }
@@ -128,7 +128,7 @@ std::string renderHeadline(const Look& look, const api::JobView& job, Time now) 
   std::string phase(engine::toString(job.phase));
   std::replace(phase.begin(), phase.end(), '_', ' ');
   std::string text =
-      strCat({signOf(look, job.phase), job.id.toString(), " ", cleaned(job.request.name), " ", phase});
+      strCat({signOfPhase(look, job.phase), job.id.toString(), " ", cleaned(job.request.name), " ", phase});
   std::string rest =
       (ended ? " after " : " for ") +
       formatDuration(ended ? job.phase_since - job.submitted : std::max(Duration{}, now - job.phase_since));
@@ -151,7 +151,7 @@ std::string renderHeadline(const Look& look, const api::JobView& job, Time now) 
 
 std::string renderStory(const Look& look, const JobStory& story) {
   std::string text = plots(look, story);
-  if (const std::string timeline = renderTimeline(look, rowsOf(story)); !timeline.empty()) {
+  if (const std::string timeline = renderTimeline(look, timelineRows(story)); !timeline.empty()) {
     text += heading(look, "Timeline") + timeline;
   }
   if (story.job.ledger) text += heading(look, "Ledger") + renderLedger(look, *story.job.ledger);

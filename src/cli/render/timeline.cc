@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kMostRows = 24;
 
 // Signs differ in shape as well as in colour: not everybody sees colours, and not every terminal shows them.
-std::string_view signOf(const Look& look, engine::Use use) {
+std::string_view signOfUse(const Look& look, engine::Use use) {
   switch (use) {
     case engine::Use::useful:
       return look.unicode ? "█" : "#";
@@ -65,7 +65,7 @@ std::string drawRow(const Look& look, const std::vector<PerUse>& cells) {
       flush();
       run_color = color;
     }
-    run += *most > Duration{} ? signOf(look, use) : " ";
+    run += *most > Duration{} ? signOfUse(look, use) : " ";
   }
   if (run_color == Color::plain) run.erase(run.find_last_not_of(' ') + 1);
   flush();
@@ -78,7 +78,7 @@ std::string legend(const Look& look, const std::array<bool, engine::kUseCount>& 
     if (!seen[u]) continue;
     const auto use = static_cast<engine::Use>(u);
     if (!text.empty()) text += "  ";
-    text += paint(look, colorOf(use), signOf(look, use)) + " " + std::string(engine::toString(use));
+    text += paint(look, colorOf(use), signOfUse(look, use)) + " " + std::string(engine::toString(use));
   }
   return text;
 }

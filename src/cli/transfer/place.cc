@@ -12,10 +12,6 @@ using objstore::s3::Location;
 
 constexpr std::string_view kScheme = "s3://";
 
-tl::unexpected<Error> usage(std::string message) {
-  return fail(ErrorCode::invalid_argument, std::move(message));
-}
-
 // Up to and with the last '/'.
 std::string parentOf(std::string_view path) {
   return std::string(path.substr(0, path.rfind('/') + 1));
@@ -25,7 +21,7 @@ std::string nameOf(std::string_view path) {
   return std::string(path.substr(path.rfind('/') + 1));
 }
 
-std::string absolute(const std::string& path) {
+std::string absolutePath(const std::string& path) {
   std::error_code error;
   std::string text = std::filesystem::absolute(path.empty() ? "." : path, error).lexically_normal().string();
   while (text.size() > 1 && text.ends_with('/')) text.pop_back();
@@ -42,12 +38,15 @@ Place localTree(const std::string& word) {
           .bucket = "",
           .base = word.ends_with('/') ? word : word + "/",
           .only = "",
-          .root = absolute(word)};
+          .root = absolutePath(word)};
 }
 
 Place localFile(const std::string& word) {
-  return {
-      .kind = Place::Kind::local, .bucket = "", .base = "", .only = word, .root = absolute(parentOf(word))};
+  return {.kind = Place::Kind::local,
+          .bucket = "",
+          .base = "",
+          .only = word,
+          .root = absolutePath(parentOf(word))};
 }
 
 Place remoteTree(Location at) {
@@ -72,14 +71,15 @@ Result<Place> sourceTree(const std::string& word) {
   std::error_code error;
   if (!std::filesystem::exists(word, error)) return fail(ErrorCode::not_found, word + " does not exist");
   if (!isDirectory(word))
-    return usage(word + " is not a directory: copy it with buoy cp, without --recursive");
+    return failInvalid(word + " is not a directory: copy it with buoy cp, without --recursive");
   return localTree(word);
 }
 
 Result<Place> destinationTree(const std::string& word) {
   if (word.starts_with(kScheme)) return objstore::s3::parseLocation(word).map(remoteTree);
   std::error_code error;
-  if (std::filesystem::exists(word, error) && !isDirectory(word)) return usage(word + " is not a directory");
+  if (std::filesystem::exists(word, error) && !isDirectory(word))
+    return failInvalid(word + " is not a directory");
   return localTree(word);
 }
 
@@ -87,12 +87,12 @@ Result<Place> sourceFile(const std::string& word) {
   if (word.starts_with(kScheme)) {
     BUOY_TRY(const Location at, objstore::s3::parseLocation(word));
     if (at.key.empty() || at.key.ends_with('/'))
-      return usage(word + " names no object; --recursive takes everything below it");
+      return failInvalid(word + " names no object; --recursive takes everything below it");
     return remoteObject(at);
   }
   std::error_code error;
   if (!std::filesystem::exists(word, error)) return fail(ErrorCode::not_found, word + " does not exist");
-  if (isDirectory(word)) return usage(word + " is a directory; --recursive copies what is in it");
+  if (isDirectory(word)) return failInvalid(word + " is a directory; --recursive copies what is in it");
   return localFile(word);
 }
 
@@ -101,13 +101,15 @@ Result<Place> destinationFile(const std::string& word, const std::string& name) 
   if (word.starts_with(kScheme)) {
     BUOY_TRY(Location at, objstore::s3::parseLocation(word));
     if (at.key.empty() || at.key.ends_with('/')) {
-      if (name.empty()) return usage(word + " names no object: what is read from standard input has no name");
+      if (name.empty())
+        return failInvalid(word + " names no object: what is read from standard input has no name");
       at.key += name;
     }
     return remoteObject(at);
   }
   if (!word.ends_with('/') && !isDirectory(word)) return localFile(word);
-  if (name.empty() || name == "." || name == "..") return usage("a file cannot be called " + inQuotes(name));
+  if (name.empty() || name == "." || name == "..")
+    return failInvalid("a file cannot be called " + inQuotes(name));
   return localFile((word.ends_with('/') ? word : word + "/") + name);
 }
 
@@ -140,20 +142,21 @@ std::string Place::whole(std::string_view relative) const {
 
 Result<Route> parseRoute(const std::string& source, const std::string& destination, bool tree) {
   const bool from_s3 = source.starts_with(kScheme), to_s3 = destination.starts_with(kScheme);
-  if (source.empty() || destination.empty()) return usage("a path is empty");
+  if (source.empty() || destination.empty()) return failInvalid("a path is empty");
   if (!from_s3 && !to_s3)
-    return usage("one of " + inQuotes(source) + " and " + inQuotes(destination) + " must begin with s3://");
+    return failInvalid("one of " + inQuotes(source) + " and " + inQuotes(destination) +
+                       " must begin with s3://");
   Route route;
   route.tree = tree;
   route.direction = !from_s3 ? Direction::upload : to_s3 ? Direction::copy : Direction::download;
   if (source == "-" || destination == "-") {
-    if (tree) return usage("standard input and output are one file: leave out --recursive");
+    if (tree) return failInvalid("standard input and output are one file: leave out --recursive");
   }
   if (tree) {
     BUOY_TRY(route.source, sourceTree(source));
     BUOY_TRY(route.destination, destinationTree(destination));
     if (from_s3 && to_s3 && route.source.root == route.destination.root)
-      return usage("source and destination are the same");
+      return failInvalid("source and destination are the same");
     return route;
   }
   if (source == "-") {

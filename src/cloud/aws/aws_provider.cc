@@ -37,10 +37,6 @@ constexpr Duration kGroundRetry = std::chrono::seconds{5};
 // Orders that come together go together.
 constexpr Duration kGather = std::chrono::milliseconds{50};
 
-Time steadyNow() {
-  return Time{std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())};
-}
-
 std::string accountKey(const std::string& profile, const std::string& region) {
   return strCat({profile, "/", region});
 }

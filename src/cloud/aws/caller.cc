@@ -21,10 +21,6 @@ constexpr Duration kLongestSlice = std::chrono::seconds{30};
 constexpr int kOtherWays = 3;  // new credentials, corrections of the clock
 constexpr std::size_t kMostIdle = 32;
 
-Time steadyNow() {
-  return Time{std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())};
-}
-
 std::string upper(std::string_view service) {
   std::string text(service);
   for (char& c : text) {
@@ -38,6 +34,10 @@ Refusal stopped(const ServiceCall& call) {
 }
 
 }  // namespace
+
+Time steadyNow() {
+  return Time{std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())};
+}
 
 ServiceCall queryCall(std::string service, std::string version, std::string action, Parameters parameters) {
   ServiceCall call;

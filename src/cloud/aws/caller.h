@@ -19,6 +19,9 @@
 
 namespace buoy::cloud::aws {
 
+// For waiting: whatever is done to the wall clock.
+Time steadyNow();
+
 // The parameters of a call of the Query API ("InstanceId.1" and so on), without Action and Version.
 using Parameters = buoy::aws::NameValues;
 

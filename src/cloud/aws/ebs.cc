@@ -8,8 +8,8 @@ namespace {
 
 using namespace xml;
 
-constexpr const char* kPageSize = "500";
-constexpr int kMostPages = 1000;
+constexpr const char* kVolumesPerPage = "500";
+constexpr int kMostVolumePages = 1000;
 
 std::string_view tagOf(const std::vector<Tag>& tags, std::string_view key) {
   for (const Tag& each : tags) {
@@ -18,7 +18,7 @@ std::string_view tagOf(const std::vector<Tag>& tags, std::string_view key) {
   return {};
 }
 
-Volume::State stateOf(std::string_view name) {
+Volume::State volumeState(std::string_view name) {
   if (name == "creating") return Volume::State::creating;
   if (name == "available") return Volume::State::available;
   if (name == "in-use") return Volume::State::in_use;
@@ -32,7 +32,7 @@ Volume volumeOf(const xml_node& node) {
   Volume volume;
   volume.id = text(node, "volumeId");
   volume.zone = text(node, "availabilityZone");
-  volume.state = stateOf(text(node, "status"));
+  volume.state = volumeState(text(node, "status"));
   volume.gib = number<std::int64_t>(node, "size");
   for (const xml_node& item : node.child("attachmentSet").children("item")) {
     const std::string state = text(item, "status");
@@ -50,12 +50,6 @@ Snapshot snapshotOf(const xml_node& node) {
           : state == "pending" ? Snapshot::State::pending
                                : Snapshot::State::error,
           number<std::int64_t>(node, "volumeSize"), timeOf(node, "startTime"), tagsOf(node)};
-}
-
-template <class T>
-Answer<T> parsed(const std::string& action, Result<T> result) {
-  if (result) return std::move(*result);
-  return tl::unexpected(refusalOf(action, result.error()));
 }
 
 // What `read` makes of each item of a set; what has no id is left out.
@@ -131,8 +125,8 @@ Answer<void> Ebs::removed(const std::string& action, Parameters parameters, cons
 Answer<std::vector<Volume>> Ebs::volumes(const std::vector<Filter>& filters, const std::stop_token& stop) {
   std::vector<Volume> all;
   std::string token;
-  for (int page = 0; page < kMostPages; ++page) {
-    Parameters parameters{{"MaxResults", kPageSize}};
+  for (int page = 0; page < kMostVolumePages; ++page) {
+    Parameters parameters{{"MaxResults", kVolumesPerPage}};
     addFilters(parameters, filters);
     if (!token.empty()) parameters.emplace_back("NextToken", token);
     BUOY_ASK(const std::string body, ask("DescribeVolumes", std::move(parameters), stop));
@@ -182,8 +176,8 @@ Answer<std::vector<Snapshot>> Ebs::snapshots(const std::vector<Filter>& filters,
                                              const std::stop_token& stop) {
   std::vector<Snapshot> all;
   std::string token;
-  for (int page = 0; page < kMostPages; ++page) {
-    Parameters parameters{{"Owner.1", "self"}, {"MaxResults", kPageSize}};
+  for (int page = 0; page < kMostVolumePages; ++page) {
+    Parameters parameters{{"Owner.1", "self"}, {"MaxResults", kVolumesPerPage}};
     addFilters(parameters, filters);
     if (!token.empty()) parameters.emplace_back("NextToken", token);
     BUOY_ASK(const std::string body, ask("DescribeSnapshots", std::move(parameters), stop));

@@ -12,7 +12,7 @@ using Json = nlohmann::json;
 using Kind = SharedStep::Kind;
 
 constexpr const char* kVersion = "/2015-02-01";
-constexpr int kMostPages = 1000;
+constexpr int kMostEfsPages = 1000;
 
 std::string textAt(const Json& object, const char* key) {
   const auto found = object.find(key);
@@ -36,12 +36,6 @@ Json jsonOf(const std::vector<Tag>& tags) {
 
 bool isThere(std::string_view state) {
   return state != "deleting" && state != "deleted";
-}
-
-template <class T>
-Answer<T> parsed(const std::string& action, Result<T> result) {
-  if (result) return std::move(*result);
-  return tl::unexpected(refusalOf(action, result.error()));
 }
 
 }  // namespace
@@ -95,7 +89,7 @@ Answer<void> Efs::done(Answer<std::string> answer, RefusalKind as_good) {
 Answer<std::vector<SharedFileSystem>> Efs::all(const std::stop_token& stop) {
   std::vector<SharedFileSystem> all;
   std::string marker;
-  for (int page = 0; page < kMostPages; ++page) {
+  for (int page = 0; page < kMostEfsPages; ++page) {
     buoy::aws::NameValues query{{"MaxItems", "100"}};
     if (!marker.empty()) query.emplace_back("Marker", marker);
     BUOY_ASK(const std::string body,

@@ -9,29 +9,29 @@ namespace {
 
 using Kind = SharedStep::Kind;
 
-SharedWish wish(Deletion deletion = Deletion::retain) {
+SharedWish sharedWish(Deletion deletion = Deletion::retain) {
   return {{"shared", "/mnt/shared", deletion}, "c1", JobId{7}, "a"};
 }
 
-SharedFileSystem system(const std::string& state, const SharedWish& of = wish()) {
+SharedFileSystem system(const std::string& state, const SharedWish& of = sharedWish()) {
   return {"fs-1", state, sharedTags(of)};
 }
 
 TEST(SharedPlan, MakesWhatIsMissing) {
-  EXPECT_EQ(nextStep(wish(), {}, {}).kind, Kind::create);
-  EXPECT_EQ(nextStep(wish(), {system("creating")}, {}).kind, Kind::wait);
-  EXPECT_EQ(nextStep(wish(), {system("available")}, {}).kind, Kind::create_target);
-  EXPECT_EQ(nextStep(wish(), {system("error")}, {}).kind, Kind::fail);
+  EXPECT_EQ(nextStep(sharedWish(), {}, {}).kind, Kind::create);
+  EXPECT_EQ(nextStep(sharedWish(), {system("creating")}, {}).kind, Kind::wait);
+  EXPECT_EQ(nextStep(sharedWish(), {system("available")}, {}).kind, Kind::create_target);
+  EXPECT_EQ(nextStep(sharedWish(), {system("error")}, {}).kind, Kind::fail);
 }
 
 TEST(SharedPlan, IsServedInTheMachinesZone) {
   const std::vector<MountTarget> targets{{"fsmt-1", "b", "subnet-b", "10.0.1.1", "available"}};
-  EXPECT_EQ(nextStep(wish(), {system("available")}, targets).kind, Kind::create_target);
+  EXPECT_EQ(nextStep(sharedWish(), {system("available")}, targets).kind, Kind::create_target);
   const MountTarget coming{"fsmt-2", "a", "subnet-a", "10.0.0.1", "creating"};
-  EXPECT_EQ(nextStep(wish(), {system("available")}, {coming}).kind, Kind::wait);
+  EXPECT_EQ(nextStep(sharedWish(), {system("available")}, {coming}).kind, Kind::wait);
   MountTarget here = coming;
   here.state = "available";
-  const SharedStep ready = nextStep(wish(), {system("available")}, {targets[0], here});
+  const SharedStep ready = nextStep(sharedWish(), {system("available")}, {targets[0], here});
   EXPECT_EQ(ready.kind, Kind::ready);
   EXPECT_EQ(ready.server, "10.0.0.1:/");
 }
@@ -39,8 +39,8 @@ TEST(SharedPlan, IsServedInTheMachinesZone) {
 TEST(SharedPlan, MarksOnlyWhatItWillDelete) {
   SharedFileSystem found = system("available");
   found.tags = {{"Name", "shared"}};
-  EXPECT_EQ(nextStep(wish(), {found}, {}).kind, Kind::create_target);
-  EXPECT_EQ(nextStep(wish(Deletion::remove), {found}, {}).kind, Kind::mark);
+  EXPECT_EQ(nextStep(sharedWish(), {found}, {}).kind, Kind::create_target);
+  EXPECT_EQ(nextStep(sharedWish(Deletion::remove), {found}, {}).kind, Kind::mark);
 }
 
 TEST(EfsAnswers, AreRead) {

@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kMostPages = 20;
+constexpr int kMostPricePages = 20;
 constexpr std::uint64_t kMostKept = 4 << 20;
 constexpr Duration kKeptFor = std::chrono::hours{7 * 24};
 
@@ -22,7 +22,7 @@ const Json* at(const Json& object, const char* key) {
   return found == object.end() ? nullptr : &*found;
 }
 
-std::string textAt(const Json* object, const char* key) {
+std::string textIn(const Json* object, const char* key) {
   const Json* value = object == nullptr ? nullptr : at(*object, key);
   return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
 }
@@ -36,8 +36,8 @@ std::optional<PricePerHour> hourlyOf(const Json& product) {
     const Json* dimensions = at(term, "priceDimensions");
     if (dimensions == nullptr || !dimensions->is_object()) continue;
     for (const Json& dimension : *dimensions) {
-      const auto usd = parseNumber<double>(textAt(at(dimension, "pricePerUnit"), "USD"));
-      const std::string unit = textAt(&dimension, "unit");
+      const auto usd = parseNumber<double>(textIn(at(dimension, "pricePerUnit"), "USD"));
+      const std::string unit = textIn(&dimension, "unit");
       if (!usd || *usd <= 0 || (unit != "Hrs" && unit != "Hours")) continue;
       if (const auto price = priceFromUsd(*usd)) return *price;
     }
@@ -77,11 +77,11 @@ Result<ProductPage> parseProducts(std::string_view body) {
     const Json product =
         entry.is_string() ? Json::parse(entry.get_ref<const std::string&>(), nullptr, false) : entry;
     const Json* described = at(product, "product");
-    const std::string type = described == nullptr ? "" : textAt(at(*described, "attributes"), "instanceType");
+    const std::string type = described == nullptr ? "" : textIn(at(*described, "attributes"), "instanceType");
     const auto price = hourlyOf(product);
     if (!type.empty() && price) page.prices.try_emplace(type, *price);
   }
-  page.next = textAt(&parsed, "NextToken");
+  page.next = textIn(&parsed, "NextToken");
   return page;
 }
 
@@ -96,7 +96,7 @@ Answer<PricePerHour> askOnDemandPrice(Caller& caller, const std::string& type, c
                                      {"capacitystatus", "Used"}})
     filters.push_back({{"Type", "TERM_MATCH"}, {"Field", field}, {"Value", value}});
   std::string token;
-  for (int page = 0; page < kMostPages; ++page) {
+  for (int page = 0; page < kMostPricePages; ++page) {
     Json body{{"ServiceCode", "AmazonEC2"}, {"FormatVersion", "aws_v1"}, {"Filters", filters}};
     if (!token.empty()) body["NextToken"] = token;
     BUOY_ASK(const std::string answer,
@@ -125,7 +125,7 @@ std::map<std::string, OnDemandPrice> OnDemandPrices::of(Caller& caller, const st
   for (const std::string& type : types) {
     const Json* entry = at(file, region.c_str());
     entry = entry == nullptr ? nullptr : at(*entry, type.c_str());
-    const auto asked_at = parseTime(textAt(entry, "at"));
+    const auto asked_at = parseTime(textIn(entry, "at"));
     const Json* usd = entry == nullptr ? nullptr : at(*entry, "usd_nano");
     const bool usable =
         asked_at && usd != nullptr && usd->is_number_integer() && usd->get<std::int64_t>() > 0;

@@ -6,7 +6,7 @@ namespace buoy::cloud::aws {
 namespace {
 
 // More than EC2 changes in the hour that is of interest.
-constexpr std::size_t kMostKept = 16;
+constexpr std::size_t kMostPrices = 16;
 
 }  // namespace
 
@@ -20,7 +20,7 @@ void PriceBook::note(const std::vector<SpotPrice>& prices) {
     } else {
       known.insert(place, price);
     }
-    if (known.size() > kMostKept) known.erase(known.begin());
+    if (known.size() > kMostPrices) known.erase(known.begin());
   }
 }
 

@@ -66,6 +66,13 @@ inline Status resultOf(Answer<void> answer) {
   return fail(std::move(answer.error().error));
 }
 
+// What was read of an answer to `action`; as a refusal where it could not be read.
+template <class T>
+Answer<T> parsed(const std::string& action, Result<T> result) {
+  if (result) return std::move(*result);
+  return tl::unexpected(refusalOf(action, result.error()));
+}
+
 }  // namespace buoy::cloud::aws
 
 // As BUOY_TRY, in a function that returns an Answer.

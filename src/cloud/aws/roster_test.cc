@@ -10,10 +10,10 @@ namespace {
 using engine::GoneReason;
 using std::chrono::seconds;
 
-constexpr const char* kCluster = "c1";
+constexpr const char* kRosterCluster = "c1";
 constexpr const char* kAccount = "/eu-west-1";
 const MachineId kMachine{7};
-const Time kStart{seconds{1'700'000'000}};
+const Time kFirstLook{seconds{1'700'000'000}};
 
 Instance instance(const std::string& id, InstanceState state, MachineId machine = kMachine) {
   Instance made;
@@ -23,8 +23,8 @@ Instance instance(const std::string& id, InstanceState state, MachineId machine 
   made.state = state;
   made.private_address = "10.0.0.7";
   made.spot = true;
-  made.launched = kStart;
-  made.tags = {{kClusterTag, kCluster}, {kMachineTag, machine.toString()}, {kPoolTag, "p"}};
+  made.launched = kFirstLook;
+  made.tags = {{kClusterTag, kRosterCluster}, {kMachineTag, machine.toString()}, {kPoolTag, "p"}};
   return made;
 }
 
@@ -55,8 +55,8 @@ class RosterTest : public ::testing::Test {
     return event == nullptr ? std::nullopt : std::optional(*event);
   }
 
-  Roster roster_{kCluster};
-  Time now_ = kStart;
+  Roster roster_{kRosterCluster};
+  Time now_ = kFirstLook;
 };
 
 TEST_F(RosterTest, LaunchesAMachineOnce) {
@@ -76,7 +76,7 @@ TEST_F(RosterTest, TellsTheAddressOnceWhenEc2ShowsIt) {
   const auto up = only<engine::LaunchSucceeded>(out);
   ASSERT_TRUE(up);
   EXPECT_EQ(up->address, "10.0.0.7");
-  EXPECT_EQ(up->since, kStart);
+  EXPECT_EQ(up->since, kFirstLook);
   EXPECT_EQ(up->type, "m5.large");
   EXPECT_TRUE(see({instance("i-1", InstanceState::running)}).events.empty());
   EXPECT_FALSE(roster_.restless());
@@ -93,7 +93,7 @@ TEST_F(RosterTest, TellsAReclaimFromATermination) {
   ASSERT_TRUE(gone);
   EXPECT_EQ(gone->reason, GoneReason::reclaimed);
   EXPECT_FALSE(gone->charged);
-  EXPECT_EQ(gone->since, kStart);
+  EXPECT_EQ(gone->since, kFirstLook);
   EXPECT_EQ(gone->until, *parseTime("2023-11-14T22:30:00Z"));
   ended.state = InstanceState::terminated;
   EXPECT_TRUE(see({ended}).events.empty()) << "it is told once";

@@ -15,26 +15,22 @@ constexpr const char* kUsualModel = "local";
 constexpr int kMostVcpus = 1'000'000;
 constexpr int kAllMachines = 1'000'000;
 
-struct Wanted {
+struct WantedEnvironment {
   std::string name, type = "MANAGED", state = "ENABLED", model;
   bool spot = false;
   std::int64_t min_vcpus = 0, max_vcpus = 0, desired_vcpus = 0, bid_percentage = 100;
   std::vector<std::string> instance_types;
 };
 
-Status refuse(std::string message) {
-  return fail(ErrorCode::invalid_argument, std::move(message));
-}
-
 Status oneOf(std::string_view field, const std::string& value,
              std::initializer_list<std::string_view> words) {
   if (std::find(words.begin(), words.end(), value) != words.end()) return {};
   std::string known;
   for (const std::string_view word : words) known += strCat({known.empty() ? "" : ", ", word});
-  return refuse(strCat({field, " must be one of ", known, "; not ", inQuotes(value)}));
+  return failInvalid(strCat({field, " must be one of ", known, "; not ", inQuotes(value)}));
 }
 
-Status readResources(front::Body& body, const api::Node* node, bool create, Wanted& wanted) {
+Status readResources(front::Body& body, const api::Node* node, bool create, WantedEnvironment& wanted) {
   auto fields = body.fields(node, "computeResources");
   std::string type = wanted.spot ? "SPOT" : "EC2", strategy = "BEST_FIT_PROGRESSIVE";
   const bool typed = fields.get("type", type);
@@ -45,17 +41,17 @@ Status readResources(front::Body& body, const api::Node* node, bool create, Want
   fields.get("instanceTypes", wanted.instance_types);
   fields.get("allocationStrategy", strategy);
   BUOY_TRY_VOID(body.check());
-  if (create && !typed) return refuse("computeResources.type is required: SPOT or EC2");
-  if (create && !limited) return refuse("computeResources.maxvCpus is required");
+  if (create && !typed) return failInvalid("computeResources.type is required: SPOT or EC2");
+  if (create && !limited) return failInvalid("computeResources.maxvCpus is required");
   BUOY_TRY_VOID(oneOf("computeResources.type", type, {"SPOT", "EC2"}));
   BUOY_TRY_VOID(oneOf(
       "computeResources.allocationStrategy", strategy,
       {"BEST_FIT", "BEST_FIT_PROGRESSIVE", "SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED"}));
   wanted.spot = type == "SPOT";
   if (wanted.min_vcpus < 0 || wanted.max_vcpus < wanted.min_vcpus || wanted.max_vcpus > kMostVcpus)
-    return refuse("computeResources: minvCpus and maxvCpus must be in order, from 0 to 1000000");
+    return failInvalid("computeResources: minvCpus and maxvCpus must be in order, from 0 to 1000000");
   if (wanted.bid_percentage < 1 || wanted.bid_percentage > 100)
-    return refuse("computeResources.bidPercentage must be from 1 to 100");
+    return failInvalid("computeResources.bidPercentage must be from 1 to 100");
   return {};
 }
 
@@ -79,7 +75,7 @@ bool isOf(const engine::MachineType& type, const std::string& wanted) {
   return wanted == "optimal" || wanted == type.name || type.name.starts_with(wanted + ".");
 }
 
-Status chooseTypes(const engine::Pool& model, const Wanted& wanted, engine::Pool& pool) {
+Status chooseTypes(const engine::Pool& model, const WantedEnvironment& wanted, engine::Pool& pool) {
   pool.types.clear();
   for (const engine::MachineType& type : model.types) {
     const auto& names = wanted.instance_types;
@@ -95,11 +91,11 @@ Status chooseTypes(const engine::Pool& model, const Wanted& wanted, engine::Pool
   }
   std::string known;
   for (const engine::MachineType& type : model.types) known += (known.empty() ? "" : ", ") + type.name;
-  return refuse(
+  return failInvalid(
       strCat({"computeResources.instanceTypes: pool '", model.name, "' has none of them; it has ", known}));
 }
 
-void limit(const Wanted& wanted, engine::Pool& pool) {
+void limit(const WantedEnvironment& wanted, engine::Pool& pool) {
   std::int32_t smallest = pool.types.front().resources.milli_cpus;
   for (const engine::MachineType& type : pool.types) smallest = std::min(smallest, type.resources.milli_cpus);
   const std::int64_t most = (wanted.max_vcpus * 1000 + smallest - 1) / smallest;
@@ -110,7 +106,7 @@ void limit(const Wanted& wanted, engine::Pool& pool) {
   pool.max_spot_percent = static_cast<std::int32_t>(wanted.bid_percentage);
 }
 
-std::string documentOf(const Wanted& wanted, const std::string& model, const api::Node* resources,
+std::string documentOf(const WantedEnvironment& wanted, const std::string& model, const api::Node* resources,
                        const std::string& service_role) {
   std::string json;
   api::JsonWriter writer(json);
@@ -130,7 +126,7 @@ std::string documentOf(const Wanted& wanted, const std::string& model, const api
   return json;
 }
 
-Result<Order> order(const Desk& desk, const front::Call& call, const Wanted& wanted,
+Result<Order> order(const Desk& desk, const front::Call& call, const WantedEnvironment& wanted,
                     const api::Node* resources, const std::string& service_role) {
   const auto places = desk.backend.places();
   BUOY_TRY(const engine::Pool* const model, modelOf(desk, *places, wanted.model));
@@ -212,7 +208,7 @@ Result<Library::Document> kept(const Desk& desk, const std::string& name) {
                   : strCat({"ComputeEnvironment ", name, " does not exist"}));
 }
 
-Result<std::string> nameField(front::Body& body) {
+Result<std::string> environmentName(front::Body& body) {
   std::string reference;
   auto fields = body.fields();
   fields.get("computeEnvironment", reference);
@@ -226,7 +222,7 @@ Result<std::string> nameField(front::Body& body) {
 Result<Order> createComputeEnvironment(const Desk& desk, const front::Call& call) {
   BUOY_TRY(front::Body body, front::Body::parse(call.body));
   auto fields = body.fields();
-  Wanted wanted;
+  WantedEnvironment wanted;
   std::string service_role;
   fields.get("computeEnvironmentName", wanted.name);
   fields.get("type", wanted.type);
@@ -252,9 +248,9 @@ Result<Order> createComputeEnvironment(const Desk& desk, const front::Call& call
 
 Result<Order> updateComputeEnvironment(const Desk& desk, const front::Call& call) {
   BUOY_TRY(front::Body body, front::Body::parse(call.body));
-  BUOY_TRY(const std::string name, nameField(body));
+  BUOY_TRY(const std::string name, environmentName(body));
   BUOY_TRY(const Library::Document before, kept(desk, name));
-  Wanted wanted;
+  WantedEnvironment wanted;
   wanted.name = name;
   wanted.type = front::textOf(*before, "type");
   wanted.state = front::textOf(*before, "state");
@@ -279,7 +275,7 @@ Result<Order> updateComputeEnvironment(const Desk& desk, const front::Call& call
 
 Result<Order> deleteComputeEnvironment(const Desk& desk, const front::Call& call) {
   BUOY_TRY(front::Body body, front::Body::parse(call.body));
-  BUOY_TRY(const std::string name, nameField(body));
+  BUOY_TRY(const std::string name, environmentName(body));
   BUOY_TRY(const Library::Document before, kept(desk, name));
   if (front::textOf(*before, "state") != "DISABLED")
     return fail(ErrorCode::failed_precondition, strCat({"Cannot delete, found existing ComputeEnvironment ",

@@ -10,18 +10,14 @@ namespace {
 
 constexpr std::size_t kMostEnvironments = 3;
 
-struct Wanted {
+struct WantedQueue {
   std::string name, state = "ENABLED", policy;
   std::int32_t priority = 0;
   std::vector<std::string> environments;  // in order
   std::string limits = "[]";              // jobStateTimeLimitActions, JSON
 };
 
-Status refuse(std::string message) {
-  return fail(ErrorCode::invalid_argument, std::move(message));
-}
-
-Status readEnvironments(front::Body& body, const api::Node* list, Wanted& wanted) {
+Status readEnvironments(front::Body& body, const api::Node* list, WantedQueue& wanted) {
   struct Place {
     std::int64_t order;
     std::string name;
@@ -39,20 +35,20 @@ Status readEnvironments(front::Body& body, const api::Node* list, Wanted& wanted
     return body.check();
   }));
   if (places.empty() || places.size() > kMostEnvironments)
-    return refuse("computeEnvironmentOrder must name 1 to 3 compute environments");
+    return failInvalid("computeEnvironmentOrder must name 1 to 3 compute environments");
   std::stable_sort(places.begin(), places.end(),
                    [](const Place& a, const Place& b) { return a.order < b.order; });
   wanted.environments.clear();
   for (Place& place : places) {
     const auto& names = wanted.environments;
     if (std::find(names.begin(), names.end(), place.name) != names.end())
-      return refuse("computeEnvironmentOrder names " + place.name + " twice");
+      return failInvalid("computeEnvironmentOrder names " + place.name + " twice");
     wanted.environments.push_back(std::move(place.name));
   }
   return {};
 }
 
-Status read(front::Body& body, Wanted& wanted) {
+Status readQueue(front::Body& body, WantedQueue& wanted) {
   auto fields = body.fields();
   fields.get("state", wanted.state);
   fields.get("priority", wanted.priority);
@@ -63,12 +59,13 @@ Status read(front::Body& body, Wanted& wanted) {
   if (const api::Node* const list = fields.list("computeEnvironmentOrder"))
     BUOY_TRY_VOID(readEnvironments(body, list, wanted));
   if (wanted.state != "ENABLED" && wanted.state != "DISABLED")
-    return refuse("state must be ENABLED or DISABLED, not " + inQuotes(wanted.state));
-  if (wanted.priority < 0 || wanted.priority > 1'000'000) return refuse("priority must be from 0 to 1000000");
+    return failInvalid("state must be ENABLED or DISABLED, not " + inQuotes(wanted.state));
+  if (wanted.priority < 0 || wanted.priority > 1'000'000)
+    return failInvalid("priority must be from 0 to 1000000");
   return {};
 }
 
-Result<Order> order(const Desk& desk, const front::Call& call, const Wanted& wanted) {
+Result<Order> order(const Desk& desk, const front::Call& call, const WantedQueue& wanted) {
   const auto places = desk.backend.places();
   for (const std::string& name : wanted.environments) {
     if (places->pool(name) == nullptr)
@@ -135,10 +132,10 @@ void write(api::JsonWriter& writer, const Desk& desk, const std::string& region,
 Result<Order> createJobQueue(const Desk& desk, const front::Call& call) {
   BUOY_TRY(front::Body body, front::Body::parse(call.body));
   auto fields = body.fields();
-  Wanted wanted;
+  WantedQueue wanted;
   fields.get("jobQueueName", wanted.name);
   BUOY_TRY_VOID(checkName("jobQueueName", wanted.name));
-  BUOY_TRY_VOID(read(body, wanted));
+  BUOY_TRY_VOID(readQueue(body, wanted));
   if (wanted.environments.empty())
     return fail(ErrorCode::invalid_argument, "computeEnvironmentOrder is required");
   const api::Node* const tags = fields.map("tags");
@@ -156,7 +153,7 @@ Result<Order> updateJobQueue(const Desk& desk, const front::Call& call) {
   const auto places = desk.backend.places();
   const engine::Queue* const before = places->queue(name);
   if (before == nullptr) return fail(ErrorCode::not_found, "JobQueue " + name + " does not exist");
-  Wanted wanted;
+  WantedQueue wanted;
   wanted.name = name;
   wanted.priority = before->priority;
   wanted.environments = before->pools;
@@ -166,7 +163,7 @@ Result<Order> updateJobQueue(const Desk& desk, const front::Call& call) {
     if (const api::Node* const limits = document->find("jobStateTimeLimitActions"))
       wanted.limits = api::toJson(*limits);
   }
-  BUOY_TRY_VOID(read(body, wanted));
+  BUOY_TRY_VOID(readQueue(body, wanted));
   return order(desk, call, wanted);
 }
 

@@ -7,7 +7,7 @@
 namespace buoy::gateways::batch {
 namespace {
 
-Result<std::string> nameField(front::Body& body) {
+Result<std::string> policyName(front::Body& body) {
   std::string arn;
   auto fields = body.fields();
   fields.get("arn", arn);
@@ -66,7 +66,7 @@ Result<Order> createSchedulingPolicy(const Desk& desk, const front::Call& call) 
 
 Result<Order> updateSchedulingPolicy(const Desk& desk, const front::Call& call) {
   BUOY_TRY(front::Body body, front::Body::parse(call.body));
-  BUOY_TRY(const std::string name, nameField(body));
+  BUOY_TRY(const std::string name, policyName(body));
   if (!desk.library.find(kPolicy, name))
     return fail(ErrorCode::not_found, strCat({"SchedulingPolicy ", name, " does not exist"}));
   auto fields = body.fields();
@@ -78,7 +78,7 @@ Result<Order> updateSchedulingPolicy(const Desk& desk, const front::Call& call) 
 
 Result<Order> deleteSchedulingPolicy(const Desk& desk, const front::Call& call) {
   BUOY_TRY(front::Body body, front::Body::parse(call.body));
-  BUOY_TRY(const std::string name, nameField(body));
+  BUOY_TRY(const std::string name, policyName(body));
   for (const Library::Entry& queue : desk.library.list(kQueue, {}, {}, SIZE_MAX)) {
     if (nameIn(front::textOf(*queue.document, "schedulingPolicyArn"), Thing::scheduling_policy) == name)
       return fail(ErrorCode::failed_precondition,

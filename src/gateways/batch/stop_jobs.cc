@@ -6,17 +6,17 @@
 namespace buoy::gateways::batch {
 namespace {
 
-struct Wanted {
+struct WantedStop {
   engine::Job job;
   std::int32_t index = -1;  // of an array: this task alone
   std::string reason;
 };
 
-Result<Wanted> read(const Desk& desk, const front::Call& call) {
+Result<WantedStop> readStop(const Desk& desk, const front::Call& call) {
   BUOY_TRY(front::Body body, front::Body::parse(call.body));
   auto fields = body.fields();
   std::string id;
-  Wanted wanted;
+  WantedStop wanted;
   fields.get("jobId", id);
   fields.get("reason", wanted.reason);
   BUOY_TRY_VOID(body.check());
@@ -29,7 +29,7 @@ Result<Wanted> read(const Desk& desk, const front::Call& call) {
   return wanted;
 }
 
-Order stop(Wanted wanted, bool only_waiting) {
+Order stop(WantedStop wanted, bool only_waiting) {
   Order made;
   if (!engine::isTerminal(wanted.job.phase))
     made.change.events.emplace_back(
@@ -47,12 +47,12 @@ Order stop(Wanted wanted, bool only_waiting) {
 }  // namespace
 
 Result<Order> cancelJob(const Desk& desk, const front::Call& call) {
-  BUOY_TRY(Wanted wanted, read(desk, call));
+  BUOY_TRY(WantedStop wanted, readStop(desk, call));
   return stop(std::move(wanted), true);
 }
 
 Result<Order> terminateJob(const Desk& desk, const front::Call& call) {
-  BUOY_TRY(Wanted wanted, read(desk, call));
+  BUOY_TRY(WantedStop wanted, readStop(desk, call));
   return stop(std::move(wanted), false);
 }
 

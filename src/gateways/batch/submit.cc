@@ -17,10 +17,6 @@ constexpr std::size_t kMostDependencies = 20;
 constexpr int kMostTasks = 10'000;
 constexpr std::int64_t kLeastTimeout = 60;  // seconds
 
-Status refuse(std::string message) {
-  return fail(ErrorCode::invalid_argument, std::move(message));
-}
-
 Parameters parametersOf(const api::Node* definition, const api::Node* request) {
   Parameters parameters;
   for (const api::Node* const map : {definition, request}) {
@@ -44,7 +40,8 @@ Status readRetry(front::Body& body, const api::Node* node, api::JobSpec& spec) {
   int attempts = 1;
   fields.get("attempts", attempts);
   BUOY_TRY_VOID(body.check());
-  if (attempts < 1 || attempts > kMostAttempts) return refuse("retryStrategy.attempts must be from 1 to 10");
+  if (attempts < 1 || attempts > kMostAttempts)
+    return failInvalid("retryStrategy.attempts must be from 1 to 10");
   spec.retry_failures = attempts - 1;
   const auto add = [&](const api::Node& item) -> Status {
     auto rule = body.fields(&item, "retryStrategy.evaluateOnExit");
@@ -62,7 +59,7 @@ Status readRetry(front::Body& body, const api::Node* node, api::JobSpec& spec) {
   };
   BUOY_TRY_VOID(front::forEachMap(fields.list("evaluateOnExit"), "retryStrategy.evaluateOnExit", add));
   if (spec.retry_rules.size() > kMostRules)
-    return refuse("retryStrategy.evaluateOnExit has more than 5 rules");
+    return failInvalid("retryStrategy.evaluateOnExit has more than 5 rules");
   return {};
 }
 
@@ -72,7 +69,7 @@ Status readTimeout(front::Body& body, const api::Node* node, api::JobSpec& spec)
   std::int64_t seconds = 0;
   fields.get("attemptDurationSeconds", seconds);
   BUOY_TRY_VOID(body.check());
-  if (seconds < kLeastTimeout) return refuse("timeout.attemptDurationSeconds must be at least 60");
+  if (seconds < kLeastTimeout) return failInvalid("timeout.attemptDurationSeconds must be at least 60");
   spec.timeout = std::chrono::seconds{seconds};
   return {};
 }
@@ -85,7 +82,7 @@ Status readArray(front::Body& request, api::JobSpec& spec) {
   fields.get("size", spec.array);
   BUOY_TRY_VOID(request.check());
   if (spec.array < 2 || spec.array > kMostTasks)
-    return refuse("arrayProperties.size must be from 2 to 10000");
+    return failInvalid("arrayProperties.size must be from 2 to 10000");
   spec.run =
       "export AWS_BATCH_JOB_ARRAY_INDEX=\"$BUOY_ARRAY_INDEX\" AWS_BATCH_JOB_ARRAY_SIZE=\"$BUOY_ARRAY_SIZE\" "
       "AWS_BATCH_JOB_ID=\"$BUOY_ARRAY_JOB:$BUOY_ARRAY_INDEX\"\n" +
@@ -102,18 +99,19 @@ Status readDependencies(front::Body& request, api::JobSpec& spec) {
     BUOY_TRY_VOID(request.check());
     if (type == "SEQUENTIAL" && job.empty()) {
       spec.sequential = true;
-      return spec.array > 0 ? Status() : refuse("dependsOn: SEQUENTIAL is for array jobs");
+      return spec.array > 0 ? Status() : failInvalid("dependsOn: SEQUENTIAL is for array jobs");
     }
     if (!type.empty() && type != "N_TO_N" && type != "SEQUENTIAL")
-      return refuse("dependsOn.type must be N_TO_N or SEQUENTIAL, not " + inQuotes(type));
+      return failInvalid("dependsOn.type must be N_TO_N or SEQUENTIAL, not " + inQuotes(type));
     BUOY_TRY(const JobReference reference, parseJobReference(job));
     const JobId id = reference.index ? engine::taskOf(reference.job, *reference.index) : reference.job;
-    if (type == "N_TO_N" && spec.array == 0) return refuse("dependsOn: N_TO_N is for array jobs");
+    if (type == "N_TO_N" && spec.array == 0) return failInvalid("dependsOn: N_TO_N is for array jobs");
     spec.depends_on.push_back({id.toString(), type == "N_TO_N"});
     return {};
   };
   BUOY_TRY_VOID(front::forEachMap(request.root().find("dependsOn"), "dependsOn", add));
-  return spec.depends_on.size() <= kMostDependencies ? Status() : refuse("dependsOn has more than 20 jobs");
+  return spec.depends_on.size() <= kMostDependencies ? Status()
+                                                     : failInvalid("dependsOn has more than 20 jobs");
 }
 
 std::map<std::string, std::string> variablesFor(const Desk& desk, const api::JobSpec& spec) {
@@ -161,7 +159,7 @@ Status prepare(const Desk& desk, front::Body& request, const Definition& definit
         layOver(request, request.fields().map("containerOverrides"), "containerOverrides", container));
     container.command = withParameters(container.command, parameters);
     if (container.command.empty())
-      return refuse("the job has no command: an image's own is not known where no container is run");
+      return failInvalid("the job has no command: an image's own is not known where no container is run");
     spec.image = container.image;
     spec.resources = container.resources;
     spec.env = container.env;
@@ -183,7 +181,7 @@ Status identify(const Desk& desk, front::Body& request, api::JobSpec& spec, std:
   const api::Node* const tags = fields.map("tags");
   BUOY_TRY_VOID(request.check());
   BUOY_TRY_VOID(checkName("jobName", spec.name));
-  if (definition.empty()) return refuse("jobDefinition is required");
+  if (definition.empty()) return failInvalid("jobDefinition is required");
   BUOY_TRY_VOID(checkTags(tags));
   spec.queue = nameIn(spec.queue, Thing::job_queue);
   const auto places = desk.backend.places();
@@ -196,7 +194,7 @@ Status identify(const Desk& desk, front::Body& request, api::JobSpec& spec, std:
 }
 
 Status refuseProblems(const std::vector<api::Problem>& problems) {
-  return problems.empty() ? Status() : refuse(problems.front().toString());
+  return problems.empty() ? Status() : failInvalid(problems.front().toString());
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ std::string answer(int status, const std::string& etag, std::size_t promised, co
                  "Content-Length: ", std::to_string(promised), "\r\n\r\n", sent});
 }
 
-std::string refusal(int status, const std::string& code) {
+std::string refusedPart(int status, const std::string& code) {
   const std::string body = "<Error><Code>" + code + "</Code></Error>";
   return answer(status, "\"x\"", body.size(), body);
 }
@@ -83,7 +83,7 @@ TEST_F(Resume, FetchesTheRestOfARange) {
 }
 
 TEST_F(Resume, DoesNotPutTwoObjectsTogether) {
-  ScriptedServer server({answer(200, "\"e1\"", 10, "0123"), refusal(412, "PreconditionFailed")});
+  ScriptedServer server({answer(200, "\"e1\"", 10, "0123"), refusedPart(412, "PreconditionFailed")});
   const auto object = get(server);
   EXPECT_EQ(object.error().code, ErrorCode::unavailable);
   EXPECT_TRUE(object.error().retryable);
@@ -92,7 +92,7 @@ TEST_F(Resume, DoesNotPutTwoObjectsTogether) {
 }
 
 TEST_F(Resume, WhoeverNamedTheObjectIsToldThatItIsAnother) {
-  ScriptedServer server({answer(200, "\"e1\"", 10, "0123"), refusal(412, "PreconditionFailed")});
+  ScriptedServer server({answer(200, "\"e1\"", 10, "0123"), refusedPart(412, "PreconditionFailed")});
   EXPECT_EQ(get(server, {.if_match = "\"e1\""}).error().code, ErrorCode::failed_precondition);
 }
 

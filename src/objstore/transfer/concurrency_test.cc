@@ -4,12 +4,12 @@
 
 #include <functional>
 
+#include "base/units.h"
+
 namespace buoy::objstore {
 namespace {
 
 using std::chrono::milliseconds;
-
-constexpr std::uint64_t kMiB = 1u << 20;
 
 // Transfers that move as many bytes a second as `rate` says for so many of them at once, on a time of their
 // own.

@@ -20,7 +20,6 @@
 namespace buoy::objstore {
 namespace {
 
-constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kOneGet = 16 * kMiB;
 constexpr std::string_view kTemporary = ".buoy-part-";
 constexpr std::uint64_t kMaxJournal = 1u << 20;

@@ -14,13 +14,12 @@
 namespace buoy::objstore {
 namespace {
 
-constexpr std::uint64_t kMiB = 1u << 20;
 // Up to this size one request is faster than the three at least that a multipart upload needs.
 constexpr std::uint64_t kOnePut = 16 * kMiB;
 constexpr std::uint64_t kStreamPart = 8 * kMiB;
 constexpr std::uint64_t kMaxStreamPart = 64 * kMiB;
 constexpr int kStreamPartsOfOneSize = 1000;  // then they grow, so that 10,000 hold 600 GB
-constexpr int kMaxParts = 10'000;
+constexpr int kMostParts = 10'000;
 
 }  // namespace
 
@@ -177,7 +176,7 @@ Status Upload::sendStreamParts(std::string bytes) {
   std::size_t size = kStreamPart;
   while (!bytes.empty()) {
     const int number = static_cast<int>(parts_.size()) + 1;
-    if (number > kMaxParts)
+    if (number > kMostParts)
       return fail(ErrorCode::invalid_argument, "standard input is too long for one object");
     BUOY_TRY(s3::Part part, client_->putPart(to_, upload_, number, {net::BodyPiece{bytes}}, control()));
     parts_.push_back(std::move(part));

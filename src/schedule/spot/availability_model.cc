@@ -21,10 +21,6 @@ constexpr double kFactorEvents = 15.0;  // a bin of share
 constexpr double kDriftHours = 2.0;     // of exposure
 constexpr double kGuessHours = 6.0;     // what the usual share weighs against what was seen
 
-double hoursOf(Duration duration) {
-  return static_cast<double>(duration.count()) / 3.6e9;
-}
-
 double ageMiddle(std::size_t bin) {  // hours
   const double begin = bin == 0 ? 0 : kAgeEnds[bin - 1];
   const double end = bin + 1 < kAges ? kAgeEnds[bin] : 2 * begin;

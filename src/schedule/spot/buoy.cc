@@ -14,10 +14,6 @@ using engine::SpotCandidate;
 using engine::SpotDecision;
 using engine::SpotView;
 
-double hoursOf(Duration duration) {
-  return static_cast<double>(duration.count()) / 3.6e9;
-}
-
 double usd(PricePerHour price, std::int32_t machines) {
   return static_cast<double>(price.nano_usd) / 1e9 * machines;
 }

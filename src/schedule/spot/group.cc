@@ -9,7 +9,7 @@ namespace {
 
 using engine::AvailabilitySpan;
 
-constexpr double kPriorEvents = 5;  // what independence weighs
+constexpr double kPriorPairs = 5;  // what independence weighs
 
 // One place of a group, tick by tick.
 class Member {
@@ -40,7 +40,7 @@ class Member {
 };
 
 // What happened to groups, by the state in which it did.
-struct Counts {
+struct PairCounts {
   std::array<std::array<double, kShares>, kAges> losses{}, downs{};  // of the one up longest; with none left
   std::array<double, kMarketStates> down_hours{};
   double recoveries = 0;
@@ -52,7 +52,7 @@ class Group {
   Group(const AvailabilityModel& one, std::vector<Member> members, Duration step)
       : one_(one), members_(std::move(members)), step_(step) {}
 
-  void count(Counts& counts) {
+  void count(PairCounts& counts) {
     std::size_t ticks = members_.front().size();
     for (const Member& member : members_) ticks = std::min(ticks, member.size());
     const double hours = static_cast<double>(step_.count()) / 3.6e9;
@@ -114,7 +114,7 @@ class Group {
 };
 
 // As many independent others as make it as likely that none is up when one is lost as it was.
-double worthOfOthers(const AvailabilityModel& one, const Counts& counts, std::size_t places) {
+double worthOfOthers(const AvailabilityModel& one, const PairCounts& counts, std::size_t places) {
   double losses = 0, downs = 0;
   for (std::size_t age = 0; age < kAges; ++age) {
     for (std::size_t share = 0; share < kShares; ++share) {
@@ -133,7 +133,7 @@ double worthOfOthers(const AvailabilityModel& one, const Counts& counts, std::si
     }
     return sum;
   };
-  const double wanted = (downs + kPriorEvents * expected(most) / losses) / (losses + kPriorEvents) * losses;
+  const double wanted = (downs + kPriorPairs * expected(most) / losses) / (losses + kPriorPairs) * losses;
   double low = 0.1, high = 2 * most;
   for (int i = 0; i < 30; ++i) {
     const double middle = (low + high) / 2;
@@ -152,7 +152,7 @@ AvailabilityModel learnGroup(const AvailabilityModel& one, std::span<const Histo
     if (history.kind != History::Kind::recorded || history.spans.empty()) continue;
     if (used.empty() || history.step == used.front()->step) used.push_back(&history);
   }
-  Counts counts;
+  PairCounts counts;
   const std::size_t copies = used.empty() ? 1 : (places + used.size() - 1) / used.size();
   for (std::size_t first = 0; first < used.size(); ++first) {
     std::vector<Member> members;
@@ -167,7 +167,7 @@ AvailabilityModel learnGroup(const AvailabilityModel& one, std::span<const Histo
   double expected = 0;
   for (std::size_t state = 0; state < kMarketStates; ++state)
     expected += counts.down_hours[state] * independent.recovery(MarketState::at(state), {});
-  together.recovery = (counts.recoveries + kPriorEvents) / (expected + kPriorEvents);
+  together.recovery = (counts.recoveries + kPriorPairs) / (expected + kPriorPairs);
   return one.with(together);
 }
 

@@ -10,10 +10,6 @@ constexpr double kMostLayers = 1200;
 constexpr double kMostLayersAtOnce = 300;  // as many as a changeover lasts are needed while solving
 constexpr std::size_t kMostStored = 200;
 
-double hoursOf(Duration duration) {
-  return static_cast<double>(duration.count()) / 3.6e9;
-}
-
 Duration wholeSteps(const PlanProblem& problem) {
   const auto times = std::ceil(
       std::max(hoursOf(problem.time) / kMostLayers, hoursOf(problem.changeover) / kMostLayersAtOnce) /
