@@ -132,6 +132,14 @@ class Validator {
     }
   }
 
+  void race() {
+    range("race", spec_.race, 0, 8);
+    if (spec_.race < 2) return;
+    if (spec_.machines > 1) add("race", "is for jobs on one machine");
+    if (spec_.deadline || spec_.budget != Money{})
+      add("race", "goes with neither deadline nor budget: machines that lose a race are paid for, too");
+  }
+
   void many() {
     range("array", spec_.array, 0, 100'000);
     count("depends_on", spec_.depends_on.size(), 1'000);
@@ -157,6 +165,7 @@ class Validator {
     range("retry.failures", spec_.retry_failures, 0, 1'000);
     count("retry.rules", spec_.retry_rules.size(), 20);
     many();
+    race();
     const engine::Resources& resources = spec_.resources;
     if (resources.milli_cpus < 1) add("resources.cpus", "must be more than 0");
     if (resources.milli_cpus > kMostMilliCpus)

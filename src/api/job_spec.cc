@@ -131,6 +131,7 @@ JobSpec readFields(Problems& problems, const Node& root, const std::string& path
   reader.get("machines", spec.machines);
   readResources(reader, spec.resources);
   reader.get("pools", spec.pools);
+  reader.get("race", spec.race);
   readSpot(reader, spec.spot);
   reader.get("priority", spec.priority);
   readCheckpoint(reader, spec);
@@ -338,6 +339,7 @@ std::string toJson(const JobSpec& spec) {
   writeResourceFields(writer, spec.resources);
   writer.endObject();
   writeTexts(writer, "pools", spec.pools);
+  if (spec.race != 0) writer.field("race", spec.race);
   writer.field("spot", toString(spec.spot)).field("priority", spec.priority);
   if (spec.checkpoint) {
     writer.key("checkpoint").beginObject();
@@ -392,6 +394,7 @@ engine::JobRequest toRequest(const JobSpec& spec) {
   request.image = !spec.image.empty();
   request.array = spec.array;
   request.sequential = spec.sequential;
+  request.race = spec.race;
   request.retry_rules = spec.retry_rules;
   request.attempt_timeout = spec.timeout;
   for (const DependencySpec& dependency : spec.depends_on) {

@@ -197,6 +197,7 @@ void addJobFlags(Command& command, JobFlags& flags) {
       .option("--gpus", "N", flags.gpus, "of each machine")
       .option("--pool", "POOL", flags.pools, "where machines may come from; may be repeated, in order",
               Hint::pool)
+      .option("--race", "N", flags.race, "ask N pools at once, run where a machine is up first")
       .choice("--spot", {"prefer", "only", "never"}, flags.spot, "whether spot machines are used (prefer)");
   command.under("Limits")
       .option("--queue", "QUEUE", flags.queue, "where it waits (default)")
@@ -234,6 +235,7 @@ std::vector<api::Problem> applyFlags(const JobFlags& flags, const std::string& d
   applier.spot(flags.spot);
   applier.checkpoint(flags);
   applier.integer("--array", flags.array, spec.array);
+  applier.integer("--race", flags.race, spec.race);
   applier.duration("--timeout", flags.timeout, spec.timeout);
   if (!flags.depends_on.empty()) spec.depends_on.clear();
   for (const std::string& job : flags.depends_on) spec.depends_on.push_back({job, false});
@@ -261,7 +263,7 @@ std::string flagFor(const JobFlags& flags, const std::string& field) {
     const char* flag;
     bool given;
   };
-  const std::array<Entry, 30> entries{
+  const std::array<Entry, 31> entries{
       {{"run", "the command", !flags.command.empty()},
        {"name", "--name", !flags.name.empty()},
        {"queue", "--queue", !flags.queue.empty()},
@@ -278,6 +280,7 @@ std::string flagFor(const JobFlags& flags, const std::string& field) {
        {"checkpoint.interval", "--checkpoint-interval", !flags.interval.empty()},
        {"checkpoint.save_signal", "--save-signal", !flags.save_signal.empty()},
        {"array", "--array", !flags.array.empty()},
+       {"race", "--race", !flags.race.empty()},
        {"timeout", "--timeout", !flags.timeout.empty()},
        {"depends_on", "--depends-on", !flags.depends_on.empty()},
        {"max_run", "--max-run", !flags.max_run.empty()},

@@ -64,7 +64,8 @@ void Stepper::leaveVacant(JobSlot& slot) {
   slot.vacant_in = nullptr;
 }
 
-void Stepper::dismiss(JobSlot& slot, const Attempt& attempt, const Attempt* except) {
+void Stepper::dismiss(JobSlot& slot, Attempt& attempt, const Attempt* except) {
+  endRace(slot, attempt, "no longer needed");
   for (const Member& member : attempt.members) {
     MachineSlot* const machine = s_.findMachine(member.machine);
     if (!machine || machine->machine.job != slot.job.id) continue;
@@ -99,6 +100,7 @@ void Stepper::vacate(JobSlot& slot, MachineId machine) {
     if (member.machine != machine) continue;
     member.machine = MachineId{};
     touch(slot);
+    if (promoteRival(slot, *attempt, member)) return;
     return fillVacancies(slot);
   }
 }

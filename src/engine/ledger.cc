@@ -19,6 +19,10 @@ std::uint32_t attemptOf(const Job& job, const Machine& machine) {
   return job.attempts;
 }
 
+JobId payerOf(const Machine& machine) {
+  return machine.job ? machine.job : machine.rival_of;
+}
+
 }  // namespace
 
 Ledger& ledgerOf(Job& job) {
@@ -56,11 +60,13 @@ void Stepper::startBilling(MachineSlot& slot, Time since) {
   since = since == Time{} ? now_ : std::clamp(since, std::min(machine.requested, now_), now_);
   if (machine.billed_from == Time{}) {
     machine.billed_from = machine.span_begin = since;
-    machine.use = machine.phase == MachinePhase::releasing ? Use::waiting : Use::starting;
+    const bool works = machine.phase != MachinePhase::releasing && !machine.rival_of;
+    machine.use = works ? Use::starting : Use::waiting;
     touch(slot);
   } else if (since < machine.billed_from) {
-    JobSlot* const job = machine.job ? s_.findJob(machine.job) : nullptr;
-    emitSpan(machine.id, job, job ? attemptOf(job->job, machine) : 0, Use::starting,
+    JobSlot* const job = s_.findJob(payerOf(machine));
+    emitSpan(machine.id, job, job ? attemptOf(job->job, machine) : 0,
+             machine.rival_of ? Use::waiting : Use::starting,
              {since, machine.billed_from, machine.price, machine.on_demand_price});
     machine.billed_from = since;
     touch(slot);
@@ -84,7 +90,7 @@ void Stepper::closeSpan(MachineSlot& slot, Time at) {
     touch(*job);
     return;
   }
-  JobSlot* const job = machine.job ? s_.findJob(machine.job) : nullptr;
+  JobSlot* const job = s_.findJob(payerOf(machine));
   emitSpan(machine.id, job, job ? attemptOf(job->job, machine) : 0, machine.use, piece);
 }
 

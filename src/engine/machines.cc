@@ -96,9 +96,15 @@ void Stepper::connected(MachineSlot& slot) {
          machine);
   turn(slot, Use::waiting, now_);
   machine.lease_until = now_ + settings_.lease;
+  if (const JobId raced = machine.rival_of; raced && !winRace(slot, raced))
+    return release(slot, "another one was up before it");
   const bool owned = static_cast<bool>(machine.job);
   enterPhase(slot, owned ? MachinePhase::assigned : MachinePhase::idle);
-  if (JobSlot* const job = owned ? s_.findJob(machine.job) : nullptr) advance(*job);
+  JobSlot* const job = owned ? s_.findJob(machine.job) : nullptr;
+  if (!job) return;
+  if (Attempt* const attempt = forming(job->job))
+    endRace(*job, *attempt, machine.id.toString() + " was up before it");
+  advance(*job);
 }
 
 void Stepper::assign(MachineSlot& slot, const Job& job, Epoch epoch, std::int32_t rank) {
@@ -107,6 +113,7 @@ void Stepper::assign(MachineSlot& slot, const Job& job, Epoch epoch, std::int32_
   machine.job = job.id;
   machine.epoch = epoch;
   machine.rank = rank;
+  machine.rival_of = JobId{};
   if (machine.phase == MachinePhase::idle) enterPhase(slot, MachinePhase::assigned);
   touch(slot);
 }
@@ -117,6 +124,7 @@ void disown(Machine& machine) {
   machine.job = JobId{};
   machine.epoch = 0;
   machine.rank = 0;
+  machine.rival_of = JobId{};
 }
 
 }  // namespace

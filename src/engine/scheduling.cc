@@ -127,6 +127,7 @@ void Stepper::startAttempt(JobSlot& slot, const Placement& placement,
                "waiting for its machines");
   }
   fill(slot, made, placement, std::move(decision));
+  beginRace(slot, made);
 }
 
 // A full pool must not keep out a job for the sake of idle machines that the job cannot use.

@@ -8,7 +8,8 @@
 #include "engine/state_impl.h"
 
 // One step of the engine, and what its parts share. Private to src/engine; the parts are jobs.cc,
-// attempts.cc, reports.cc, machines.cc, scheduling.cc, steering.cc, budget.cc, ledger.cc and step.cc.
+// attempts.cc, reports.cc, machines.cc, scheduling.cc, race.cc, steering.cc, budget.cc, ledger.cc and
+// step.cc.
 //
 // Rules that hold between any two steps:
 // - A machine with a job is a member of that job's current or next attempt; a machine of a directed member is
@@ -102,7 +103,7 @@ class Stepper {
   void leaveVacant(JobSlot& slot);  // no longer waits for one rank
   void stopMember(JobSlot& slot, Member& member, StopReason reason);
   void stopPeers(JobSlot& slot, StopReason reason);
-  void dismiss(JobSlot& slot, const Attempt& attempt, const Attempt* except);  // machines go back to the pool
+  void dismiss(JobSlot& slot, Attempt& attempt, const Attempt* except);  // machines go back to the pool
   void waitForPlacement(JobSlot& slot);
 
   // Arrays (arrays.cc) and jobs that wait for others (dependencies.cc).
@@ -164,6 +165,12 @@ class Stepper {
   void startAttempt(JobSlot& slot, const Placement& placement, std::shared_ptr<Record::Decision> decision);
   void fill(JobSlot& slot, Attempt& attempt, Placement placement, std::shared_ptr<Record::Decision> decision);
   MachineSlot* takeIdle(PoolSlot& pool, const Resources& resources, Market market);  // null: none fits
+
+  // Races (race.cc).
+  void beginRace(JobSlot& slot, Attempt& attempt);  // asks for rivals, if the job wants any
+  bool winRace(MachineSlot& slot, JobId raced);     // this machine is up; false: another one was
+  bool promoteRival(JobSlot& slot, Attempt& attempt, Member& member);  // in the place of one that is lost
+  void endRace(JobSlot& slot, Attempt& attempt, const std::string& why);
 
   // Jobs with a deadline (steering.cc).
   SpotQuestion questionOf(JobSlot& slot);

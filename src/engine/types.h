@@ -69,6 +69,7 @@ struct JobRequest {
   std::vector<Dependency> depends_on;
   std::vector<RetryRule> retry_rules;  // beside retry_failures
   Duration attempt_timeout{};          // running time of one attempt, after which the job ends; zero: none
+  std::int32_t race = 0;  // its machine is asked for in so many pools at once (race.cc); below two: in one
 };
 
 enum class JobPhase : std::uint8_t {
@@ -153,11 +154,12 @@ struct Attempt {
   bool directed = false;  // members have been told to run: the gang was complete
   bool interrupted =
       false;  // a machine was lost or noticed: what its members report is neither success nor failure
-  bool failed = false;  // a member's failure counts: every other machine was verified to live
-  Time verify_until{};  // a member failed, the peers' machines are being asked; zero: no
-  Time vacant_since{};  // a rank has no machine and none can be had in the pool; zero: no
-  Time begun{};         // when it was directed
-  Time saved_until{};   // the work done before this instant is committed; zero: nothing is
+  bool failed = false;            // a member's failure counts: every other machine was verified to live
+  Time verify_until{};            // a member failed, the peers' machines are being asked; zero: no
+  Time vacant_since{};            // a rank has no machine and none can be had in the pool; zero: no
+  Time begun{};                   // when it was directed
+  Time saved_until{};             // the work done before this instant is committed; zero: nothing is
+  std::vector<MachineId> rivals;  // asked for elsewhere meanwhile: the first that is up runs it
 };
 
 // What stays of an attempt when it is over. Of a gang that of rank 0, or of the rank that failed.
@@ -289,6 +291,7 @@ struct Machine {
   JobId job;        // owner attempt's job, or none
   Epoch epoch = 0;  // of the attempt it belongs to
   std::int32_t rank = 0;
+  JobId rival_of;      // it is one of several that were asked for this job, and not (yet) the one
   std::string holder;  // held open by a person; empty: not held
   std::string provider_ref;
   std::string address;  // how peers reach it

@@ -185,6 +185,10 @@ Scenario randomScenario(std::uint64_t seed) {
   for (std::uint32_t i = 0; i < jobs; ++i) scenario.happenings.push_back(submitOf(random, i + 1));
   const std::uint32_t faults = random.below(16);
   for (std::uint32_t i = 0; i < faults; ++i) scenario.happenings.push_back(faultOf(random));
+  Random races(mix(seed, 0x72616365));
+  for (Happening& each : scenario.happenings) {
+    if (each.kind == Kind::submit && each.request.machines == 1 && races.oneIn(3)) each.request.race = 2;
+  }
   Random promises(mix(seed, 0x70726f6d));
   const bool calm = promises.oneIn(3);
   for (Happening& each : scenario.happenings) {
@@ -225,6 +229,7 @@ std::string describe(const Happening& happening) {
       add("spot=", std::string(engine::toString(request.spot)));
       if (request.queue != "default") add("queue=", request.queue);
       for (const std::string& pool : request.pools) add("pool=", pool);
+      if (request.race > 1) add("race=", std::to_string(request.race));
       if (request.max_run > Duration{0}) add("max_run=", formatDuration(request.max_run));
       if (request.max_wait > Duration{0}) add("max_wait=", formatDuration(request.max_wait));
       if (request.policy != engine::SpotRule::none) {

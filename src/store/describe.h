@@ -52,7 +52,7 @@ template <class V>
 void describe(V& v, Is<engine::JobRequest> auto& x) {
   auto& [name, queue, pools, machines, resources, spot, priority, retry_failures, max_run, max_wait,
          stop_grace, policy, deadline_in, deadline_at, work, budget, image, array, sequential, depends_on,
-         retry_rules, attempt_timeout] = x;
+         retry_rules, attempt_timeout, race] = x;
   v.field("name", name);
   v.field("queue", queue);
   v.sparse("pools", pools);
@@ -75,6 +75,7 @@ void describe(V& v, Is<engine::JobRequest> auto& x) {
   v.sparse("depends_on", depends_on);
   v.sparse("retry_rules", retry_rules);
   v.sparse("attempt_timeout", attempt_timeout);
+  v.sparse("race", race);
 }
 
 template <class V>
@@ -114,7 +115,7 @@ void describe(V& v, Is<engine::Member> auto& x) {
 template <class V>
 void describe(V& v, Is<engine::Attempt> auto& x) {
   auto& [number, epoch, members, created, directed, interrupted, failed, verify_until, vacant_since, begun,
-         saved_until] = x;
+         saved_until, rivals] = x;
   v.field("number", number);
   v.field("epoch", epoch);
   v.field("members", members);
@@ -126,6 +127,7 @@ void describe(V& v, Is<engine::Attempt> auto& x) {
   v.sparse("vacant_since", vacant_since);
   v.sparse("begun", begun);
   v.sparse("saved_until", saved_until);
+  v.sparse("rivals", rivals);
 }
 
 template <class V>
@@ -221,8 +223,8 @@ void describe(V& v, Is<engine::Charge> auto& x) {
 
 template <class V>
 void describe(V& v, Is<engine::Machine> auto& x) {
-  auto& [id, pool, type, market, price, on_demand_price, phase, phase_since, job, epoch, rank, holder,
-         provider_ref, address, requested, billed_from, span_begin, use, lease_until, unreachable,
+  auto& [id, pool, type, market, price, on_demand_price, phase, phase_since, job, epoch, rank, rival_of,
+         holder, provider_ref, address, requested, billed_from, span_begin, use, lease_until, unreachable,
          notice_deadline, launch_failures, taken, reclaim_asked, charges] = x;
   v.field("id", id);
   v.field("pool", pool);
@@ -235,6 +237,7 @@ void describe(V& v, Is<engine::Machine> auto& x) {
   v.sparse("job", job);
   v.sparse("epoch", epoch);
   v.sparse("rank", rank);
+  v.sparse("rival_of", rival_of);
   v.sparse("holder", holder);
   v.sparse("provider_ref", provider_ref);
   v.sparse("address", address);
