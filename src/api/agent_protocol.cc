@@ -148,6 +148,8 @@ std::string toJson(const AgentConfig& config) {
     writer.field("store", config.store).field("directory", config.directory);
     writer.field("notice_file", config.notice_file).field("notice_service", config.notice_service);
     writer.field("address", config.address);
+    writer.field("container_socket", config.container_socket);
+    writer.field("milli_cpus", config.milli_cpus).field("memory", config.memory);
     writer.field("cache", config.cache).field("cache_limit", config.cache_limit);
     writer.field("heartbeat", config.heartbeat).field("orphan_after", config.orphan_after);
     writer.field("notice", config.notice);
@@ -169,6 +171,9 @@ Result<AgentConfig> parseAgentConfig(std::string_view json) {
         config.notice_service != "ec2")
       reader.wrong("notice_service", "must be ec2, or empty");
     reader.get("address", config.address);
+    reader.get("container_socket", config.container_socket);
+    reader.get("milli_cpus", config.milli_cpus);
+    reader.get("memory", config.memory);
     reader.get("cache", config.cache);
     reader.get("cache_limit", config.cache_limit);
     reader.seconds("heartbeat", config.heartbeat);
@@ -205,6 +210,7 @@ std::string toJson(const DirectiveMessage& message) {
     // Inside a string: the agent keeps it as it is, and the message stays shallow.
     writer.field("spec", message.spec).field("store_prefix", message.store_prefix);
     if (message.directive.kind != engine::Directive::Kind::run) return;
+    writer.field("isolation", toString(message.isolation));
     writer.key("saving");
     writeSaving(writer, message.saving);
   });
@@ -217,6 +223,7 @@ Result<DirectiveMessage> parseDirectiveMessage(std::string_view json) {
     readChild(reader, "directive", [&](MapReader& child) { message.directive = readDirective(child); });
     reader.get("spec", message.spec);
     reader.get("store_prefix", message.store_prefix);
+    reader.word("isolation", message.isolation);
     readChild(reader, "saving", [&](MapReader& child) { message.saving = readSaving(child); });
     reader.require("directive");
     return message;

@@ -43,6 +43,11 @@ struct AgentConfig {
   std::string address;  // how peers reach this machine
   std::string
       cache;  // directory for downloaded inputs, shared by all machines of a host; empty: below `directory`
+  // Of the Docker Engine API, where the provider offers it; empty: the agent finds out by itself.
+  std::string container_socket;
+  // What the provider lets the machine have, for the containers beside its processes; zero: all there is.
+  int milli_cpus = 0;
+  ByteCount memory{};
   ByteCount cache_limit{};  // of what no job uses; zero: a quarter of its file system
   Duration heartbeat = std::chrono::seconds{5};
   Duration orphan_after = std::chrono::minutes{30};  // without any answer: last save, then shut down
@@ -64,6 +69,7 @@ struct DirectiveMessage {
   engine::Directive directive;
   std::string spec;          // api::toJson(JobSpec), with Kind::run only
   std::string store_prefix;  // "<cluster>/j42": checkpoints/ and outputs/ are below it
+  engine::Isolation isolation = engine::Isolation::container;  // of the machine's pool
   // With Kind::run: what the agent finds the job's checkpoint interval from, also while it is cut off. It is
   // as it was when the directive was first given.
   struct Saving {

@@ -22,6 +22,9 @@ TEST(AgentConfigs, RoundTrip) {
                            .notice_file = "/m/m7/notice",
                            .address = "127.0.0.1",
                            .cache = "/m/cache",
+                           .container_socket = "/m/m7/containers.sock",
+                           .milli_cpus = 1500,
+                           .memory = ByteCount{1 << 28},
                            .cache_limit = ByteCount{1 << 30},
                            .heartbeat = 1500ms,
                            .orphan_after = 10min,
@@ -57,6 +60,7 @@ TEST(DirectiveMessages, RoundTrip) {
                        engine::StopReason::none,     30s,      3};
   message.saving.hazard = {{{0s, 1.5}, {12min, 0.25}}, 0.125};
   message.saving.machine_age = 90s;
+  message.isolation = engine::Isolation::process;
   message.saving.last = {
       .bytes = 7, .sent = 5, .took = 2s, .wrote = 1s, .bytes_per_second = 3, .notice = 30s};
   message.spec = R"({"name":"x","run":"echo \"hi\""})";

@@ -28,7 +28,6 @@ constexpr std::size_t kMostEnvironment = 4'000;
 constexpr std::size_t kMostOutputs = 1'000;
 constexpr std::size_t kMostNamed = 100;  // inputs, metrics, pools
 constexpr std::size_t kLongestPath = 4'096;
-constexpr std::size_t kLongestImage = 1'000;
 constexpr std::size_t kLongestDoor = 256 << 10;
 constexpr std::size_t kLongestPattern = 1'000;
 constexpr std::int64_t kMostPatternMemory = 256 << 10;
@@ -65,6 +64,7 @@ class Validator {
     checkpoint();
     inputsAndOutputs();
     storage();
+    container();
     metrics();
     environment();
     return std::move(problems_);
@@ -105,15 +105,13 @@ class Validator {
     } else if (JobId::parse(spec_.name)) {
       add("name", inQuotes(spec_.name) + " reads like a job's id: choose another name");
     }
-    if (trim(spec_.run).empty()) {
+    if (trim(spec_.run).empty() && !spec_.container) {
       add("run", "is required: the command that the job runs, for example 'python3 train.py'");
     } else if (!isText(spec_.run)) {
       add("run", "must be valid UTF-8 without NUL bytes");
     } else if (spec_.run.size() > kLongestString) {
       add("run", "is longer than Linux takes (128 KiB): put it into a script");
     }
-    if (spec_.image.size() > kLongestImage || !isText(spec_.image))
-      add("image", "must be the name of a container image, at most 1000 bytes");
     if (spec_.door.size() > kLongestDoor) add("door", "is longer than 256 KiB");
     if (!isName(spec_.queue)) add("queue", strCat({kNameRule, inQuotes(spec_.queue)}));
     count("pools", spec_.pools.size(), kMostNamed);
@@ -316,6 +314,14 @@ class Validator {
   void storage() {
     for (cloud::StorageProblem& problem : cloud::checkStorage(spec_.storage))
       add(std::move(problem.field), std::move(problem.message));
+  }
+
+  void container() {
+    if (!spec_.container) return;
+    for (container::SpecProblem& problem : container::check(*spec_.container))
+      add("container." + problem.field, std::move(problem.message));
+    if (spec_.machines > 1 && spec_.container->network == container::Network::bridge)
+      add("container.network", "machines of one job reach one another by the machine's network: use host");
   }
 
   void metrics() {

@@ -2,6 +2,7 @@
 
 #include <unordered_set>
 
+#include "api/container_section.h"
 #include "api/json_writer.h"
 #include "api/node.h"
 #include "api/reader.h"
@@ -126,7 +127,7 @@ JobSpec readFields(Problems& problems, const Node& root, const std::string& path
   MapReader reader(problems, root, path);
   reader.get("name", spec.name);
   reader.get("run", spec.run);
-  reader.get("image", spec.image);
+  readContainer(reader, spec.container);
   reader.get("queue", spec.queue);
   reader.get("machines", spec.machines);
   readResources(reader, spec.resources);
@@ -333,7 +334,7 @@ std::string toJson(const JobSpec& spec) {
   JsonWriter writer(out);
   writer.beginObject();
   writer.field("name", spec.name).field("run", spec.run);
-  if (!spec.image.empty()) writer.field("image", spec.image);
+  writeContainer(writer, spec.container);
   writer.field("queue", spec.queue).field("machines", spec.machines);
   writer.key("resources").beginObject();
   writeResourceFields(writer, spec.resources);
@@ -391,7 +392,7 @@ engine::JobRequest toRequest(const JobSpec& spec) {
   request.stop_grace = spec.stop_grace;
   request.work = spec.work;
   request.budget = spec.budget;
-  request.image = !spec.image.empty();
+  request.image = spec.container.has_value();
   request.array = spec.array;
   request.sequential = spec.sequential;
   request.race = spec.race;

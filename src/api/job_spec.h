@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "cloud/storage.h"
+#include "container/spec.h"
 #include "engine/types.h"
 
 namespace buoy::api {
@@ -69,8 +70,8 @@ struct DependencySpec {
 // A job as a person writes it: buoy.yaml, flags or the API's JSON, all with the same keys and rules.
 struct JobSpec {
   std::string name;
-  std::string run;    // given to /bin/sh -c
-  std::string image;  // of the container that it runs in; empty: none, it is a process
+  std::string run;  // given to /bin/sh -c; may be empty in a container, whose image knows what it runs
+  std::optional<container::Spec> container;  // that it runs in; none: it is a process
   std::string queue = "default";
   int machines = 1;
   engine::Resources resources;

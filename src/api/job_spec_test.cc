@@ -465,6 +465,33 @@ rc::Gen<std::map<std::string, std::string>> mapOf(const std::string& prefix, rc:
       std::move(values));
 }
 
+container::Spec anyContainer() {
+  const auto flip = [] { return *rc::gen::arbitrary<bool>(); };
+  container::Spec spec;
+  if (flip()) {
+    spec.image = "registry.example.org/train:1";
+  } else {
+    spec.file = "docker/Dockerfile";
+    spec.context = ".";
+    spec.build_args = {{"VERSION", "1"}};
+  }
+  if (flip()) spec.command = {"python3", "train.py", "--lr 0.1"};
+  if (flip()) spec.working_dir = "/workspace/src";
+  if (flip()) spec.user = "1000:1000";
+  if (flip()) spec.volumes = {{"/data", "/data", true}, {"", "/scratch", false}};
+  spec.network = *rc::gen::element(container::Network::automatic, container::Network::host);
+  if (spec.network != container::Network::host) spec.ports = {{8888, 8888, false}, {53, 0, true}};
+  if (flip()) spec.env = {{"A", "${BUOY_ATTEMPT}"}};
+  if (flip()) spec.secrets = {{"TOKEN", "/run/secrets/token"}};
+  if (flip()) spec.commands = "apt-get install -y tmux";
+  if (flip()) spec.runtime_args = {"--cap-add", "SYS_PTRACE", "--ipc=host"};
+  if (flip()) spec.gpus = *rc::gen::inRange(-1, 9);
+  if (flip()) spec.shm_size = ByteCount{1 << 30};
+  spec.privileged = flip();
+  if (flip()) spec.ulimits = {{"nofile", {1024, 4096}}, {"memlock", {-1, -1}}};
+  return spec;
+}
+
 JobSpec anySpec() {
   JobSpec spec;
   spec.name = "n" + *textOf(kWord, 0, 20);
@@ -505,7 +532,7 @@ JobSpec anySpec() {
   }
   spec.budget = Money{*rc::gen::inRange<std::int64_t>(0, std::int64_t{1} << 50)};
   spec.env = *mapOf("E", textOf(kAnything, 0, 40));
-  if (*rc::gen::arbitrary<bool>()) spec.image = "registry.example.org/train:1";
+  if (*rc::gen::arbitrary<bool>()) spec.container = anyContainer();
   if (*rc::gen::arbitrary<bool>()) spec.door = R"({"kind":"batch","tags":{"a":"b"}})";
   if (*rc::gen::arbitrary<bool>())
     spec.source = std::string(64, *rc::gen::elementOf(std::string("0123456789abcdef")));
@@ -538,6 +565,56 @@ RC_GTEST_PROP(JobYaml, ReadsWhatToJsonWritesToo, ()) {
 RC_GTEST_PROP(JobYaml, NeverDependsOnLuck, (const std::string& text)) {
   const auto parsed = parseJobYaml(text, "buoy.yaml");
   RC_ASSERT(parsed.has_value() || !parsed.error().empty());
+}
+
+TEST(JobContainers, HaveShortAndLongForms) {
+  const JobSpec in_short = good("name: x\nrun: a\nimage: python:3.11\n");
+  ASSERT_TRUE(in_short.container);
+  EXPECT_EQ(in_short.container->image, "python:3.11");
+  EXPECT_EQ(good("name: x\ncontainer: python:3.11\n").container, in_short.container);
+  const JobSpec spec = good(R"(
+name: x
+run: python3 train.py
+container:
+  file: docker/Dockerfile
+  context: .
+  build_args: {USER_ID: 1000}
+  project_dir: /srv/project
+  user: host
+  volumes: ["/data:/data:ro", /scratch, {host: /a b, path: /b}]
+  ports: [8888, "6006:6007", {container: 53, host: 53, udp: true}]
+  env: {STEP: "${BUOY_ATTEMPT}"}
+  runtime_args: [--ipc=host, --cap-add, SYS_PTRACE]
+  gpus: all
+  shm_size: 1GiB
+  ulimits: {nofile: 1024:4096, memlock: unlimited, stack: {soft: 1, hard: 2}}
+)");
+  const container::Spec& read = *spec.container;
+  EXPECT_EQ(read.volumes, (std::vector<container::Volume>{
+                              {"/data", "/data", true}, {"", "/scratch", false}, {"/a b", "/b", false}}));
+  EXPECT_EQ(read.ports,
+            (std::vector<container::Port>{{8888, 0, false}, {6007, 6006, false}, {53, 53, true}}));
+  EXPECT_EQ(read.gpus, container::Spec::kAllGpus);
+  EXPECT_EQ(read.ulimits.at("nofile"), (container::Ulimit{1024, 4096}));
+  EXPECT_EQ(read.ulimits.at("memlock"), (container::Ulimit{-1, -1}));
+  EXPECT_EQ(*parseJobJson(toJson(spec)), spec);
+  EXPECT_TRUE(toRequest(spec).image);
+}
+
+TEST(JobContainers, MistakesAreNamedWhereTheyStand) {
+  const auto problem = [](const std::string& section) { return problemOf("container: {" + section + "}\n"); };
+  EXPECT_THAT(problem("user: root"), HasSubstr("container.image: is required"));
+  EXPECT_THAT(problem("image: a, file: Dockerfile"), HasSubstr("container.file: and image exclude"));
+  EXPECT_THAT(problem("file: ../Dockerfile"), HasSubstr("below the project"));
+  EXPECT_THAT(problem("image: a, volumes: [data]"), HasSubstr("container.volumes[0]: must be HOST:PATH"));
+  EXPECT_THAT(problem("image: a, ports: [70000]"), HasSubstr("container.ports[0]: must be a port"));
+  EXPECT_THAT(problem("image: a, ports: [80], network: host"), HasSubstr("exclude one another"));
+  EXPECT_THAT(problem("image: a, gpus: some"), HasSubstr("container.gpus: must be a number or 'all'"));
+  EXPECT_THAT(problem("image: a, runtime_args: [--frobnicate]"), HasSubstr("--frobnicate is not known here"));
+  EXPECT_THAT(problem("image: a, ulimits: {files: 3}"), HasSubstr("container.ulimits.files: is no limit"));
+  EXPECT_THAT(problem("image: a, imgae: b"), HasSubstr("did you mean"));
+  EXPECT_THAT(problemOf("image: a\ncontainer: b\n"), HasSubstr("exclude one another"));
+  EXPECT_THAT(problemOf("machines: 2\ncontainer: {image: a, network: bridge}\n"), HasSubstr("use host"));
 }
 
 TEST(JobInputs, ComeFromPathsBucketsAndJobs) {

@@ -26,6 +26,16 @@ class Applier {
     if (!given.empty()) target = given;
   }
 
+  // All else that the file says of the container stays.
+  void image(const std::string& given) {
+    if (given.empty()) return;
+    if (!spec_.container) spec_.container.emplace();
+    spec_.container->image = given;
+    spec_.container->file.clear();
+    spec_.container->context.clear();
+    spec_.container->build_args.clear();
+  }
+
   template <class Integer>
   void integer(const char* flag, const std::string& given, Integer& target) {
     if (given.empty()) return;
@@ -172,6 +182,7 @@ void addJobFlags(Command& command, JobFlags& flags) {
   command.rest = &flags.command;
   command.under("Job")
       .option("--name,-n", "NAME", flags.name, "what to call the job")
+      .option("--image", "IMAGE", flags.image, "the container image that the command runs in")
       .option("--checkpoint", "DIR", flags.checkpoint, "directory that survives a reclaim", Hint::directory)
       .option("--keep", "N", flags.keep, "checkpoint versions kept (3)")
       .option("--signal", "SIGNAL", flags.signal, "sent at a notice or stop (SIGTERM)")
@@ -225,6 +236,7 @@ std::vector<api::Problem> applyFlags(const JobFlags& flags, const std::string& d
   Applier applier(directory, lookup, spec);
   if (!flags.command.empty()) spec.run = commandText(flags.command);
   applier.text(flags.name, spec.name);
+  applier.image(flags.image);
   applier.text(flags.queue, spec.queue);
   applier.cpus(flags.cpus);
   applier.memory(flags.memory);

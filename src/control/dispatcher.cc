@@ -163,6 +163,8 @@ void Dispatcher::tell(const engine::State& state, MachineId machine, const engin
     }
     message.spec = std::move(*stored);
     message.saving = savingOf(state, machine, directive.job);
+    if (const engine::Machine* found = state.machine(machine))
+      if (const engine::Pool* pool = state.pool(found->pool)) message.isolation = pool->isolation;
   }
   if (directive.job) message.store_prefix = strCat({context_.cluster, "/", directive.job.toString()});
   if (directive.kind == engine::Directive::Kind::run) provideStorage(state, machine, message);

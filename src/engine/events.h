@@ -53,6 +53,10 @@ struct PutPool {
 struct PutQueue {
   Queue queue;
 };
+// Whether the machines of a provider can run containers has changed: `problem` says why not; empty: they can.
+struct ContainersChanged {
+  std::string provider, problem;
+};
 // failed_precondition: a queue names it, or a machine of it works. Idle machines are released.
 struct RemovePool {
   std::string pool;
@@ -134,10 +138,10 @@ struct PlanSolved {
 // ---- from the clock
 struct Tick {};
 
-using Event =
-    std::variant<SubmitJob, CancelJob, SaveJob, ResumeJob, ReclaimMachine, OpenMachine, CloseMachine, PutPool,
-                 PutQueue, RemovePool, RemoveQueue, LaunchSucceeded, LaunchFailed, MachineGone, MachineAlive,
-                 PriceChanged, AgentConnected, LeaseRenewed, NoticeReceived, AgentReport, PlanSolved, Tick>;
+using Event = std::variant<SubmitJob, CancelJob, SaveJob, ResumeJob, ReclaimMachine, OpenMachine,
+                           CloseMachine, PutPool, PutQueue, ContainersChanged, RemovePool, RemoveQueue,
+                           LaunchSucceeded, LaunchFailed, MachineGone, MachineAlive, PriceChanged,
+                           AgentConnected, LeaseRenewed, NoticeReceived, AgentReport, PlanSolved, Tick>;
 
 // ---- actions: each idempotent by its machine id
 struct LaunchMachine {

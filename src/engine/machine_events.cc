@@ -265,9 +265,30 @@ void Stepper::on(const PutPool& event) {
   slot.pool.retry_at = slot.pool.spot_retry_at = Time{};
   for (const MachineType& type : slot.pool.types) setPrices(slot, type);
   touch(slot);
+  slot.pool.no_containers = made ? knownOfSiblings(slot) : seen.no_containers;
   if (made) s_.reopenAll();
   s_.wake(slot);
   s_.askAll(slot);
+}
+
+// What the other pools of its provider say: the provider is asked only now and then.
+std::string Stepper::knownOfSiblings(const PoolSlot& pool) const {
+  for (const auto& [name, other] : s_.pools) {
+    if (&other != &pool && other.known && other.pool.provider == pool.pool.provider)
+      return other.pool.no_containers;
+  }
+  return {};
+}
+
+void Stepper::on(const ContainersChanged& event) {
+  for (auto& [name, slot] : s_.pools) {
+    if (!slot.known || slot.pool.provider != event.provider || slot.pool.no_containers == event.problem)
+      continue;
+    slot.pool.no_containers = event.problem;
+    touch(slot);
+    s_.wake(slot);
+    s_.askAll(slot);
+  }
 }
 
 void Stepper::on(const PutQueue& event) {

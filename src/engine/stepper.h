@@ -40,6 +40,7 @@ class Stepper {
   void on(const OpenMachine& event);
   void on(const CloseMachine& event);
   void on(const PutPool& event);
+  void on(const ContainersChanged& event);
   void on(const PutQueue& event);
   void on(const RemovePool& event);
   void on(const RemoveQueue& event);
@@ -151,6 +152,7 @@ class Stepper {
   void launchFailed(MachineSlot& slot, LaunchError error, const std::string& message);
   void setAddress(MachineSlot& slot, const std::string& address);
   void bootFailed(MachineSlot& slot);
+  std::string knownOfSiblings(const PoolSlot& pool) const;
   void setPrices(PoolSlot& pool, const MachineType& type, Time since = {});
   void setPrice(MachineSlot& slot, PricePerHour price, PricePerHour on_demand_price, Time since);
   // The provider gave another type than was asked for, or says what it costs where it is.

@@ -330,7 +330,9 @@ struct Pool {
   bool on_demand = true;
   bool paused = false;
   Isolation isolation = Isolation::container;  // of jobs with an image
-  Duration idle_timeout{};  // how long a machine that nobody waits for is kept; zero: as the settings say
+  std::string no_containers;  // why its machines can run none, as its provider says; empty: nothing is known
+                              // against it
+  Duration idle_timeout{};    // how long a machine that nobody waits for is kept; zero: as the settings say
   std::int32_t max_spot_percent = 0;  // spot is taken up to this part of the on-demand price; zero: at any
   std::string provider_config;        // opaque to the engine: the provider's own section, JSON
   // memory of failures: not tried before `retry_at`

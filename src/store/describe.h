@@ -272,7 +272,7 @@ void describe(V& v, Is<engine::Pool::SpotChange> auto& x) {
 
 template <class V>
 void describe(V& v, Is<engine::Pool> auto& x) {
-  auto& [name, provider, types, max_machines, spot, on_demand, paused, isolation, idle_timeout,
+  auto& [name, provider, types, max_machines, spot, on_demand, paused, isolation, no_containers, idle_timeout,
          max_spot_percent, provider_config, consecutive_failures, retry_at, spot_failures, spot_retry_at,
          launch_time, launch_seen, spot_seen, transfer_price, learn, learned_until, market_learned,
          market_news, billing] = x;
@@ -284,6 +284,7 @@ void describe(V& v, Is<engine::Pool> auto& x) {
   v.field("on_demand", on_demand);
   v.sparse("paused", paused);
   v.sparse("isolation", isolation);
+  v.sparse("no_containers", no_containers);
   v.sparse("idle_timeout", idle_timeout);
   v.sparse("max_spot_percent", max_spot_percent);
   v.sparse("provider_config", provider_config);

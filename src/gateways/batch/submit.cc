@@ -160,7 +160,7 @@ Status prepare(const Desk& desk, front::Body& request, const Definition& definit
     container.command = withParameters(container.command, parameters);
     if (container.command.empty())
       return failInvalid("the job has no command: an image's own is not known where no container is run");
-    spec.image = container.image;
+    spec.container.emplace().image = container.image;
     spec.resources = container.resources;
     spec.env = container.env;
     spec.run = processScript(container, container.command, variables);
