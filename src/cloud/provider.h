@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -64,8 +65,9 @@ class Provider {
   virtual void query(MachineId machine) = 0;      // answers by MachineAlive or MachineGone
   virtual void reclaim(MachineId machine, Duration notice) = 0;  // as the market would do it
   // All machines that carry this cluster's mark, for reaping orphans and for reattaching after a restart.
-  // Machines in the list are watched from then on: their end comes as MachineGone.
-  virtual Result<std::vector<ListedMachine>> list() = 0;
+  // Machines in the list are watched from then on: their end comes as MachineGone. May ask a cloud, for as
+  // long as that takes; `stop` ends it.
+  virtual Result<std::vector<ListedMachine>> list(const std::stop_token& stop) = 0;
 
   // ---- volumes and shared file systems. Both orders may be given again and again.
   virtual bool hasStorage() const { return false; }
@@ -77,7 +79,7 @@ class Provider {
   virtual void releaseStorage(JobId) {}
   // The jobs that something is kept for whose release has not come to its end: after a restart their
   // releases are ordered again.
-  virtual Result<std::vector<JobId>> storageJobs() { return std::vector<JobId>{}; }
+  virtual Result<std::vector<JobId>> storageJobs(const std::stop_token&) { return std::vector<JobId>{}; }
 };
 
 }  // namespace buoy::cloud

@@ -69,6 +69,7 @@ struct ControlPlane::Impl {
   SerialWorkers provider_workers{kProviderThreads, SIZE_MAX};
   SerialWorkers planner{1, SIZE_MAX};
   SerialWorkers reaper{1, 1};
+  std::stop_source reaping;  // what the reaper asks of clouds
   Providers providers;
   std::unique_ptr<Dispatcher> dispatcher;
   std::unique_ptr<Writer> writer;
@@ -238,13 +239,13 @@ Status ControlPlane::Impl::startWriter() {
   for (engine::Event& event : waiting) emit(std::move(event));
   ready = true;
   reaper.post(0, [this] { releaseStorage(); });
-  reapAfter(all_reaped ? options.reap_every : options.reap_retry);
+  reapAfter(all_reaped ? options.reap_every : Duration{0});
   return {};
 }
 
 // What jobs that have ended still keep, perhaps since before this start. On the reaper's thread: it asks.
 void ControlPlane::Impl::releaseStorage() {
-  auto keeping = std::make_shared<std::vector<JobId>>(dispatcher->storageJobs());
+  auto keeping = std::make_shared<std::vector<JobId>>(dispatcher->storageJobs(reaping.get_token()));
   if (keeping->empty()) return;
   writer->look([this, keeping](const engine::State& state) { dispatcher->releaseEnded(state, *keeping); });
 }
@@ -255,7 +256,8 @@ void ControlPlane::Impl::reapAfter(Duration delay) {
   timer.after(delay, [this] {
     reaper.post(0, [this] {
       bool all = true;
-      auto listed = std::make_shared<std::vector<Orphan>>(dispatcher->listed(&all));
+      auto listed = std::make_shared<std::vector<Orphan>>(
+          dispatcher->listed(Dispatcher::Reach::everywhere, reaping.get_token(), &all));
       writer->look([this, listed](const engine::State& state) { dispatcher->endOrphans(state, *listed); });
       releaseStorage();
       reapAfter(all ? options.reap_every : options.reap_retry);
@@ -408,6 +410,7 @@ api::ServerView ControlPlane::Impl::describe() {
 void ControlPlane::Impl::stop() {
   server.reset();  // no request any more, and no stream
   timer.stop();
+  reaping.request_stop();
   reaper.stop();
   planner.stop();
   if (writer) writer->stop();

@@ -566,6 +566,17 @@ TEST_F(ControlTest, AProviderThatDoesNotAnswerAtTheStartIsAskedAgain) {
   plane_.cloud_.waitForEnd(MachineId{999});
 }
 
+TEST_F(ControlTest, StartingAndStoppingWaitForNoCloud) {
+  plane_.cloud_.beRemote();
+  plane_.cloud_.addOrphan(MachineId{999});
+  plane_.cloud_.holdLists(true);
+  plane_.restart();
+  EXPECT_EQ(plane_.call("GET", "/v1/jobs").status, 200);
+  plane_.restart();
+  plane_.cloud_.holdLists(false);
+  plane_.cloud_.waitForEnd(MachineId{999});
+}
+
 TEST_F(ControlTest, AMachineElsewhereIsToldWhereTheServerIs) {
   plane_.cloud_.beRemote();
   plane_.options_.config.advertise = "https://buoy.example.org:7433";

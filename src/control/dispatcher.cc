@@ -52,15 +52,15 @@ Status Dispatcher::adopt(const engine::State& state) {
 
 bool Dispatcher::reap(const engine::State& state) {
   bool all = true;
-  const std::vector<Orphan> machines = listed(&all);
+  const std::vector<Orphan> machines = listed(Reach::here, {}, &all);
   endOrphans(state, machines);
   return all;
 }
 
-std::vector<JobId> Dispatcher::storageJobs() {
+std::vector<JobId> Dispatcher::storageJobs(const std::stop_token& stop) {
   std::vector<JobId> found;
   for (const auto& [name, provider] : context_.providers) {
-    const auto jobs = provider->storageJobs();
+    const auto jobs = provider->storageJobs(stop);
     if (jobs) {
       found.insert(found.end(), jobs->begin(), jobs->end());
     } else {
@@ -107,11 +107,15 @@ void Dispatcher::provideStorage(const engine::State& state, MachineId id,
                         [provider, request = std::move(request)] { provider->provideStorage(request); });
 }
 
-std::vector<Orphan> Dispatcher::listed(bool* all) {
+std::vector<Orphan> Dispatcher::listed(Reach reach, const std::stop_token& stop, bool* all) {
   std::vector<Orphan> found;
   *all = true;
   for (const auto& [name, provider] : context_.providers) {
-    const auto machines = provider->list();
+    if (reach == Reach::here && provider->remote()) {
+      *all = false;
+      continue;
+    }
+    const auto machines = provider->list(stop);
     if (!machines) {
       *all = false;
       os::log(os::LogLevel::error, "provider_list_failed",

@@ -58,14 +58,17 @@ class Dispatcher final : public Writer::Effects {
 
   // Before the first batch: the hub and the catalog learn what the store kept.
   Status adopt(const engine::State& state);
-  // Asks every provider what it has: what the state does not know is ended. The calls watch what is listed.
-  // Before the first batch; true if all of them answered.
+  enum class Reach : std::uint8_t { here, everywhere };
+  // Asks the providers of this host what they have: what the state does not know is ended. The calls watch
+  // what is listed. Before the first batch, which waits for no cloud; true if there are no other providers
+  // and all of them answered.
   bool reap(const engine::State& state);
   // The same in two halves, while the writer runs: listing (not on its thread), then what to end.
-  std::vector<Orphan> listed(bool* all);  // `all`: whether every provider answered
+  std::vector<Orphan> listed(Reach reach, const std::stop_token& stop,
+                             bool* all);  // `all`: whether every provider answered
   void endOrphans(const engine::State& state, const std::vector<Orphan>& listed);
   // The same for what jobs keep: for which jobs there is something, and the release of those that have ended.
-  std::vector<JobId> storageJobs();
+  std::vector<JobId> storageJobs(const std::stop_token& stop);
   void releaseEnded(const engine::State& state, const std::vector<JobId>& jobs);
 
  private:

@@ -39,7 +39,12 @@ class FakeCloud::Provider final : public cloud::Provider {
   }
   void reclaim(MachineId machine, Duration) override { end(machine, engine::GoneReason::reclaimed); }
   bool remote() const override { return cloud_.remote_; }
-  Result<std::vector<cloud::ListedMachine>> list() override {
+  Result<std::vector<cloud::ListedMachine>> list(const std::stop_token& stop) override {
+    {
+      std::unique_lock lock(cloud_.mutex_);
+      cloud_.lists_released_.wait(lock, stop, [this] { return !cloud_.lists_held_; });
+    }
+    if (stop.stop_requested()) return fail(ErrorCode::cancelled, "stopped");
     if (cloud_.refusals_ > 0 && cloud_.refusals_-- > 0) return fail(ErrorCode::unavailable, "not now", true);
     std::vector<cloud::ListedMachine> listed;
     for (const MachineId machine : cloud_.alive())
@@ -138,6 +143,12 @@ void FakeCloud::retire(MachineId machine) {
   while (std::filesystem::exists(endedPath(machine, ended))) ++ended;
   std::error_code not_there;
   std::filesystem::rename(path(machine), endedPath(machine, ended), not_there);
+}
+
+void FakeCloud::holdLists(bool held) {
+  const std::lock_guard lock(mutex_);
+  lists_held_ = held;
+  lists_released_.notify_all();
 }
 
 void FakeCloud::addOrphan(MachineId machine) {

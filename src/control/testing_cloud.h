@@ -30,6 +30,7 @@ class FakeCloud {
   int launches(MachineId machine);  // calls of launch() that made it: never more than one
   void addOrphan(MachineId machine);
   void refuseToList(int times) { refusals_ = times; }
+  void holdLists(bool held);                             // lists do not answer meanwhile
   void beRemote() { remote_ = true; }                    // before the control plane starts
   void loseAnswers(bool lost) { answers_lost_ = lost; }  // launches happen, and nobody hears
   // What the last launch of the machine was asked with; waits for `launches` of them.
@@ -48,6 +49,8 @@ class FakeCloud {
 
   std::string directory_;
   std::atomic<int> refusals_{0};
+  bool lists_held_ = false;
+  std::condition_variable_any lists_released_;
   bool remote_ = false;
   std::atomic<bool> answers_lost_ = false;
   std::map<MachineId, std::vector<std::string>> asked_;  // agents' configurations

@@ -11,6 +11,7 @@
 #include <set>
 #include <thread>
 
+#include "base/any_stop.h"
 #include "base/strings.h"
 #include "base/synchronized.h"
 #include "cloud/aws/ec2.h"
@@ -50,12 +51,15 @@ class AwsProvider final : public Provider {
   void terminate(MachineId machine) override;
   void query(MachineId machine) override;
   void reclaim(MachineId machine, Duration notice) override;
-  Result<std::vector<ListedMachine>> list() override;
+  Result<std::vector<ListedMachine>> list(const std::stop_token& stop) override;
   bool remote() const override { return true; }
   bool hasStorage() const override { return true; }
   void provideStorage(const StorageRequest& request) override { storage_.provide(request); }
   void releaseStorage(JobId job) override { storage_.release(job); }
-  Result<std::vector<JobId>> storageJobs() override { return resultOf(storage_.jobs(stop_.get_token())); }
+  Result<std::vector<JobId>> storageJobs(const std::stop_token& stop) override {
+    const AnyStop either{stop_.get_token(), stop};
+    return resultOf(storage_.jobs(either.token()));
+  }
 
  private:
   // A region as a profile's keys reach it.
@@ -480,8 +484,9 @@ void AwsProvider::reclaim(MachineId machine, Duration) {
   change([&](Roster& roster, Roster::Outcome& out) { roster.reclaim(machine, steadyNow(), out); });
 }
 
-Result<std::vector<ListedMachine>> AwsProvider::list() {
-  BUOY_TRY_VOID(look(stop_.get_token()));
+Result<std::vector<ListedMachine>> AwsProvider::list(const std::stop_token& stop) {
+  const AnyStop either{stop_.get_token(), stop};
+  BUOY_TRY_VOID(look(either.token()));
   return roster_.withLock([](const Roster& roster) {
     std::vector<ListedMachine> machines;
     for (const auto& [machine, known] : roster.machines()) {

@@ -330,7 +330,7 @@ TEST_F(AwsProviderTest, FindsItsMachinesAgainAfterARestart) {
     ASSERT_TRUE(events_.await<engine::LaunchSucceeded>());
   }
   const auto second = provider();
-  const auto machines = second->list();
+  const auto machines = second->list({});
   ASSERT_TRUE(machines) << machines.error().message;
   ASSERT_EQ(machines->size(), 1u);
   EXPECT_EQ((*machines)[0].machine, MachineId{7});
@@ -376,7 +376,7 @@ TEST_F(AwsProviderTest, TellsThePricesOfItsPools) {
 
 TEST_F(AwsProviderTest, HasNothingToSayWhereItNeverWas) {
   const auto provider = this->provider();
-  EXPECT_TRUE(provider->list().value().empty());
+  EXPECT_TRUE(provider->list({}).value().empty());
   provider->terminate(MachineId{7});
   EXPECT_TRUE(events_.await<engine::MachineGone>());
   EXPECT_TRUE(aws_.calls("DescribeInstances").empty());

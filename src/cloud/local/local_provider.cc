@@ -168,7 +168,7 @@ class LocalProvider final : public Provider {
   void terminate(MachineId machine) override;
   void query(MachineId machine) override;
   void reclaim(MachineId machine, Duration notice) override;
-  Result<std::vector<ListedMachine>> list() override;
+  Result<std::vector<ListedMachine>> list(const std::stop_token&) override;
 
  private:
   // A machine whose host is watched. Only the loop's thread sees these.
@@ -472,7 +472,7 @@ std::vector<ListedMachine> LocalProvider::listInLoop() {
   return machines;
 }
 
-Result<std::vector<ListedMachine>> LocalProvider::list() {
+Result<std::vector<ListedMachine>> LocalProvider::list(const std::stop_token&) {
   auto answer = std::make_shared<std::promise<std::vector<ListedMachine>>>();
   auto future = answer->get_future();
   loop_.post([this, answer] { answer->set_value(listInLoop()); });

@@ -358,7 +358,7 @@ TEST_F(LocalProviderTest, TheMarketTakesMachinesWhileNoProviderLives) {
   provider_.reset();
   ASSERT_TRUE(watched.waitEnded(kPatience));
   start();
-  const auto listed = provider_->list();
+  const auto listed = provider_->list({});
   ASSERT_TRUE(listed);
   ASSERT_EQ(listed->size(), 1u);
   EXPECT_FALSE(listed->front().alive);
@@ -373,31 +373,31 @@ TEST_F(LocalProviderTest, AnotherProviderFindsTheMachinesAndWatchesThem) {
   launchIdle(MachineId{2});
   provider_.reset();
   start();
-  const auto listed = provider_->list();
+  const auto listed = provider_->list({});
   ASSERT_TRUE(listed);
   EXPECT_EQ(listed->size(), 2u);
   ASSERT_TRUE(host(MachineId{1}).signal(SIGKILL));
   EXPECT_EQ(waitGone(MachineId{1}).reason, engine::GoneReason::vanished);
   provider_->terminate(MachineId{2});
   EXPECT_EQ(waitGone(MachineId{2}).reason, engine::GoneReason::terminated);
-  EXPECT_THAT(*provider_->list(), IsEmpty());
+  EXPECT_THAT(*provider_->list({}), IsEmpty());
 }
 
 TEST_F(LocalProviderTest, MachinesOfAnotherClusterAreNotListed) {
   launchIdle(MachineId{1});
   provider_.reset();
   start("other");
-  EXPECT_THAT(*provider_->list(), IsEmpty());
+  EXPECT_THAT(*provider_->list({}), IsEmpty());
   provider_.reset();
   start();
-  EXPECT_EQ(provider_->list()->size(), 1u);
+  EXPECT_EQ(provider_->list({})->size(), 1u);
   provider_->terminate(MachineId{1});
   waitGone(MachineId{1});
 }
 
 TEST_F(LocalProviderTest, ALaunchThatNeverCameToAnythingIsClearedAway) {
   ASSERT_TRUE(os::makeDirectories(machineDir(MachineId{9}).path()));
-  EXPECT_THAT(*provider_->list(), IsEmpty());
+  EXPECT_THAT(*provider_->list({}), IsEmpty());
   EXPECT_NE(::access(machineDir(MachineId{9}).path().c_str(), F_OK), 0);
   EXPECT_EQ(events_.count(), 0u);
 }
