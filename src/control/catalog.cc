@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/strings.h"
+#include "engine/budget.h"
 
 namespace buoy::control {
 namespace {
@@ -126,16 +127,19 @@ std::vector<api::Problem> checkStoragePools(const Catalog::View& view, const eng
   return {};
 }
 
-std::vector<api::Problem> checkDeadline(const Catalog::View& view, const engine::JobRequest& request,
+std::vector<api::Problem> checkPromises(const Catalog::View& view, const engine::JobRequest& request,
                                         Time now, const engine::Settings& settings) {
   const engine::Queue* queue = find(view.queues, request.queue);
   std::vector<const engine::Pool*> pools;
   for (const std::string& name : !request.pools.empty() || queue == nullptr ? request.pools : queue->pools) {
     if (const engine::Pool* const pool = find(view.pools, name)) pools.push_back(pool);
   }
-  std::string why = engine::whyInfeasible(request, pools, now, settings);
-  if (why.empty()) return {};
-  return {problem("deadline", std::move(why))};
+  std::vector<api::Problem> problems;
+  if (std::string why = engine::whyInfeasible(request, pools, now, settings); !why.empty())
+    problems.push_back(problem("deadline", std::move(why)));
+  if (std::string why = engine::whyTooSmall(request, pools, settings); !why.empty())
+    problems.push_back(problem("budget", std::move(why)));
+  return problems;
 }
 
 std::vector<api::Problem> checkQueue(const Catalog::View& view, const engine::Queue& queue) {

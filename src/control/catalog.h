@@ -30,9 +30,9 @@ std::vector<api::Problem> checkAdmission(const Catalog::View& view, const engine
 std::vector<api::Problem> checkStoragePools(const Catalog::View& view, const engine::JobRequest& request,
                                             const cloud::Storage& storage,
                                             const std::vector<std::string>& providers);
-// Why its deadline cannot be met, with the earliest that can, if it is submitted at `now`. Empty: it can, or
-// there is none. Pure.
-std::vector<api::Problem> checkDeadline(const Catalog::View& view, const engine::JobRequest& request,
+// Why its deadline cannot be met, with the earliest that can, if it is submitted at `now`; and why its budget
+// is too small for any work, with the smallest that is not. Empty: neither, or it has none. Pure.
+std::vector<api::Problem> checkPromises(const Catalog::View& view, const engine::JobRequest& request,
                                         Time now, const engine::Settings& settings);
 // The same for a queue's pools.
 std::vector<api::Problem> checkQueue(const Catalog::View& view, const engine::Queue& queue);

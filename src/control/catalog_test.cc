@@ -72,15 +72,17 @@ TEST_F(AdmissionTest, ADeadlineMustBeOneThatAPoolCanKeep) {
   const engine::Settings settings;
   const Time now{std::chrono::hours{24 * 365 * 50}};
   const auto refusal = [&] {
-    const auto problems = checkDeadline(view_, request_, now, settings);
+    const auto problems = checkPromises(view_, request_, now, settings);
     return problems.empty() ? "" : problems.front().field + ": " + problems.front().message;
   };
   EXPECT_EQ(refusal(), "") << "it has none";
   request_.policy = engine::SpotRule::buoy;
   request_.work = std::chrono::hours{8};
   request_.deadline_in = std::chrono::hours{8};
-  EXPECT_THAT(refusal(), HasSubstr("deadline: cannot be met: 8h 0m of work and up to 6m 15s"));
+  EXPECT_THAT(refusal(), HasSubstr("deadline: cannot be met: 8h of work and up to 6m 15s for a changeover"));
   EXPECT_THAT(refusal(), HasSubstr("the earliest deadline is 8h 7m from now"));
+  EXPECT_THAT(refusal(),
+              HasSubstr("is launched (3m), the job starts (3m), and a loss may go unnoticed (15s)"));
   view_.pools[0].launch_time = std::chrono::seconds{30};
   EXPECT_THAT(refusal(), HasSubstr("the earliest deadline is 8h 2m from now")) << "by the first pool";
   request_.deadline_in = std::chrono::hours{8} + std::chrono::minutes{2};
@@ -90,6 +92,32 @@ TEST_F(AdmissionTest, ADeadlineMustBeOneThatAPoolCanKeep) {
   EXPECT_THAT(refusal(), HasSubstr("cannot be met"));
   for (engine::Pool& pool : view_.pools) pool.on_demand = false;
   EXPECT_THAT(refusal(), HasSubstr("no pool of the job offers on-demand machines"));
+}
+
+TEST_F(AdmissionTest, ABudgetMustLeaveSomethingForWork) {
+  const engine::Settings settings;
+  const auto refusal = [&] {
+    const auto problems = checkPromises(view_, request_, Time{}, settings);
+    return problems.empty() ? "" : problems.front().field + ": " + problems.front().message;
+  };
+  for (engine::MachineType& type : view_.pools[0].types) {
+    type.spot_price = {300'000'000};
+    type.on_demand_price = {1'000'000'000};
+  }
+  request_.pools = {view_.pools[0].name};
+  request_.stop_grace = std::chrono::seconds{30};
+  EXPECT_EQ(refusal(), "") << "it has none";
+  // 30 s of grace, 30 s until it would be ended by force and a lease of 15 s on demand; 6m 15s on spot.
+  request_.budget = Money{52'000'000};
+  EXPECT_THAT(refusal(), HasSubstr("budget: of $0.0520 is too small"));
+  EXPECT_THAT(refusal(), HasSubstr("the smallest that leaves something is $0.0521"));
+  request_.budget = Money{52'100'000};
+  EXPECT_EQ(refusal(), "");
+  request_.machines = 2;
+  EXPECT_THAT(refusal(), HasSubstr("the smallest that leaves something is $0.1042"));
+  request_.machines = 1;
+  request_.spot = engine::SpotPreference::never;
+  EXPECT_THAT(refusal(), HasSubstr("the smallest that leaves something is $0.1251"));
 }
 
 TEST_F(AdmissionTest, AQueuesPoolsMustExist) {

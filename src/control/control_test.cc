@@ -336,7 +336,20 @@ TEST_F(ControlTest, ADeadlineIsSteeredAndExplained) {
 }
 
 TEST_F(ControlTest, AJobWithoutBudgetLeftIsPausedAndGoesOnWithMore) {
-  const std::string job = plane_.submit("one", "", R"(,"budget":0.01)");
+  const net::Response small = plane_.trySubmit("x", "", R"(,"budget":0.01)");
+  EXPECT_EQ(small.status, 400);
+  EXPECT_THAT(small.body, HasSubstr("of $0.0100 is too small"));
+  EXPECT_EQ(json::parse(small.body)["error"]["problems"][0]["field"], "budget");
+  // Enough when it is submitted, and too little when the pool can be used, at ten times the price.
+  json pool = plane_.get("/v1/pools")["pools"][0];
+  pool["paused"] = true;
+  EXPECT_EQ(plane_.call("PUT", "/v1/pools/local", pool.dump()).status, 200);
+  const std::string job = plane_.submit("one", "", R"(,"budget":0.2)");
+  EXPECT_EQ(plane_.get("/v1/jobs/" + job)["phase"], "queued");
+  pool["paused"] = false;
+  pool["types"][0]["price"] = 10;
+  pool["types"][0]["spot_price"] = 3;
+  EXPECT_EQ(plane_.call("PUT", "/v1/pools/local", pool.dump()).status, 200);
   EXPECT_EQ(plane_.get("/v1/jobs/" + job)["phase"], "paused");
   EXPECT_EQ(plane_.call("POST", "/v1/jobs/" + job + "/resume").status, 409);
   EXPECT_EQ(plane_.call("POST", "/v1/jobs/" + job + "/resume", R"({"budget":"much"})").status, 400);

@@ -1,3 +1,5 @@
+#include "engine/budget.h"
+
 #include <algorithm>
 
 #include "base/strings.h"
@@ -29,7 +31,60 @@ std::optional<Duration> lasting(Money money, PricePerHour price) {
   return Duration{static_cast<Duration::rep>(std::min(micros, kLong))};
 }
 
+// What a stop may take: the grace, until it is ended by force, and news that come late. `least` is charged
+// for every machine whatever it takes.
+Money stopCost(const JobRequest& request, PricePerHour all, Duration least, const Settings& settings) {
+  const Duration stop = request.stop_grace + settings.stop_margin + settings.lease;
+  return cost(all, std::max(stop, least)) + kRounding;
+}
+
+// The start of these machines, and their end.
+Money startAndStop(const JobRequest& request, const Pool& pool, const MachineType& type, Market market,
+                   const Settings& settings) {
+  const PricePerHour price =
+      times(market == Market::spot ? type.spot_price : type.on_demand_price, request.machines);
+  const PricePerHour highest = times(std::max(type.spot_price, type.on_demand_price), request.machines);
+  return stopCost(request, highest, pool.billing.least, settings) +
+         cost(price, changeoverBound(pool, request, settings));
+}
+
+// More than this, in whole cents from a dollar on and else in hundredths of a cent, as formatMoney shows
+// them.
+Money shownAbove(Money money) {
+  const std::int64_t step = money.nano_usd >= 999'900'000 ? 10'000'000 : 100'000;
+  return {(money.nano_usd / step + 1) * step};
+}
+
 }  // namespace
+
+std::optional<Money> costOfNoWork(const JobRequest& request, std::span<const Pool* const> pools,
+                                  const Settings& settings) {
+  std::optional<Money> least;
+  const auto consider = [&](const Pool& pool, const MachineType& type, Market market) {
+    const Money needed = startAndStop(request, pool, type, market, settings);
+    if (!least || needed < *least) least = needed;
+  };
+  for (const Pool* const pool : pools) {
+    for (const MachineType& type : pool->types) {
+      if (!covers(type.resources, request.resources)) continue;
+      if (pool->spot && request.spot != SpotPreference::never) consider(*pool, type, Market::spot);
+      if (pool->on_demand && request.spot != SpotPreference::only) consider(*pool, type, Market::on_demand);
+    }
+  }
+  return least;
+}
+
+std::string whyTooSmall(const JobRequest& request, std::span<const Pool* const> pools,
+                        const Settings& settings) {
+  if (request.budget == Money{}) return {};
+  const auto needed = costOfNoWork(request, pools, settings);
+  if (!needed || *needed < request.budget) return {};
+  return strCat({"of ", formatMoney(request.budget), " is too small: to start its ",
+                 request.machines == 1 ? "machine" : "machines",
+                 ", save and stop may cost up to that much before any work is done; the smallest that leaves "
+                 "something is ",
+                 formatMoney(shownAbove(*needed))});
+}
 
 template <class Visit>
 void Stepper::forEachMachineOf(const Job& job, Visit visit) const {
@@ -46,11 +101,8 @@ void Stepper::forEachMachineOf(const Job& job, Visit visit) const {
   }
 }
 
-// What a stop may take: the grace, until it is ended by force, and news that come late. `least` is charged
-// for every machine whatever it takes.
 Money Stepper::reserveFor(const JobRequest& request, PricePerHour all, Duration least) const {
-  const Duration stop = request.stop_grace + settings_.stop_margin + settings_.lease;
-  return cost(all, std::max(stop, least)) + kRounding;
+  return stopCost(request, all, least, settings_);
 }
 
 Stepper::Spending Stepper::spendingOf(const Job& job) const {
@@ -92,14 +144,10 @@ std::optional<Time> Stepper::budgetEnd(const Job& job) const {
 // Whether the start of these machines, and their end, leave something for work.
 bool Stepper::affords(const Job& job, const Placement& placement) const {
   if (job.request.budget == Money{}) return true;
-  const bool spot = placement.market == Market::spot;
-  const MachineType& type = *placement.type;
-  const PricePerHour price = times(spot ? type.spot_price : type.on_demand_price, job.request.machines);
-  const PricePerHour highest = times(std::max(type.spot_price, type.on_demand_price), job.request.machines);
   const Spending spending = spendingOf(job);
-  const Money needed = spending.spent + spending.reserve +
-                       reserveFor(job.request, highest, placement.pool->billing.least) +
-                       cost(price, changeoverBound(*placement.pool, job.request, settings_));
+  const Money needed =
+      spending.spent + spending.reserve +
+      startAndStop(job.request, *placement.pool, *placement.type, placement.market, settings_);
   return needed < job.request.budget;
 }
 
@@ -132,14 +180,21 @@ void Stepper::on(const ResumeJob& event) {
     return refuse(ErrorCode::failed_precondition, name + " is not paused: there is nothing to resume");
   const Money budget = event.budget == Money{} ? job.request.budget : event.budget;
   const Spending spending = spendingOf(job);
-  if ((job.paused && budget <= job.request.budget) || spending.spent + spending.reserve >= budget) {
-    return refuse(
-        ErrorCode::failed_precondition,
-        strCat({name, " has spent ", formatMoney(spending.spent),
-                spending.reserve > Money{}
-                    ? strCat({" and keeps ", formatMoney(spending.reserve), " for its save"})
-                    : std::string(),
-                ": a budget of ", formatMoney(budget), " leaves nothing; give more with --budget"}));
+  Money needed = spending.spent + spending.reserve;
+  if (job.paused) {
+    std::vector<const Pool*> pools;
+    for (const PoolSlot* const pool : s_.poolsOf(job.request)) pools.push_back(&pool->pool);
+    needed += costOfNoWork(job.request, pools, settings_).value_or(Money{});
+  }
+  if ((job.paused && budget <= job.request.budget) || needed >= budget) {
+    if (job.paused) needed = std::max(needed, job.request.budget);
+    return refuse(ErrorCode::failed_precondition,
+                  strCat({name, " has spent ", formatMoney(spending.spent),
+                          spending.reserve > Money{}
+                              ? strCat({" and keeps ", formatMoney(spending.reserve), " for its save"})
+                              : std::string(),
+                          ": a budget of ", formatMoney(budget), " leaves nothing for work; give at least ",
+                          formatMoney(shownAbove(needed)), " with --budget"}));
   }
   out_.reply.job = event.job;
   job.request.budget = budget;

@@ -65,7 +65,7 @@ TEST(Budget, PausesWithACheckpointAndGoesOnWithMore) {
   EXPECT_EQ(world.takeAll<LaunchMachine>().size(), 0u);
 
   EXPECT_FALSE(world.send(ResumeJob{job, {}}).accepted) << "nothing is left";
-  EXPECT_THAT(world.out.reply.message, HasSubstr("give more with --budget"));
+  EXPECT_THAT(world.out.reply.message, HasSubstr("give at least $0."));
   EXPECT_FALSE(world.send(ResumeJob{job, kCent}).accepted) << "less than is spent";
   EXPECT_EQ(world.job(job).request.budget, times(kCent, 10)) << "a refusal changes nothing";
   EXPECT_TRUE(world.send(ResumeJob{job, times(kCent, 20)}).accepted);

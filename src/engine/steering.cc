@@ -2,6 +2,7 @@
 #include <limits>
 #include <set>
 
+#include "base/least_time.h"
 #include "base/strings.h"
 #include "engine/stepper.h"
 
@@ -99,13 +100,6 @@ bool works(const Attempt* attempt) {
                      [](const Member& member) { return member.phase < MemberPhase::saving; });
 }
 
-// To what formatDuration shows: whoever asks for just that long is not refused again.
-Duration roundedUp(Duration time) {
-  if (time > std::chrono::days{1}) return std::chrono::ceil<std::chrono::hours>(time);
-  if (time > std::chrono::hours{1}) return std::chrono::ceil<std::chrono::minutes>(time);
-  return std::chrono::ceil<std::chrono::seconds>(time);
-}
-
 std::string priceText(PricePerHour price) {
   return formatMoney(Money{price.nano_usd}) + "/h";
 }
@@ -129,6 +123,16 @@ Duration changeoverBound(const Pool& pool, const JobRequest& request, const Sett
          settings.lease;
 }
 
+namespace {
+
+const Pool* firstOnDemand(const JobRequest& request, std::span<const Pool* const> pools) {
+  const auto found = std::find_if(pools.begin(), pools.end(),
+                                  [&](const Pool* pool) { return onDemandType(*pool, request) != nullptr; });
+  return found == pools.end() ? nullptr : *found;
+}
+
+}  // namespace
+
 std::optional<Time> deadlineOf(const JobRequest& request, Time submitted) {
   if (request.deadline_at != Time{}) return request.deadline_at;
   if (request.deadline_in > Duration{0}) return submitted + request.deadline_in;
@@ -137,25 +141,32 @@ std::optional<Time> deadlineOf(const JobRequest& request, Time submitted) {
 
 std::optional<Time> earliestDeadline(const JobRequest& request, std::span<const Pool* const> pools, Time now,
                                      const Settings& settings) {
-  for (const Pool* const pool : pools) {
-    if (onDemandType(*pool, request)) return now + request.work + changeoverBound(*pool, request, settings);
-  }
-  return std::nullopt;
+  const Pool* const pool = firstOnDemand(request, pools);
+  if (!pool) return std::nullopt;
+  return now + request.work + changeoverBound(*pool, request, settings);
 }
 
 std::string whyInfeasible(const JobRequest& request, std::span<const Pool* const> pools, Time now,
                           const Settings& settings) {
   const auto deadline = deadlineOf(request, now);
   if (!deadline) return {};
-  const auto earliest = earliestDeadline(request, pools, now, settings);
-  if (!earliest)
-    return "cannot be promised: no pool of the job offers on-demand machines that are large enough";
-  if (*deadline >= *earliest) return {};
-  const Duration whole = roundedUp(*earliest - now);
-  return strCat({"cannot be met: ", formatDuration(request.work), " of work and up to ",
-                 formatDuration(*earliest - now - request.work),
-                 " until it runs on an on-demand machine take until ", formatTime(now + whole),
-                 "; the earliest deadline is ", formatDuration(whole), " from now"});
+  const Pool* const pool = firstOnDemand(request, pools);
+  if (!pool) return "cannot be promised: no pool of the job offers on-demand machines that are large enough";
+  const Time earliest = *earliestDeadline(request, pools, now, settings);
+  if (*deadline >= earliest) return {};
+  const Duration launch = launchBound(*pool, settings);
+  const bool saves_longer = request.stop_grace > launch;
+  const Duration whole = leastTime(earliest - now);
+  return strCat(
+      {"cannot be met: ", leastTimeText(request.work), " of work and up to ",
+       leastTimeText(earliest - now - request.work), " for a changeover take until ", formatTime(now + whole),
+       "; in a changeover ",
+       saves_longer ? strCat({"the job saves and stops (stop_grace, ", leastTimeText(request.stop_grace),
+                              ") while an on-demand machine of pool '"})
+                    : "an on-demand machine of pool '",
+       pool->name, "' is launched (", leastTimeText(launch), "), the job starts (",
+       leastTimeText(usualSetup(*pool, settings)), "), and a loss may go unnoticed (",
+       leastTimeText(settings.lease), "); the earliest deadline is ", leastTimeText(whole), " from now"});
 }
 
 // ---- the question

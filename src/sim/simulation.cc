@@ -357,8 +357,11 @@ void Simulation::people() {
       }
     }
     control_.state().forEachJob([&](const engine::Job& job) {
-      if (job.phase == engine::JobPhase::paused)
-        control_.receive(engine::ResumeJob{job.id, Money{2 * job.request.budget.nano_usd}});
+      if (job.phase != engine::JobPhase::paused) return;
+      // Twice as much as it was refused with, or has used up.
+      std::int64_t& offered = offered_[job.id.value];
+      offered = 2 * std::max(offered, job.request.budget.nano_usd);
+      control_.receive(engine::ResumeJob{job.id, Money{offered}});
     });
     control_.state().forEachMachine([&](const engine::Machine& machine) {
       if (machine.holder.empty() || machine.phase == engine::MachinePhase::releasing) return;

@@ -90,6 +90,7 @@ class Simulation {
   std::map<std::uint32_t, std::size_t> unanswered_;  // request to happening
   std::map<std::uint32_t, Time> opened_until_;       // by request
   std::map<std::uint64_t, Time> held_until_;         // by machine
+  std::map<std::uint64_t, std::int64_t> offered_;    // to jobs that are paused: the last budget, in nano-USD
   std::vector<JobId> jobs_;                          // that were submitted and answered
   std::size_t submits_left_ = 0;
   std::vector<std::size_t> upcoming_;  // places in the scenario, in the order of time

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/least_time.h"
 #include "base/strings.h"
 #include "sim/random.h"
 
@@ -167,9 +168,12 @@ Status validate(const Window& window, std::span<const Trace* const> traces) {
                        window.saves->cost > window.saves->interval))
     return invalidWindow("a save must take no longer than the time from one to the next");
   const Duration earliest = runningTime(window) + window.changeover;
+  const Duration saves = runningTime(window) - window.work;
   if (earliest > window.deadline)
-    return invalidWindow(strCat({"the deadline cannot be met: the work and one changeover take ",
-                                 formatDuration(earliest), ", which is the earliest one"}));
+    return invalidWindow(strCat({"the deadline cannot be met: ", leastTimeText(window.work), " of work, ",
+                                 saves > Duration{} ? leastTimeText(saves) + " of saves, " : "",
+                                 "and a changeover of ", leastTimeText(window.changeover),
+                                 " take more; the earliest deadline is ", leastTimeText(earliest)}));
   return validateTraces(window, traces);
 }
 
