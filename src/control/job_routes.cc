@@ -14,10 +14,12 @@ namespace {
 
 constexpr int kMetricPoints = 20'000;
 
-std::vector<api::MetricSeriesView> seriesOf(const std::vector<store::MetricPoint>& points) {
+// `by_machine`: one series a machine of a metric, "loss@m3".
+std::vector<api::MetricSeriesView> seriesOf(const std::vector<store::MetricPoint>& points, bool by_machine) {
   std::map<std::string, api::MetricSeriesView> by_name;
   for (const store::MetricPoint& point : points) {
-    by_name[point.name].points.push_back({point.attempt, point.at, point.value});
+    const std::string name = by_machine ? strCat({point.name, "@", point.machine.toString()}) : point.name;
+    by_name[name].points.push_back({point.attempt, point.at, point.value});
   }
   std::vector<api::MetricSeriesView> series;
   for (auto& [name, one] : by_name) {
@@ -27,9 +29,10 @@ std::vector<api::MetricSeriesView> seriesOf(const std::vector<store::MetricPoint
   return series;
 }
 
-Result<std::vector<api::MetricSeriesView>> loadSeries(store::Store& store, JobId job) {
+Result<std::vector<api::MetricSeriesView>> loadSeries(store::Store& store, JobId job,
+                                                      bool by_machine = false) {
   BUOY_TRY(const std::vector<store::MetricPoint> points, store.metrics(job, kMetricPoints));
-  return seriesOf(points);
+  return seriesOf(points, by_machine);
 }
 
 Result<std::string> listJobs(store::Store& store, const net::Request& request) {
@@ -93,7 +96,7 @@ void submit(Services& services, Call call) {
   auto problems = checkAdmission(*view, request);
   if (problems.empty())
     problems = checkStoragePools(*view, request, parsed->spec.storage, services.storage_providers);
-  if (problems.empty()) problems = checkDeadline(*view, request, services.clock.now(), services.settings);
+  if (problems.empty()) problems = checkPromises(*view, request, services.clock.now(), services.settings);
   if (problems.empty()) problems = resolveInputs(services.store, parsed->spec, parsed->request_id);
   if (!problems.empty()) return sendProblems(*call.responder, std::move(problems));
   Submission submission;
@@ -250,7 +253,11 @@ void addJobRoutes(Router& router, Services& services) {
   router.add("GET", "/v1/jobs/{}/metrics", [&](Call call) {
     const auto row = findJob(services.store, call.captured[0]);
     if (!row) return sendError(*call.responder, row.error());
-    const auto series = loadSeries(services.store, row->id);
+    const std::string by = call.request.queryValue("by");
+    if (!by.empty() && by != "machine")
+      return sendError(*call.responder,
+                       {ErrorCode::invalid_argument, "by: must be machine, or left out", false});
+    const auto series = loadSeries(services.store, row->id, !by.empty());
     if (!series) return sendError(*call.responder, series.error());
     sendJson(*call.responder, 200, api::toJson(*series));
   });

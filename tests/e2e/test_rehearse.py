@@ -129,11 +129,12 @@ def test_mistakes_are_told_before_anything_runs(make_buoy):
     for words, text in ((("--scenario", "never"), "--scenario: must be notice, no-notice, during-save or twice"),
                         (("--tolerance", "-1"), "--tolerance: must be a number"),
                         (("--time-limit", "soon"), "--time-limit"),
-                        (("--input", "a=job:other/model"), "lies with the server's jobs")):
+                        (("--input", "a=job:other/model"), "lies with the server's jobs"),
+                        ((), "nothing to compare")):
         done = buoy.run("rehearse", *words, "--", "true", check=2)
         assert text in done.stderr
-    # Nothing to compare, and a job that fails by itself, are said as what they are.
-    assert "nothing to compare" in buoy.run("rehearse", "--", "true", check=1).stderr
+    # A job that leaves nothing of what was named, and one that fails by itself, are said as what they are.
+    assert "left no output" in buoy.run("rehearse", "--metric", "a=a(b)", "--", "true", check=1).stderr
     failed = buoy.run("rehearse", "--output", "x", "--", "sh", "-c", "echo oh no; exit 3", check=1).stderr
     assert "does not succeed undisturbed" in failed and "oh no" in failed
     assert not left_behind()

@@ -58,6 +58,11 @@ Result<api::JobSpec> forTheStage(api::JobSpec spec) {
                           name, "=DIRECTORY"}));
     }
   }
+  if (spec.outputs.empty() && spec.metrics.empty()) {
+    return fail(ErrorCode::invalid_argument,
+                "there is nothing to compare: name what the job leaves with `outputs` (--output), or what it "
+                "prints with `metrics` (--metric)");
+  }
   spec.pools = {"local"};
   spec.queue = "default";
   spec.spot = engine::SpotPreference::only;

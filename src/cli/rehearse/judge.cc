@@ -131,6 +131,32 @@ Alignment align(const api::MetricSeriesView& reference_series, const api::Metric
   return result;
 }
 
+std::vector<api::MetricSeriesView> byRank(std::span<const api::MetricSeriesView> by_machine,
+                                          const Ranks& ranks) {
+  std::map<std::string, std::map<std::size_t, api::MetricSeriesView>> metrics;
+  for (const api::MetricSeriesView& series : by_machine) {
+    const std::size_t at = series.name.rfind('@');
+    const auto machine = at == std::string::npos
+                             ? std::nullopt
+                             : MachineId::parse(std::string_view(series.name).substr(at + 1));
+    auto& by_rank = metrics[series.name.substr(0, at)];
+    for (const auto& point : series.points) {
+      const auto rank = machine ? ranks.find({point.attempt, *machine}) : ranks.end();
+      by_rank[rank == ranks.end() ? 0 : rank->second].points.push_back(point);
+    }
+  }
+  std::vector<api::MetricSeriesView> result;
+  for (auto& [name, by_rank] : metrics) {
+    for (auto& [rank, series] : by_rank) {
+      series.name = by_rank.size() == 1 ? name : strCat({name, " of rank ", std::to_string(rank)});
+      std::stable_sort(series.points.begin(), series.points.end(),
+                       [](const auto& a, const auto& b) { return a.attempt < b.attempt; });
+      result.push_back(std::move(series));
+    }
+  }
+  return result;
+}
+
 namespace {
 
 const api::MetricSeriesView* seriesOf(const RehearsedRun& run, const std::string& name) {

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <map>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/rehearse/result.h"
@@ -17,6 +20,13 @@ struct Alignment {
 };
 // `tolerance`: relative; 0: every bit counts.
 Alignment align(const api::MetricSeriesView& reference, const api::MetricSeriesView& run, double tolerance);
+
+// In a gang every rank may print the same metric, in any order of one another. `by_machine`: one series a
+// machine, "loss@m3". Made of them is one a rank, "loss of rank 1"; a metric that a single rank prints is
+// just "loss". `ranks`: by attempt and machine.
+using Ranks = std::map<std::pair<std::uint32_t, MachineId>, std::size_t>;
+std::vector<api::MetricSeriesView> byRank(std::span<const api::MetricSeriesView> by_machine,
+                                          const Ranks& ranks);
 
 struct JudgeOptions {
   double tolerance = 0;

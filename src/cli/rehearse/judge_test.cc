@@ -47,6 +47,33 @@ Judgement judged(const RehearsedRun& struck, std::vector<Difference> outputs = {
   return judge(kReference, struck, std::move(outputs), options);
 }
 
+TEST(Judge, RanksThatPrintTheSameMetricAreTakenApart) {
+  const auto of = [](const char* name, const std::vector<std::pair<std::uint32_t, double>>& points) {
+    api::MetricSeriesView made;
+    made.name = name;
+    for (const auto& [attempt, value] : points) made.points.push_back({attempt, kFirstRun, value});
+    return made;
+  };
+  // In the second attempt rank 0 is on another machine.
+  const std::vector<api::MetricSeriesView> by_machine{of("accuracy@m2", {{1, 1}}), of("loss@m1", {{1, 10}}),
+                                                      of("loss@m2", {{1, 20}, {2, 21}, {2, 22}}),
+                                                      of("loss@m3", {{2, 11}, {2, 12}})};
+  const Ranks ranks{
+      {{1, MachineId{1}}, 0}, {{1, MachineId{2}}, 1}, {{2, MachineId{2}}, 1}, {{2, MachineId{3}}, 0}};
+  const auto split = byRank(by_machine, ranks);
+  ASSERT_EQ(split.size(), 3u);
+  const auto values = [](const api::MetricSeriesView& series) {
+    std::vector<double> found;
+    for (const auto& point : series.points) found.push_back(point.value);
+    return found;
+  };
+  EXPECT_EQ(split[0].name, "accuracy");
+  EXPECT_EQ(split[1].name, "loss of rank 0");
+  EXPECT_THAT(values(split[1]), ElementsAre(10, 11, 12));
+  EXPECT_EQ(split[2].name, "loss of rank 1");
+  EXPECT_THAT(values(split[2]), ElementsAre(20, 21, 22));
+}
+
 TEST(Judge, TheSamePointsAreExactHoweverManyWereRedone) {
   for (const auto& attempts : std::vector<std::vector<std::vector<double>>>{{{5, 4, 3}, {2, 1, 0.5}},
                                                                             {{5, 4, 3, 2}, {3, 2, 1, 0.5}},

@@ -41,8 +41,7 @@ std::string table(const Look& look, const RehearsalOutcome& outcome) {
                    {"struck at", Align::right},
                    {"went on from", Align::right},
                    {"redone", Align::right},
-                   {"restart", Align::right},
-                   {"", Align::left, true}};
+                   {"restart", Align::right}};
   for (const ScenarioRun& each : outcome.runs) {
     const api::LedgerView& ledger = each.run.ledger;
     const Duration restart = ledger.timeOf(engine::Use::saving) + ledger.timeOf(engine::Use::restoring) +
@@ -52,8 +51,7 @@ std::string table(const Look& look, const RehearsalOutcome& outcome) {
         {std::string(describe(each.scenario)),
          Cell(std::string(toString(each.judgement.verdict)), colorOf(each.judgement.verdict)),
          strikesOf(outcome.reference, each.run), from ? formatPercent(*from) : std::string(),
-         formatDuration(ledger.timeOf(engine::Use::redone)), formatDuration(restart),
-         cleaned(each.judgement.note)});
+         formatDuration(ledger.timeOf(engine::Use::redone)), formatDuration(restart)});
   }
   return renderTable(look, table);
 }
@@ -62,13 +60,13 @@ std::string differences(const Look& look, const RehearsalOutcome& outcome) {
   std::string text;
   for (const ScenarioRun& each : outcome.runs) {
     const auto& found = each.judgement.differences;
-    for (std::size_t i = 0; i < std::min(found.size(), kShownDifferences); ++i) {
-      text += strCat(
-          {"  ", describe(each.scenario), ": ", cleaned(found[i].what), " ", cleaned(found[i].detail), "\n"});
-    }
-    if (found.size() > kShownDifferences)
-      text += strCat({"  ", describe(each.scenario), ": ",
-                      counted(found.size() - kShownDifferences, "other difference"), "\n"});
+    const auto say = [&](const std::string& what) {
+      text += wrap(strCat({"  ", describe(each.scenario), ": ", cleaned(what)}), look.width, "    ") + "\n";
+    };
+    if (!each.judgement.note.empty()) say(each.judgement.note);
+    for (std::size_t i = 0; i < std::min(found.size(), kShownDifferences); ++i)
+      say(found[i].what + " " + found[i].detail);
+    if (found.size() > kShownDifferences) say(counted(found.size() - kShownDifferences, "other difference"));
     if (each.judgement.verdict == Verdict::fails && !each.run.last_lines.empty()) {
       text += strCat({"  ", describe(each.scenario), ", its last lines:\n"});
       for (const std::string_view line : split(trim(each.run.last_lines), '\n'))
@@ -78,10 +76,10 @@ std::string differences(const Look& look, const RehearsalOutcome& outcome) {
   return text.empty() ? text : "\n" + text;
 }
 
-std::string costLine(const RehearsalReport& report) {
+std::string costLine(const Look& look, const RehearsalReport& report) {
   const RehearsalCost& cost = report.cost;
   std::string text = strCat(
-      {"\nWhere machines are taken ", ratePerHour(cost.reclaims_per_hour), " times an hour (",
+      {"Where machines are taken ", ratePerHour(cost.reclaims_per_hour), " times an hour (",
        report.hazard_source, "), ", formatPercent(cost.unnoticed), " of them without notice, ",
        "this job would lose ",
        formatDuration(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(cost.lost_seconds))),
@@ -89,9 +87,10 @@ std::string costLine(const RehearsalReport& report) {
   if (cost.price.nano_usd > 0)
     text +=
         strCat({": ", formatMoney(cost.extra), " an hour on top of ", formatMoney({cost.price.nano_usd})});
-  return text + "\n(" + formatDuration(cost.lost_noticed) + " a reclaim with notice, " +
-         formatDuration(cost.lost_unnoticed) +
-         " without; what a machine takes to boot elsewhere comes on top)\n";
+  text += strCat({" (", formatDuration(cost.lost_noticed), " a reclaim with notice, ",
+                  formatDuration(cost.lost_unnoticed),
+                  " without; what a machine takes to boot elsewhere comes on top)"});
+  return "\n" + wrap(text, look.width, "") + "\n";
 }
 
 void writeRun(api::JsonWriter& writer, const RehearsedRun& run) {
@@ -153,9 +152,12 @@ std::string renderRehearsal(const Look& look, const RehearsalReport& report) {
               counted(outcome.reference.metrics.size(), "metric"), "\n\n"});
   text += table(look, outcome) + differences(look, outcome);
   if (!outcome.ignored.empty())
-    text += "\nNot compared, because they differ from run to run even undisturbed: " +
-            cleaned(join(outcome.ignored, ", ")) + "\n";
-  if (!outcome.runs.empty()) text += costLine(report);
+    text += "\n" +
+            wrap("Not compared, because they differ from run to run even undisturbed: " +
+                     cleaned(join(outcome.ignored, ", ")),
+                 look.width, "  ") +
+            "\n";
+  if (!outcome.runs.empty()) text += costLine(look, report);
   if (outcome.cut_short)
     text += "\n" + paint(look, Color::yellow, "cut short: ") + outcome.cut_short->message + "\n";
   const Verdict verdict = outcome.verdict();

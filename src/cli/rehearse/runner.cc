@@ -4,6 +4,7 @@
 
 #include "base/strings.h"
 #include "cli/context.h"
+#include "cli/rehearse/judge.h"
 #include "cli/rehearse/save_watch.h"
 
 namespace buoy::cli {
@@ -43,6 +44,9 @@ class Runner {
     if (list.jobs.empty() || list.jobs.front().id != run_.id)
       return fail(ErrorCode::internal, "the rehearsal's server has lost the job");
     BUOY_TRY_VOID(readHistory());
+    const api::JobView& job = list.jobs.front();
+    for (std::size_t rank = 0; rank < job.machines.size(); ++rank)
+      ranks_[{job.attempts, job.machines[rank]}] = rank;
     return std::move(list.jobs.front());
   }
 
@@ -100,7 +104,8 @@ class Runner {
     if (job.ledger) run_.ledger = *job.ledger;
     stage_.waitForMachines();
     const std::string base = "/v1/jobs/" + run_.id.toString();
-    BUOY_TRY(const std::string metrics, connection_.get(base + "/metrics"));
+    BUOY_TRY(const std::string metrics,
+             connection_.get(base + "/metrics" + (spec_.machines > 1 ? "?by=machine" : "")));
     BUOY_TRY(run_.metrics, api::parseMetrics(metrics));
     std::size_t points = 0;
     for (const api::MetricSeriesView& series : run_.metrics) points += series.points.size();
@@ -110,6 +115,7 @@ class Runner {
                   "fewer steps, "
                   "or without metrics");
     }
+    if (spec_.machines > 1) run_.metrics = byRank(run_.metrics, ranks_);
     BUOY_TRY(const std::string outputs, connection_.get(base + "/outputs"));
     BUOY_TRY(run_.outputs, api::parseOutputs(outputs));
     if (!run_.succeeded()) BUOY_TRY_VOID(readLastLines());
@@ -134,6 +140,7 @@ class Runner {
   const RunnerOptions& options_;
   RehearsedRun run_;
   std::int64_t seen_ = 0;
+  Ranks ranks_;  // as far as they were seen
   std::optional<SaveWatch> saves_;
 };
 

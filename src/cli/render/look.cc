@@ -152,18 +152,20 @@ std::string repeat(std::string_view text, int count) {
 std::string wrap(std::string_view text, int width, std::string_view indent) {
   std::string result;
   int column = 0;
+  bool begun = false;  // a word stands in the line
   for (const std::string_view word : split(text, ' ')) {
     const int length = displayWidth(word);
-    if (column > 0 && width > 0 && column + 1 + length > width) {
+    if (begun && width > 0 && column + 1 + length > width) {
       result += '\n';
       result += indent;
-      column = 0;
-    } else if (column > 0) {
+      column = displayWidth(indent);
+    } else if (begun) {
       result += ' ';
       ++column;
     }
     result += word;
     column += length;
+    begun = true;
   }
   return result;
 }
