@@ -87,6 +87,8 @@ def test_people_get_a_table_and_a_picture(market):
     assert done.returncode == 0, done.stderr
     for word in ("8h of work within 11h", "uniform-progress", "omniscient", "of optimum", "█"):
         assert word in done.stdout, done.stdout
+    table = [line for line in done.stdout.splitlines() if line.startswith(("policy", "on-demand", "uniform", "buoy", "omni"))]
+    assert len(table) >= 8 and max(map(len, table)) <= 80, done.stdout
     picture = xml.etree.ElementTree.parse(market.project / "costs.svg").getroot()
     assert picture.tag == "{http://www.w3.org/2000/svg}svg"
 

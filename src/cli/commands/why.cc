@@ -17,7 +17,7 @@ struct WhyFlags {
 };
 
 struct Told {
-  std::uint64_t decisions = 0, otherwise = 0;
+  std::uint64_t decisions = 0, otherwise = 0, planless = 0;
 };
 
 std::string renderDecision(const Look& look, const api::RecordView& record, const api::RecordView* last) {
@@ -26,6 +26,13 @@ std::string renderDecision(const Look& look, const api::RecordView& record, cons
   if (last != nullptr && renderKnown(look, *last) == known && renderCandidates(look, *last) == candidates)
     return {};
   return known + candidates;
+}
+
+// Once a plan was made where it was asked for, and not kept with the answer that followed from it.
+bool isPlanless(const api::RecordView& record) {
+  const auto& steered = record.record.decision->steered;
+  return steered && steered->question.rule == engine::SpotRule::buoy && !steered->question.plan &&
+         steered->reason != "its plan is being made";
 }
 
 std::string render(const Look& look, const std::vector<api::RecordView>& records) {
@@ -43,6 +50,14 @@ std::string render(const Look& look, const std::vector<api::RecordView>& records
       last = &record;
     }
     if (!record.rederived) continue;
+    if (!*record.rederived && isPlanless(record)) {
+      ++told.planless;
+      text += "           " +
+              paint(look, Color::dim,
+                    "decided by an earlier version, which did not keep its plan: it cannot be found again") +
+              "\n";
+      continue;
+    }
     ++told.decisions;
     if (*record.rederived) continue;
     ++told.otherwise;
@@ -50,6 +65,12 @@ std::string render(const Look& look, const std::vector<api::RecordView>& records
             paint(look, Color::yellow, "the policy of this server decides otherwise when it is shown that") +
             "\n";
   }
+  if (told.planless > 0)
+    text += "\n" +
+            paint(look, Color::dim,
+                  counted(told.planless, "decision") +
+                      " of an earlier version cannot be found again: the plan is not kept") +
+            "\n";
   if (told.decisions == 0) return text;
   std::string end = counted(told.decisions, "decision") +
                     ", found again from what was known then by the policy's own code: ";

@@ -51,14 +51,36 @@ std::string headline(const Look& look, const ForecastReport& report) {
   return text + "\n";
 }
 
-std::string table(const Look& look, const Forecast& forecast) {
+Cell nameCell(const PolicyForecast& each) {
+  return Cell(each.policy, each.policy == "buoy" ? Color::green : Color::plain);
+}
+
+std::string costTable(const Look& look, const Forecast& forecast) {
   Table table{.columns = {{"policy"},
                           {"cost p50", Align::right},
                           {"p95", Align::right},
                           {"of on-demand", Align::right},
                           {"of optimum", Align::right},
-                          {"deadline", Align::right},
-                          {"in budget", Align::right},
+                          {"in budget", Align::right}},
+              .rows = {}};
+  for (const PolicyForecast& each : forecast.policies) {
+    const sim::Distribution& cost = each.outlook.cost;
+    table.rows.push_back({nameCell(each), formatUsd(cost.quantile(0.5)), formatUsd(cost.quantile(0.95)),
+                          formatPercent(each.of_on_demand), each.of_optimum ? fixed(*each.of_optimum, 2) : "",
+                          each.within_budget ? shareCell(*each.within_budget) : Cell("")});
+  }
+  if (forecast.optimum) {
+    table.rows.push_back({std::string(kOmniscient), formatUsd(forecast.optimum->quantile(0.5)),
+                          formatUsd(forecast.optimum->quantile(0.95)),
+                          formatPercent(forecast.optimum->mean() / forecast.on_demand), "1.00", ""});
+  }
+  return renderTable(look, table);
+}
+
+std::string runTable(const Look& look, const Forecast& forecast) {
+  if (forecast.policies.empty()) return {};
+  Table table{.columns = {{"policy"},
+                          {"deadline met", Align::right},
                           {"finish p50", Align::right},
                           {"p95", Align::right},
                           {"reclaims", Align::right},
@@ -66,21 +88,11 @@ std::string table(const Look& look, const Forecast& forecast) {
               .rows = {}};
   for (const PolicyForecast& each : forecast.policies) {
     const sim::Outlook& outlook = each.outlook;
-    table.rows.push_back({Cell(each.policy, each.policy == "buoy" ? Color::green : Color::plain),
-                          formatUsd(outlook.cost.quantile(0.5)), formatUsd(outlook.cost.quantile(0.95)),
-                          formatPercent(each.of_on_demand), each.of_optimum ? fixed(*each.of_optimum, 2) : "",
-                          shareCell(outlook.met),
-                          each.within_budget ? shareCell(*each.within_budget) : Cell(""),
-                          hoursText(outlook.finish.quantile(0.5)), hoursText(outlook.finish.quantile(0.95)),
-                          fixed(outlook.reclaims, 1), hoursText(outlook.redone)});
+    table.rows.push_back({nameCell(each), shareCell(outlook.met), hoursText(outlook.finish.quantile(0.5)),
+                          hoursText(outlook.finish.quantile(0.95)), fixed(outlook.reclaims, 1),
+                          hoursText(outlook.redone)});
   }
-  if (forecast.optimum) {
-    table.rows.push_back({std::string(kOmniscient), formatUsd(forecast.optimum->quantile(0.5)),
-                          formatUsd(forecast.optimum->quantile(0.95)),
-                          formatPercent(forecast.optimum->mean() / forecast.on_demand), "1.00", "", "", "",
-                          "", "", ""});
-  }
-  return renderTable(look, table);
+  return "\n" + renderTable(look, table);
 }
 
 struct Lane {
@@ -147,7 +159,8 @@ std::string titleOf(const ForecastReport& report) {
 }
 
 std::string renderForecast(const Look& look, const ForecastReport& report) {
-  return headline(look, report) + table(look, report.forecast) + histograms(look, report.forecast);
+  return headline(look, report) + costTable(look, report.forecast) + runTable(look, report.forecast) +
+         histograms(look, report.forecast);
 }
 
 std::string toJson(const ForecastReport& report) {
