@@ -8,7 +8,7 @@ namespace {
 
 constexpr double kMostLayers = 1200;
 constexpr double kMostLayersAtOnce = 300;  // as many as a changeover lasts are needed while solving
-constexpr std::size_t kMostStored = 200;
+constexpr std::size_t kMostStored = 96;    // layers between are blended: twice as many decide no better
 
 Duration wholeSteps(const PlanProblem& problem) {
   const auto times = std::ceil(
