@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <ctime>
 #include <string>
+#include <string_view>
 
 #include "schedule/spot_first.h"
 #include "sim/random.h"
@@ -111,12 +112,15 @@ int measure(const char* what, const Size& size) {
 
 }  // namespace
 
-int main(int argc, char**) {
-  if (argc > 1) {
-    std::fputs("usage: simulate_scale\n", stderr);
+int main(int argc, char** argv) {
+  const std::string_view only = argc > 1 ? argv[1] : "";
+  if (argc > 2 || (!only.empty() && only != "room" && only != "market")) {
+    std::fputs("usage: simulate_scale [room|market]\n", stderr);
     return 2;
   }
+  if (only == "market") return measure("a market, hourly prices", {});
   const int small = measure("flat prices, room for all",
                             {.zones = 3, .machines = 500, .days = 30, .jobs = 5000, .prices_move = false});
+  if (only == "room") return small;
   return small | measure("a market, hourly prices", {});
 }

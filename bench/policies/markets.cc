@@ -1,6 +1,8 @@
 #include "markets.h"
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <set>
 
 #include "schedule/spot/trace_history.h"
@@ -174,6 +176,35 @@ std::vector<Market> strangeMarkets(const Traces& traces) {
   std::vector<Market> markets;
   for (const auto& [name, model] : models)
     markets.push_back({.name = name, .zones = sim::generateMarket(model), .past = historiesOf(traces)});
+  return markets;
+}
+
+std::vector<Market> drawnMarkets(const Traces& traces, std::size_t count) {
+  constexpr Duration kTicks[] = {180s, 195s, 300s, 600s, 1h};
+  std::vector<Market> markets;
+  for (std::size_t i = 0; i < count; ++i) {
+    sim::Random random(sim::mix(500, i));
+    const auto drawn = [&](double least, double most) {
+      return least * std::exp(random.real() * std::log(most / least));
+    };
+    sim::MarketModel model{.seed = 600 + i, .zones = 2};
+    model.gap = kTicks[random.below(std::size(kTicks))];
+    model.ticks = static_cast<std::size_t>(24h * 25 / model.gap);
+    const double fresh = model.gap >= 1h ? 0.3 : 1;  // much of what is fresh would pass within a tick
+    const auto hazard = [&](double most_fresh, double least, double most) {
+      return sim::StateHazard{.fresh = drawn(0.15, most_fresh) * fresh,
+                              .settled = drawn(least, most),
+                              .settling = std::chrono::duration_cast<Duration>(
+                                  std::chrono::duration<double, std::ratio<3600>>(drawn(0.2, 4)))};
+    };
+    model.up = hazard(4, 0.008, 0.25);
+    model.down = hazard(4, 0.02, 0.4);
+    model.daily = random.real() * 0.9;
+    model.shocks = random.oneIn(2) ? 0.02 : 0;
+    markets.push_back({.name = "market " + std::to_string(i + 1),
+                       .zones = sim::generateMarket(model),
+                       .past = historiesOf(traces)});
+  }
   return markets;
 }
 

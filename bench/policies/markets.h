@@ -40,4 +40,8 @@ std::vector<Draws> poorDraws(const Traces& traces, std::size_t ticks, std::size_
 // Generated, each of another character; learned from the traces.
 std::vector<Market> strangeMarkets(const Traces& traces);
 
+// So many, of which everything is drawn: hazards over two orders of magnitude, ticks of 3 minutes to an hour,
+// how much the time of day counts, and whether zones go down together. Learned from the traces.
+std::vector<Market> drawnMarkets(const Traces& traces, std::size_t count);
+
 }  // namespace buoy::bench
