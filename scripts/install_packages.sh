@@ -5,8 +5,10 @@ set -eu
 build="build-essential cmake ninja-build ccache mold pkg-config libboost-dev libexpected-dev libfmt-dev \
   libgtest-dev libgmock-dev libpugixml-dev librapidcheck-dev libre2-dev libspdlog-dev libsqlite3-dev libssl-dev \
   libxxhash-dev libyaml-cpp-dev nlohmann-json3-dev libbenchmark-dev"
+# Podman as it runs on most hosts (crun fails where control groups are hybrid), and what images are made of.
+containers="podman runc conmon netavark aardvark-dns iptables fuse-overlayfs busybox-static"
 demo="python3 python3-torch python3-sklearn libopenblas0-pthread"
-test="git python3 python3-pytest python3-pytest-xdist python3-boto3 awscli clang-format-14 clang-tidy-14"
+test="git python3 python3-pytest python3-pytest-xdist python3-boto3 awscli clang-format-14 clang-tidy-14 $containers"
 # A real S3 server, and a client of other people's to check it with.
 s3="ceph-mon ceph-osd radosgw ceph-common uuid-runtime curl openssl python3 python3-venv awscli"
 # The stand-in for AWS: machines are namespaces, volumes loop devices; AWS's own clients to check it with.

@@ -257,13 +257,9 @@ bool isIgnored(std::string_view name) {
          name == "--stop-timeout" || name == "--stop-signal" || name == "--cidfile";
 }
 
-tl::unexpected<Error> wrongOption(std::string message) {
-  return fail(ErrorCode::invalid_argument, std::move(message));
-}
-
 Status setSwitch(RunArgs& args, const std::string& name, Switch which, const std::string& value) {
   if (!value.empty() && value != "true" && value != "false")
-    return wrongOption(strCat({name, " must be true or false, not ", inQuotes(value)}));
+    return failInvalid(strCat({name, " must be true or false, not ", inQuotes(value)}));
   const bool on = value != "false";
   switch (which) {
     case Switch::none:
@@ -303,10 +299,10 @@ Option optionOf(const std::string& word) {
 
 Result<RunArgs> parseRunArgs(const std::vector<std::string>& words) {
   RunArgs args;
-  if (words.size() > kMostRunArgs) return wrongOption("has more than 1,000 words");
+  if (words.size() > kMostRunArgs) return failInvalid("has more than 1,000 words");
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (!words[i].starts_with('-') || words[i] == "-" || words[i] == "--")
-      return wrongOption(strCat({inQuotes(words[i]),
+      return failInvalid(strCat({inQuotes(words[i]),
                                  " is no option of docker run; a value stands after its "
                                  "option, as in --shm-size=8g"}));
     Option option = optionOf(words[i]);
@@ -316,15 +312,15 @@ Result<RunArgs> parseRunArgs(const std::vector<std::string>& words) {
     }
     const auto found = valued().find(option.name);
     if (found == valued().end() && !isIgnored(option.name))
-      return wrongOption(strCat({option.name,
+      return failInvalid(strCat({option.name,
                                  " is not known here: it is no option of docker run that Buoy "
                                  "passes on"}));
     if (!option.has_value) {
-      if (i + 1 == words.size()) return wrongOption(option.name + " needs a value");
+      if (i + 1 == words.size()) return failInvalid(option.name + " needs a value");
       option.value = words[++i];
     }
     if (found != valued().end() && !found->second(args, option.value))
-      return wrongOption(strCat({option.name, " does not take ", inQuotes(option.value)}));
+      return failInvalid(strCat({option.name, " does not take ", inQuotes(option.value)}));
   }
   return args;
 }

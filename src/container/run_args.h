@@ -13,6 +13,9 @@
 
 namespace buoy::container {
 
+// Spec::working_dir that means the image's own.
+constexpr std::string_view kImagesWorkingDir = "image";
+
 // What `runtime_args` may say beyond the other keys of a job's container, in Docker's words. Of what stands
 // in both, runtime_args win, as the last option on docker's command line does.
 struct RunArgs {

@@ -91,7 +91,8 @@ class Checker {
   void places() {
     absolute("project_dir", spec_.project_dir);
     if (spec_.project_dir == "/") add("project_dir", "must not be the container's root");
-    if (!spec_.working_dir.empty()) absolute("working_dir", spec_.working_dir);
+    if (!spec_.working_dir.empty() && spec_.working_dir != kImagesWorkingDir)
+      absolute("working_dir", spec_.working_dir);
     if (!spec_.user.empty() && !isUser(spec_.user))
       add("user", "must be UID, UID:GID, a user's name or host, not " + inQuotes(spec_.user));
     if (spec_.volumes.size() > kMostEntries) add("volumes", "has more than 100 entries");

@@ -11,12 +11,6 @@
 #include "os/process_table.h"
 
 namespace buoy::os {
-namespace {
-
-struct Pipe {
-  Fd read;
-  Fd write;
-};
 
 Result<Pipe> makePipe() {
   std::array<int, 2> ends{};
@@ -26,8 +20,6 @@ Result<Pipe> makePipe() {
   ::fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK);
   return pipe;
 }
-
-}  // namespace
 
 Result<Child> startChild(const ChildOptions& options) {
   BUOY_TRY(Pipe out, makePipe());

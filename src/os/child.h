@@ -10,6 +10,13 @@
 
 namespace buoy::os {
 
+// Both ends are closed by exec; reading does not block.
+struct Pipe {
+  Fd read;
+  Fd write;
+};
+Result<Pipe> makePipe();
+
 struct ChildOptions {
   std::vector<std::string> command;      // command[0] is the path of the executable
   std::vector<std::string> environment;  // "NAME=value", all of it
