@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cloud/aws/aws_provider.h"
 #include "cloud/local/local_provider.h"
+#include "container/runtime.h"
 #include "control/serve.h"
 #include "os/environment.h"
 #include "os/files.h"
@@ -137,7 +138,10 @@ std::vector<buoy::cli::Check> checkHost() {
   const auto host = buoy::cloud::local::detectLocalCapabilities();
   const auto limited = [](bool good) { return good ? Check::State::good : Check::State::limited; };
   const bool groups = host.cgroups.cpu() && host.cgroups.memory();
+  const auto runtime = buoy::container::findRuntime(buoy::os::processEnvironment());
   return {
+      {limited(runtime.has_value()), "containers", runtime ? runtime->description : "none",
+       runtime ? "" : "jobs with an image cannot run here: " + runtime.error().message},
       {limited(host.pid_namespace), "isolation", host.isolation_reason,
        host.pid_namespace ? ""
                           : "without PID namespaces a stray process is found by its environment; root, or "

@@ -7,6 +7,8 @@
 
 #include "agent/agent.h"
 #include "agent/boot.h"
+#include "agent/container_sweep.h"
+#include "agent/supervisor.h"
 #include "cloud/local/machine_host.h"
 #include "os/environment.h"
 #include "os/files.h"
@@ -25,6 +27,7 @@ constexpr std::string_view kUsage =
     R"(usage: buoy-agent run --config FILE    run jobs on this machine as the control plane directs
        buoy-agent boot --config FILE   the same on a machine in a cloud, which asks for its configuration first
        buoy-agent host --dir DIR       stand in for a local machine (started by the local provider)
+       buoy-agent sweep                remove the containers that killed agents left on this machine
        buoy-agent --version
 
 Exit codes of run: 0 shut down as directed; 1 could not start; 2 bad usage or configuration;
@@ -79,6 +82,10 @@ int main(int argc, char** argv) {
   if (arguments.size() == 1 && (arguments[0] == "--help" || arguments[0] == "-h")) {
     std::fwrite(kUsage.data(), 1, kUsage.size(), stdout);
     return 0;
+  }
+  if (arguments.size() == 1 && arguments[0] == "sweep") {
+    buoy::os::configureLog("", buoy::os::LogLevel::info);
+    return buoy::agent::runContainerSweep();
   }
   if (arguments.size() != 3) return badUsage("expected a command and its option");
   buoy::os::configureLog("", buoy::os::LogLevel::info);

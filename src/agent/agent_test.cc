@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "agent/fake_control.h"
+#include "agent/supervisor.h"
 #include "base/strings.h"
 #include "objstore/checkpoint.h"
 #include "os/files.h"

@@ -6,8 +6,10 @@
 
 #include <algorithm>
 
+#include "agent/container_process.h"
 #include "agent/notice.h"
 #include "agent/outputs.h"
+#include "agent/supervisor.h"
 #include "agent/trouble.h"
 #include "agent/workspace.h"
 #include "base/pause.h"
@@ -93,7 +95,7 @@ void Assignment::begin() {
   if (!understood) return endWith(Kind::setup_failed, understood.error().message);
   log_ = std::make_unique<JobLog>(machine_.loop, machine_.clock, machine_.reporter, std::move(*files),
                                   std::move(metrics), options_.log_backlog, [this](bool paused) {
-                                    if (supervisor_) supervisor_->pauseOutput(paused);
+                                    if (process_) process_->pauseOutput(paused);
                                   });
   stage_ = Stage::preparing;
   enter(MemberPhase::preparing);
@@ -152,8 +154,17 @@ Status Assignment::readSpec() {
     return fail(ErrorCode::invalid_argument, "the job's specification: " + join(problems, "; "));
   }
   spec_ = std::move(*parsed);
+  if (spec_.run.empty() && !inContainer())
+    return fail(
+        ErrorCode::invalid_argument,
+        "the job has no command of its own, only its image has, and its pool runs it without the image "
+        "(isolation: process)");
   if (spec_.checkpoint) checkpoint_directory_ = paths_.work() + "/" + withoutSlashes(spec_.checkpoint->dir);
   return {};
+}
+
+bool Assignment::inContainer() const {
+  return spec_.container && message_.isolation == engine::Isolation::container;
 }
 
 void Assignment::prepare() {
@@ -168,8 +179,14 @@ void Assignment::prepare() {
         if (*self != nullptr && (*self)->stage_ == Stage::preparing) (*self)->enter(MemberPhase::restoring);
       });
     };
-    auto result = std::make_shared<Result<Prepared>>(prepareMachine(
-        {*store, message, spec, directory, channels, config, environment, on_restoring, source.get_token()}));
+    const auto on_output = [&](std::string text) {
+      loop->post([self, text = std::move(text)] {
+        if (*self != nullptr && (*self)->stage_ == Stage::preparing) (*self)->log_->take('o', text);
+      });
+    };
+    auto result = std::make_shared<Result<Prepared>>(
+        prepareMachine({*store, message, spec, directory, channels, config, environment, on_restoring,
+                        on_output, source.get_token()}));
     loop->post([self, worker, result = std::move(result)]() mutable {
       if (*self != nullptr && (*self)->stage_ == Stage::preparing)
         return (*self)->prepared(std::move(*result));
@@ -182,7 +199,7 @@ void Assignment::prepare() {
 // On the worker.
 Result<Assignment::Prepared> Assignment::prepareMachine(const Setup& setup) {
   const auto& [store, message, spec, checkpoint_directory, channels, config, environment, on_restoring,
-               stop] = setup;
+               on_output, stop] = setup;
   const MachinePaths& paths = channels.paths;
   const engine::Directive& directive = message.directive;
   Prepared prepared;
@@ -204,10 +221,22 @@ Result<Assignment::Prepared> Assignment::prepareMachine(const Setup& setup) {
   BUOY_TRY_VOID(mountStorage(setup, prepared));
   if (prepared.refused) return prepared;
   BUOY_TRY_VOID(fetchSources(paths, store, spec.source));
+  const JobContainer::Setup in_container{paths, config, message, spec, environment, on_output, stop};
+  BUOY_TRY(const std::shared_ptr<JobContainer> container, openContainer(in_container, prepared));
+  const auto startContainer = [&]() -> Status {
+    if (!container) return {};
+    BUOY_TRY_VOID(container->start(in_container));
+    for (std::string& event : container->takeEvents()) prepared.events.push_back(std::move(event));
+    prepared.container = container;
+    return {};
+  };
   BUOY_TRY(prepared.channels, Channels::prepare(channels, spec.inputs, stop));
   const std::vector<std::string> fetched = prepared.channels->events();
   prepared.events.insert(prepared.events.end(), fetched.begin(), fetched.end());
-  if (!spec.checkpoint) return prepared;
+  if (!spec.checkpoint) {
+    BUOY_TRY_VOID(startContainer());
+    return prepared;
+  }
   on_restoring();
   BUOY_TRY(const auto restored, prepared.repository->restore(checkpoint_directory));
   prepared.events.insert(prepared.events.end(), restored.fallbacks.begin(), restored.fallbacks.end());
@@ -218,7 +247,18 @@ Result<Assignment::Prepared> Assignment::prepareMachine(const Setup& setup) {
   }
   BUOY_TRY_VOID(openMirror(setup, prepared));
   if (!restored.manifest) BUOY_TRY_VOID(prepared.repository->beginWith(checkpoint_directory));
+  BUOY_TRY_VOID(startContainer());
   return prepared;
+}
+
+// Null: the job is a process here.
+Result<std::shared_ptr<JobContainer>> Assignment::openContainer(const JobContainer::Setup& setup,
+                                                                Prepared& prepared) {
+  if (!setup.spec.container || setup.message.isolation == engine::Isolation::process)
+    return std::shared_ptr<JobContainer>();
+  BUOY_TRY(std::shared_ptr<JobContainer> container, JobContainer::open(setup));
+  for (std::string& event : container->takeEvents()) prepared.events.push_back(std::move(event));
+  return container;
 }
 
 // The provider connects what the job keeps, and lays into the store what there is to mount.
@@ -297,6 +337,7 @@ void Assignment::prepared(Result<Prepared> result) {
   channels_ = std::move(result->channels);
   mirror_ = std::move(result->mirror);
   mounts_ = std::move(result->mounts);
+  container_ = std::move(result->container);
   for (const std::string& event : result->events) machine_.reporter.event(event);
   if (result->refused) return endWith(result->refused->kind, result->refused->detail);
   if (const Status started = run(result->restored_version); !started) {
@@ -308,22 +349,22 @@ void Assignment::prepared(Result<Prepared> result) {
 
 Status Assignment::run(const std::string& restored_version) {
   BUOY_TRY_VOID(watchCheckpoints());
-  supervisor_ = std::make_unique<Supervisor>(
-      machine_.loop,
-      Supervisor::Callbacks{
-          .on_output = [this](char stream, std::string_view bytes) { log_->take(stream, bytes); },
-          .on_exit = [this](int exit_code) { exited(exit_code); },
-          .on_gone = [this](int last_exit_code) { gone(last_exit_code); },
-      });
+  const auto start = makeProcess();
   BUOY_TRY_VOID(adviseSaves());
-  const auto environment = jobEnvironment({.config = machine_.config,
-                                           .directive = directive(),
-                                           .spec = spec_,
-                                           .checkpoint_directory = checkpoint_directory_,
-                                           .restored_version = restored_version,
-                                           .checkpoint_interval = saves_ ? saves_->interval() : Duration{},
-                                           .inherited = machine_.environment});
-  BUOY_TRY_VOID(supervisor_->start(spec_.run, paths_.work(), environment));
+  const EnvironmentInputs inputs{.config = machine_.config,
+                                 .directive = directive(),
+                                 .spec = spec_,
+                                 .checkpoint_directory = checkpoint_directory_,
+                                 .restored_version = restored_version,
+                                 .checkpoint_interval = saves_ ? saves_->interval() : Duration{},
+                                 .inherited = machine_.environment};
+  Variables variables;
+  if (container_) {
+    BUOY_TRY(variables, container_->environment(jobVariables(inputs, spec_.container->project_dir)));
+  } else {
+    variables = jobEnvironment(inputs);
+  }
+  BUOY_TRY_VOID(start(variables));
   stage_ = Stage::running;
   setTransferPriority(kBesideTheJob);
   enter(MemberPhase::running);
@@ -332,6 +373,28 @@ Status Assignment::run(const std::string& restored_version) {
            {"attempt", directive().attempt},
            {"restored", restored_version}});
   return {};
+}
+
+// What starts it, with its environment. The process is there before, for whoever asks about it.
+std::function<Status(const Variables&)> Assignment::makeProcess() {
+  JobProcess::Callbacks callbacks{
+      .on_output = [this](char stream, std::string_view bytes) { log_->take(stream, bytes); },
+      .on_exit = [this](int exit_code) { exited(exit_code); },
+      .on_gone = [this](int last_exit_code) { gone(last_exit_code); },
+  };
+  if (container_) {
+    auto process = std::make_unique<ContainerProcess>(
+        machine_.loop, std::move(callbacks), container_->takeConnection(), container_->memoryLimit());
+    ContainerProcess* const in_container = process.get();
+    process_ = std::move(process);
+    return [in_container](const Variables& variables) { return in_container->start(entriesOf(variables)); };
+  }
+  auto process = std::make_unique<Supervisor>(machine_.loop, std::move(callbacks));
+  Supervisor* const supervisor = process.get();
+  process_ = std::move(process);
+  return [this, supervisor](const Variables& variables) {
+    return supervisor->start(spec_.run, paths_.work(), entriesOf(variables));
+  };
 }
 
 void Assignment::setTransferPriority(int nice) {
@@ -379,11 +442,11 @@ Status Assignment::adviseSaves() {
   options.requests = directive().save;
   saves_ = std::make_unique<SaveControl>(
       machine_.loop, machine_.clock, std::move(options),
-      SaveControl::Callbacks{.saves_at_notice = [this, signal] { return supervisor_->catches(signal); },
+      SaveControl::Callbacks{.saves_at_notice = [this, signal] { return process_->catches(signal); },
                              .on_due =
                                  [this] {
                                    const auto number = api::signalNumber(spec_.checkpoint->save_signal);
-                                   if (number && !stopping_) supervisor_->signalCatchers(*number);
+                                   if (number && !stopping_) process_->signalCatchers(*number);
                                  }});
   if (sync_) sync_->tellUnsavedAfter(unsavedLimit());
   return saves_->begin();
@@ -427,7 +490,7 @@ void Assignment::terminate(Time kill_at) {
     enter(MemberPhase::saving);
     if (saves_) saves_->stopping();
     const std::string name = spec_.checkpoint ? spec_.checkpoint->signal : "SIGTERM";
-    supervisor_->signal(api::signalNumber(name).value_or(SIGTERM));
+    process_->signal(api::signalNumber(name).value_or(SIGTERM));
   }
   if (kill_at_ && *kill_at_ <= kill_at) return;
   kill_at_ = kill_at;
@@ -439,7 +502,7 @@ void Assignment::kill() {
   if (stage_ != Stage::running) return;
   stage_ = Stage::killing;
   if (sync_ && !result_) sync_->freeze();
-  supervisor_->killAll();
+  process_->killAll();
 }
 
 void Assignment::abandon() {
@@ -459,7 +522,7 @@ void Assignment::exited(int exit_code) {
   if (sync_ && by_signal) sync_->jobCrashed();
   if (sync_ && !by_signal) sync_->freeze();
   stage_ = Stage::killing;
-  supervisor_->killAll();
+  process_->killAll();
 }
 
 void Assignment::gone(int last_exit_code) {
@@ -471,6 +534,7 @@ void Assignment::gone(int last_exit_code) {
     }
   }
   machine_.loop.cancel(kill_timer_);
+  explanation_ = process_->explanation();
   log_->finish();
   setTransferPriority(0);
   stage_ = Stage::saving;
@@ -557,18 +621,21 @@ void Assignment::endWith(Kind kind, std::string detail) {
 
 engine::MemberResult Assignment::ownResult() const {
   const std::int32_t code = exit_code_.value_or(0);
-  return {stopping_ ? Kind::stopped : Kind::exited, code, stopping_ ? "" : describeExit(code)};
+  if (stopping_) return {Kind::stopped, code, ""};
+  return {Kind::exited, code, code != 0 && !explanation_.empty() ? explanation_ : describeExit(code)};
 }
 
 void Assignment::finish() {
   finishAs(result_ ? *result_ : ownResult());
 }
 
-// Whoever has the volumes next finds on them what was written here.
-void Assignment::releaseMounts(engine::MemberResult result) {
+// The container holds what is mounted; whoever has the volumes next finds on them what was written here.
+void Assignment::releaseMachine(engine::MemberResult result) {
   stage_ = Stage::saving;
   machine_.worker.submit([loop = &machine_.loop, self = self_, mounts = std::exchange(mounts_, nullptr),
+                          container = std::exchange(container_, nullptr),
                           result = std::move(result)](const std::stop_token&) mutable {
+    if (container) container->close();
     mounts->release();
     auto events = mounts->takeEvents();
     loop->post([self, events = std::move(events), result = std::move(result)]() mutable {
@@ -581,7 +648,12 @@ void Assignment::releaseMounts(engine::MemberResult result) {
 
 void Assignment::finishAs(engine::MemberResult result) {
   if (stage_ >= Stage::closing) return;
-  if (mounts_) return releaseMounts(std::move(result));
+  if (mounts_) return releaseMachine(std::move(result));
+  // Nobody waits for it: nothing of the job runs in it any more.
+  if (container_) {
+    machine_.worker.submit(
+        [container = std::exchange(container_, nullptr)](const std::stop_token&) { container->close(); });
+  }
   stage_ = Stage::closing;
   machine_.loop.cancel(kill_timer_);
   machine_.loop.cancel(retry_timer_);

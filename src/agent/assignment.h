@@ -10,14 +10,15 @@
 #include "agent/channels.h"
 #include "agent/checkpoint_sync.h"
 #include "agent/environment.h"
+#include "agent/job_container.h"
 #include "agent/job_log.h"
+#include "agent/job_process.h"
 #include "agent/log_archive.h"
 #include "agent/mounts.h"
 #include "agent/outputs.h"
 #include "agent/reporter.h"
 #include "agent/save_control.h"
 #include "agent/save_meter.h"
-#include "agent/supervisor.h"
 #include "agent/worker.h"
 #include "base/clock.h"
 #include "objstore/mirror.h"
@@ -91,7 +92,8 @@ class Assignment {
     std::shared_ptr<objstore::CheckpointRepository> repository;
     std::shared_ptr<Channels> channels;
     std::shared_ptr<objstore::Mirror> mirror;
-    std::shared_ptr<Mounts> mounts;  // none: the job keeps nothing
+    std::shared_ptr<Mounts> mounts;           // none: the job keeps nothing
+    std::shared_ptr<JobContainer> container;  // started; none: it is a process
     // Instead of all that follows: what is wrong with what the job keeps, and whether another machine may do.
     std::optional<engine::MemberResult> refused;
     std::string restored_version;
@@ -107,6 +109,7 @@ class Assignment {
     const api::AgentConfig& config;
     const std::map<std::string, std::string>& environment;
     std::function<void()> on_restoring;
+    std::function<void(std::string)> on_output;
     std::stop_token stop;
   };
 
@@ -115,11 +118,15 @@ class Assignment {
   void prepare();
   void prepared(Result<Prepared> result);
   static Result<Prepared> prepareMachine(const Setup& setup);
+  static Result<std::shared_ptr<JobContainer>> openContainer(const JobContainer::Setup& setup,
+                                                             Prepared& prepared);
   static Status mountStorage(const Setup& setup, Prepared& prepared);
   static Status openMirror(const Setup& setup, Prepared& prepared);
   Result<JobLog::Files> openLogs();
   ChannelOptions channelOptions();
   Status run(const std::string& restored_version);
+  std::function<Status(const Variables&)> makeProcess();
+  bool inContainer() const;
   void setTransferPriority(int nice);
   Status watchCheckpoints();
   Status adviseSaves();
@@ -137,7 +144,7 @@ class Assignment {
   void finishAs(engine::MemberResult result);
   void awaitArchive();
   void reportResult();
-  void releaseMounts(engine::MemberResult result);
+  void releaseMachine(engine::MemberResult result);
   engine::MemberResult ownResult() const;
   void enter(engine::MemberPhase phase);
 
@@ -153,6 +160,7 @@ class Assignment {
   engine::MemberPhase phase_ = engine::MemberPhase::assigned;
   bool stopping_ = false;  // the job was told to end: what its process returns does not count
   std::optional<std::int32_t> exit_code_;
+  std::string explanation_;                     // beside the code
   std::optional<engine::MemberResult> result_;  // decided before the end: nothing is saved any more
   std::optional<Time> notice_deadline_;
   std::optional<Time> kill_at_;
@@ -164,12 +172,13 @@ class Assignment {
   std::shared_ptr<Channels> channels_;
   std::shared_ptr<objstore::Mirror> mirror_;
   std::shared_ptr<Mounts> mounts_;
+  std::shared_ptr<JobContainer> container_;
   std::vector<LogArchive::StreamId> archived_;
   std::uint64_t last_version_ = 0;
   os::EventLoop::TimerId kill_timer_ = 0;
   os::EventLoop::TimerId retry_timer_ = 0;
   std::unique_ptr<JobLog> log_;
-  std::unique_ptr<Supervisor> supervisor_;
+  std::unique_ptr<JobProcess> process_;
   std::unique_ptr<CheckpointSync> sync_;
   SaveMeter meter_;
   std::unique_ptr<SaveControl> saves_;

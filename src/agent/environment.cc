@@ -51,19 +51,14 @@ std::string inputVariable(std::string_view name) {
   return variable("BUOY_INPUT_", name);
 }
 
-std::vector<std::string> jobEnvironment(const EnvironmentInputs& inputs) {
+Variables jobVariables(const EnvironmentInputs& inputs, const std::string& work) {
   const engine::Directive& directive = inputs.directive;
   const MachinePaths paths{inputs.config.directory};
   const std::string rank = std::to_string(directive.rank);
   const std::string world_size = std::to_string(inputs.spec.machines);
   const std::string peers = directive.peers.empty() ? inputs.config.address : join(directive.peers, ",");
 
-  std::map<std::string, std::string> all = {
-      {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}};
-  for (const char* name : kInherited) {
-    if (const auto found = inputs.inherited.find(name); found != inputs.inherited.end())
-      all[name] = found->second;
-  }
+  Variables all;
   // A reclaim without notice takes what a process still holds in its own buffers: lines are to leave it at
   // once.
   all["PYTHONUNBUFFERED"] = "1";
@@ -92,7 +87,7 @@ std::vector<std::string> jobEnvironment(const EnvironmentInputs& inputs) {
       std::to_string(std::chrono::duration_cast<std::chrono::seconds>(inputs.config.notice).count());
   all["BUOY_RESTORED_VERSION"] = inputs.restored_version;
   if (!inputs.checkpoint_directory.empty()) {
-    all["BUOY_CHECKPOINT_DIR"] = inputs.checkpoint_directory;
+    all["BUOY_CHECKPOINT_DIR"] = work + inputs.checkpoint_directory.substr(paths.work().size());
     all["BUOY_CHECKPOINT_CONTROL"] = paths.saveControl();
     all["BUOY_CHECKPOINT_INTERVAL"] = inSeconds(inputs.checkpoint_interval);
   }
@@ -101,7 +96,21 @@ std::vector<std::string> jobEnvironment(const EnvironmentInputs& inputs) {
   for (const cloud::FileSystemSpec& shared : inputs.spec.storage.file_systems)
     all[variable("BUOY_SHARED_", shared.name)] = shared.mount.empty() ? "/mnt/" + shared.name : shared.mount;
   for (const auto& [name, input] : inputs.spec.inputs) all[inputVariable(name)] = paths.inputs() + "/" + name;
+  return all;
+}
 
+Variables jobEnvironment(const EnvironmentInputs& inputs) {
+  Variables all = {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}};
+  for (const char* name : kInherited) {
+    if (const auto found = inputs.inherited.find(name); found != inputs.inherited.end())
+      all[name] = found->second;
+  }
+  Variables own = jobVariables(inputs, MachinePaths{inputs.config.directory}.work());
+  own.merge(all);
+  return own;
+}
+
+std::vector<std::string> entriesOf(const Variables& all) {
   std::vector<std::string> environment;
   environment.reserve(all.size());
   for (const auto& [name, value] : all) environment.push_back(strCat({name, "=", value}));

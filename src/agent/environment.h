@@ -19,8 +19,10 @@ struct MachinePaths {
   std::string log(JobId job, std::uint32_t attempt, std::int32_t rank) const;
   // The metrics found in that log, as JSON lines.
   std::string metrics(JobId job, std::uint32_t attempt, std::int32_t rank) const;
-  std::string notice() const { return root + "/job-notice.json"; }     // the job's copy: BUOY_NOTICE_FILE
-  std::string saveControl() const { return root + "/job-save.json"; }  // BUOY_CHECKPOINT_CONTROL
+  std::string job() const { return root + "/job"; }  // what the job may read, also from within a container
+  std::string notice() const { return job() + "/notice.json"; }     // the job's copy: BUOY_NOTICE_FILE
+  std::string saveControl() const { return job() + "/save.json"; }  // BUOY_CHECKPOINT_CONTROL
+  std::string volumes() const { return root + "/volumes"; }         // a container's that have no other place
   std::string owner() const { return root + "/work.job"; }  // the job and epoch that work/ was last made for
 };
 
@@ -33,9 +35,14 @@ struct EnvironmentInputs {
   Duration checkpoint_interval{};                // as it is at the start
   std::map<std::string, std::string> inherited;  // what the agent itself was started with
 };
-// The whole environment of a job's process, as "NAME=value". What the job asks for wins over what is
+using Variables = std::map<std::string, std::string>;
+// What the job is told by variables, over those that it brings itself. `work`: where it sees its workspace.
+Variables jobVariables(const EnvironmentInputs& inputs, const std::string& work);
+// "NAME=value" each.
+std::vector<std::string> entriesOf(const Variables& variables);
+// The whole environment of a job's process on the machine. What the job asks for wins over what is
 // inherited, and Buoy's own variables over both.
-std::vector<std::string> jobEnvironment(const EnvironmentInputs& inputs);
+Variables jobEnvironment(const EnvironmentInputs& inputs);
 
 // "train-data" → "BUOY_INPUT_TRAIN_DATA".
 std::string inputVariable(std::string_view name);

@@ -24,7 +24,7 @@ void blockSignals() {
 }
 
 Supervisor::Supervisor(os::EventLoop& loop, Callbacks callbacks)
-    : loop_(loop), callbacks_(std::move(callbacks)) {
+    : loop_(loop), callbacks_(std::move(callbacks)), output_(loop, callbacks_.on_output) {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   sigset_t set;
   ::sigemptyset(&set);
@@ -41,9 +41,6 @@ Supervisor::Supervisor(os::EventLoop& loop, Callbacks callbacks)
 
 Supervisor::~Supervisor() {
   loop_.unwatch(signals_.get());
-  if (!child_) return;
-  loop_.unwatch(child_->out.get());
-  loop_.unwatch(child_->err.get());
   if (running_) os::signalDescendants(SIGKILL);
 }
 
@@ -55,8 +52,8 @@ Status Supervisor::start(const std::string& command, const std::string& director
   BUOY_TRY(child_,
            os::startChild({{"/bin/sh", "-c", command}, std::move(environment), directory, ::getpid() != 1}));
   running_ = true;
-  exited_ = killing_ = paused_ = false;
-  watchOutput();
+  exited_ = killing_ = false;
+  output_.begin(std::move(child_->out), std::move(child_->err));
   return {};
 }
 
@@ -84,43 +81,6 @@ void Supervisor::killAll() {
   reap();
 }
 
-void Supervisor::pauseOutput(bool paused) {
-  if (paused == paused_) return;
-  paused_ = paused;
-  if (!running_) return;
-  if (paused_) {
-    loop_.unwatch(child_->out.get());
-    loop_.unwatch(child_->err.get());
-  } else {
-    watchOutput();
-  }
-}
-
-void Supervisor::watchOutput() {
-  if (paused_) return;
-  if (child_->out) loop_.watch(child_->out.get(), [this] { readOutput('o'); });
-  if (child_->err) loop_.watch(child_->err.get(), [this] { readOutput('e'); });
-}
-
-void Supervisor::readOutput(char stream) {
-  os::Fd& fd = stream == 'o' ? child_->out : child_->err;
-  if (readOnce(stream, fd.get()) != Got::end) return;
-  loop_.unwatch(fd.get());
-  fd.reset();
-}
-
-// One piece at a time, so that a chatty job does not keep the loop from its other work.
-Supervisor::Got Supervisor::readOnce(char stream, int fd) {
-  std::array<char, 32 * 1024> buffer;
-  ssize_t size = 0;
-  do size = ::read(fd, buffer.data(), buffer.size());
-  while (size < 0 && errno == EINTR);
-  if (size < 0 && errno == EAGAIN) return Got::nothing_yet;
-  if (size <= 0) return Got::end;
-  callbacks_.on_output(stream, std::string_view(buffer.data(), static_cast<std::size_t>(size)));
-  return Got::data;
-}
-
 void Supervisor::reap() {
   for (;;) {
     int status = 0;
@@ -144,15 +104,7 @@ void Supervisor::reap() {
 
 void Supervisor::finish() {
   running_ = false;
-  // Nobody can write any more: take what is still in the pipes, also if output was paused.
-  for (const char stream : {'o', 'e'}) {
-    os::Fd& fd = stream == 'o' ? child_->out : child_->err;
-    if (!fd) continue;
-    loop_.unwatch(fd.get());
-    while (readOnce(stream, fd.get()) == Got::data) {
-    }
-    fd.reset();
-  }
+  output_.finish();
   child_.reset();
   callbacks_.on_gone(last_exit_code_);
 }

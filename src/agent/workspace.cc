@@ -72,7 +72,9 @@ Status openWorkspace(const MachinePaths& paths, JobId job, Epoch epoch) {
     BUOY_TRY_VOID(os::removeTree(paths.work()));
   }
   BUOY_TRY_VOID(os::removeTree(paths.inputs()));
-  BUOY_TRY_VOID(os::removeTree(paths.notice()));
+  BUOY_TRY_VOID(os::removeTree(paths.job()));
+  BUOY_TRY_VOID(os::removeTree(paths.volumes()));
+  BUOY_TRY_VOID(os::makeDirectories(paths.job()));
   BUOY_TRY_VOID(os::makeDirectories(paths.work()));
   BUOY_TRY_VOID(os::makeDirectories(paths.inputs()));
   return replaceFile(paths.owner(), ownerText(job, epoch));

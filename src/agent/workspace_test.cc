@@ -108,18 +108,18 @@ TEST(Environment, TheJobsOwnWordWinsOverTheInheritedAndBuoysOverBoth) {
   directive.rank = 1;
   directive.peers = {"10.0.0.1", "10.0.0.2"};
   const auto environment =
-      jobEnvironment({.config = config,
-                      .directive = directive,
-                      .spec = spec,
-                      .checkpoint_directory = "/machine/work/checkpoints",
-                      .restored_version = "7",
-                      .inherited = {{"HOME", "/root"}, {"PATH", "/opt/bin"}, {"SECRET", "x"}}});
+      entriesOf(jobEnvironment({.config = config,
+                                .directive = directive,
+                                .spec = spec,
+                                .checkpoint_directory = "/machine/work/checkpoints",
+                                .restored_version = "7",
+                                .inherited = {{"HOME", "/root"}, {"PATH", "/opt/bin"}, {"SECRET", "x"}}}));
   for (const char* expected :
        {"HOME=/elsewhere", "PATH=/opt/bin", "PYTHONUNBUFFERED=0", "BUOY_JOB_ID=j42", "BUOY_JOB_NAME=train",
         "BUOY_ATTEMPT=3", "BUOY_EPOCH=4", "BUOY_RANK=1", "BUOY_WORLD_SIZE=2", "BUOY_PEERS=10.0.0.1,10.0.0.2",
         "MASTER_ADDR=10.0.0.1", "MASTER_PORT=29442", "RANK=1", "WORLD_SIZE=2",
         "BUOY_INPUT_DATA=/machine/inputs/data", "BUOY_CHECKPOINT_DIR=/machine/work/checkpoints",
-        "BUOY_RESTORED_VERSION=7", "BUOY_NOTICE_SECONDS=120", "BUOY_NOTICE_FILE=/machine/job-notice.json"}) {
+        "BUOY_RESTORED_VERSION=7", "BUOY_NOTICE_SECONDS=120", "BUOY_NOTICE_FILE=/machine/job/notice.json"}) {
     EXPECT_THAT(environment, Contains(expected));
   }
   EXPECT_THAT(environment, Not(Contains(HasSubstr("SECRET"))));

@@ -69,6 +69,9 @@ class Provider {
   // long as that takes; `stop` ends it.
   virtual Result<std::vector<ListedMachine>> list(const std::stop_token& stop) = 0;
 
+  // Why its machines can run no containers, in a sentence; empty: they can, or only they know. Quick.
+  virtual std::string containerProblem() { return {}; }
+
   // ---- volumes and shared file systems. Both orders may be given again and again.
   virtual bool hasStorage() const { return false; }
   // Makes or finds what the attempt needs and connects it to its machine, which is up; then lays the answer

@@ -64,6 +64,8 @@ struct ControlPlane::Impl {
   std::unique_ptr<LogStore> logs;
   Feed feed;
   Catalog catalog;
+  std::map<std::string, std::string>
+      container_problems;  // by provider, as told last; the reaper's after start
   Timer timer;
   SerialWorkers io{kIoThreads, kIoWaiting};
   SerialWorkers provider_workers{kProviderThreads, SIZE_MAX};
@@ -103,6 +105,7 @@ struct ControlPlane::Impl {
   api::AgentConfig agentConfig() const;
   api::RemoteEndpoint remoteEndpoint() const;
   void reapAfter(Duration delay);
+  void lookAtContainers();
   void releaseStorage();
   void tell(JobId job, std::string detail);
 };
@@ -237,10 +240,22 @@ Status ControlPlane::Impl::startWriter() {
     sink = writer.get();
   }
   for (engine::Event& event : waiting) emit(std::move(event));
+  lookAtContainers();  // before the first job is placed
   ready = true;
   reaper.post(0, [this] { releaseStorage(); });
   reapAfter(all_reaped ? options.reap_every : Duration{0});
   return {};
+}
+
+// Whether a runtime was installed or went away.
+void ControlPlane::Impl::lookAtContainers() {
+  for (const auto& [name, provider] : providers) {
+    std::string problem = provider->containerProblem();
+    auto [told, is_new] = container_problems.try_emplace(name);
+    if (!is_new && told->second == problem) continue;
+    told->second = problem;
+    emit(engine::ContainersChanged{name, std::move(problem)});
+  }
 }
 
 // What jobs that have ended still keep, perhaps since before this start. On the reaper's thread: it asks.
@@ -259,6 +274,7 @@ void ControlPlane::Impl::reapAfter(Duration delay) {
       auto listed = std::make_shared<std::vector<Orphan>>(
           dispatcher->listed(Dispatcher::Reach::everywhere, reaping.get_token(), &all));
       writer->look([this, listed](const engine::State& state) { dispatcher->endOrphans(state, *listed); });
+      lookAtContainers();
       releaseStorage();
       reapAfter(all ? options.reap_every : options.reap_retry);
     });

@@ -237,10 +237,13 @@ void Stepper::conclude(JobSlot& slot) {
     const auto rank = static_cast<std::size_t>(failure - attempt.members.data());
     const bool exited = failure->result->kind == MemberResult::Kind::exited;
     if (exited) job.exit_code = failure->result->exit_code;
-    std::string what =
-        exited ? strCat({"exited with code ", std::to_string(failure->result->exit_code),
-                         rankText(attempt, rank)})
-               : strCat({"could not be set up", rankText(attempt, rank), ": ", failure->result->detail});
+    const std::string& detail = failure->result->detail;
+    // What an agent says of a code beyond the code itself.
+    const bool explained = exited && !detail.empty() && !detail.starts_with("exit code ");
+    std::string what = exited
+                           ? strCat({"exited with code ", std::to_string(failure->result->exit_code),
+                                     rankText(attempt, rank), explained ? ": " : "", explained ? detail : ""})
+                           : strCat({"could not be set up", rankText(attempt, rank), ": ", detail});
     keepAttempt(slot, *failure, what);
     const Failure told{.exit_code = exited ? std::optional(failure->result->exit_code) : std::nullopt,
                        .reason = what,

@@ -37,6 +37,22 @@ TEST(Engine, QueuesAreStrictAndPriorityGoesBeforeAge) {
   EXPECT_EQ(world.directive(m(1)).kind, Kind::shutdown);
 }
 
+TEST(Engine, WhoRunsNoContainersIsKnownOfAllPoolsOfAProvider) {
+  World world;
+  Pool pool = poolOf("p");
+  world.send(PutPool{pool});
+  const std::string provider = pool.provider;
+  world.send(ContainersChanged{provider, "there is no docker"});
+  EXPECT_EQ(world.state.pool("p")->no_containers, "there is no docker");
+  world.send(PutPool{poolOf("q")});
+  EXPECT_EQ(world.state.pool("q")->no_containers, "there is no docker") << "of the pools that are there";
+  world.send(PutPool{pool});
+  EXPECT_EQ(world.state.pool("p")->no_containers, "there is no docker") << "a change of the pool keeps it";
+  world.send(ContainersChanged{"other", "nothing"});
+  world.send(ContainersChanged{provider, ""});
+  EXPECT_EQ(world.state.pool("p")->no_containers, "");
+}
+
 TEST(Engine, OneShapeDoesNotBlockAnother) {
   World world;
   world.send(PutPool{poolOf("p", 2)});

@@ -49,9 +49,9 @@ std::string whyNot(const PlacementRequest& request, const PoolView& view, Market
   const Pool& pool = *view.pool;
   const bool spot = market == Market::spot;
   if (pool.paused) return "paused";
-  if (request.image && pool.isolation != engine::Isolation::process)
-    return "has no container runtime for the job's image (a pool with `isolation: process` runs its command "
-           "without it)";
+  if (request.image && pool.isolation == engine::Isolation::container && !pool.no_containers.empty())
+    return strCat({"runs no containers: ", pool.no_containers,
+                   " (with `isolation: process` the pool runs the job's command without its image)"});
   if (!(spot ? pool.spot : pool.on_demand))
     return spot ? "offers no spot machines" : "offers no on-demand machines";
   const std::int32_t idle = spot ? view.idle_spot : view.idle_on_demand;

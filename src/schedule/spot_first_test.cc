@@ -54,6 +54,20 @@ TEST_F(SpotFirstTest, TakesTheCheapestTypeThatFits) {
   EXPECT_EQ(on_demand.type->name, "mid");
 }
 
+TEST_F(SpotFirstTest, AContainerGoesWhereContainersRunOrAreNotAskedFor) {
+  request_.image = true;
+  a_.no_containers = "this machine has neither docker nor podman";
+  const Placement placement = place({view(a_), view(b_)});
+  EXPECT_EQ(placement.pool, &b_);
+  EXPECT_THAT(placement.candidates[0].rejected,
+              HasSubstr("runs no containers: this machine has neither docker nor podman"));
+  a_.isolation = engine::Isolation::process;
+  EXPECT_EQ(place({view(a_), view(b_)}).pool, &a_);
+  request_.image = false;
+  a_.isolation = engine::Isolation::container;
+  EXPECT_EQ(place({view(a_), view(b_)}).pool, &a_);
+}
+
 TEST_F(SpotFirstTest, EveryOptionIsRecordedAndTheFirstPossibleIsTaken) {
   const Placement placement = place({view(a_, 0), view(b_)});
   EXPECT_EQ(placement.pool, &b_);

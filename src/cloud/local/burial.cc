@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "base/strings.h"
+#include "os/command_output.h"
 #include "os/files.h"
 #include "os/log.h"
 #include "os/process_table.h"
@@ -20,6 +21,7 @@ namespace buoy::cloud::local {
 namespace {
 
 constexpr Duration kKillLimit = std::chrono::seconds{10};
+constexpr Duration kShellLimit = std::chrono::seconds{10};
 constexpr std::size_t kLogTail = 4096;
 constexpr std::size_t kLogTailLines = 20;
 
@@ -61,6 +63,18 @@ void killLeftovers(const MachineDir& dir, const MachineRecord& record) {
   }
 }
 
+// The machine's container ended with its agent; what docker or podman keep of it is removed by a program of
+// its own, which nobody waits for. The shell ends at once, and what it leaves behind is nobody's child.
+void sweepContainers(const MachineDir& dir, const MachineRecord& record) {
+  if (::access(dir.containerMark().c_str(), F_OK) != 0) return;
+  std::vector<std::string> environment;
+  for (char** variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
+  const auto begun =
+      os::runCommand({"/bin/sh", "-c", "\"$0\" sweep </dev/null >/dev/null 2>&1 &", record.agent_path},
+                     environment, kShellLimit);
+  if (!begun) os::log(os::LogLevel::warn, "containers_not_swept", {{"error", begun.error().message}});
+}
+
 ExitRecord unrecordedEnd(const MachineDir& dir, std::optional<os::ExitStatus> host_exit, bool wanted) {
   ExitRecord record;
   record.reason = wanted ? engine::GoneReason::terminated : engine::GoneReason::vanished;
@@ -99,6 +113,7 @@ ExitRecord concludeMachine(const MachineDir& dir, const MachineRecord& record,
              {"detail", ended.detail},
              {"agent_log", lastLines(dir.agentLog())}});
   }
+  sweepContainers(dir, record);
   return ended;
 }
 

@@ -21,6 +21,8 @@
 #include "cloud/local/burial.h"
 #include "cloud/local/machine_dir.h"
 #include "cloud/local/pool_markets.h"
+#include "container/runtime.h"
+#include "os/environment.h"
 #include "os/event_loop.h"
 #include "os/files.h"
 #include "os/log.h"
@@ -53,6 +55,15 @@ std::vector<std::string> machineEnvironment(const std::vector<std::string>& more
                                                 "VIRTUAL_ENV",
                                                 "LD_LIBRARY_PATH",
                                                 "CUDA_HOME",
+                                                "XDG_RUNTIME_DIR",
+                                                "XDG_CONFIG_HOME",
+                                                "XDG_DATA_HOME",
+                                                "DOCKER_HOST",
+                                                "DOCKER_CONFIG",
+                                                "CONTAINER_HOST",
+                                                "CONTAINERS_CONF",
+                                                "CONTAINERS_STORAGE_CONF",
+                                                "CONTAINERS_REGISTRIES_CONF",
                                                 "http_proxy",
                                                 "https_proxy",
                                                 "no_proxy",
@@ -76,13 +87,17 @@ std::vector<std::string> machineEnvironment(const std::vector<std::string>& more
 }
 
 // The agent's directory, notice file and address are this provider's to say.
-std::string agentConfigFor(const std::string& given, const MachineDir& dir, Duration notice) {
+std::string agentConfigFor(const std::string& given, const MachineDir& dir, const MachineRecord& record,
+                           Duration notice) {
   nlohmann::json config = nlohmann::json::parse(given, nullptr, false);
   if (!config.is_object()) return given;
   config["directory"] = dir.path();
   config["notice_file"] = dir.notice();
   config["address"] = kLoopback;
   config["cache"] = dir.cache();
+  if (!record.podman.empty()) config["container_socket"] = dir.containerSocket();
+  config["milli_cpus"] = record.limits.milli_cpus;
+  config["memory"] = record.limits.memory.value;
   if (notice > Duration{}) config["notice"] = std::chrono::duration<double>(notice).count();
   return config.dump();
 }
@@ -154,6 +169,7 @@ class LocalProvider final : public Provider {
         sink_(std::move(sink)),
         markets_(options_.state_dir, options_.clock),
         environment_(machineEnvironment(options_.environment)),
+        runtime_environment_(os::processEnvironment()),
         trash_(machinesDir() + "/.trash"),
         loop_(options_.clock),
         thread_([this] { loop_.run(); }) {}
@@ -169,6 +185,10 @@ class LocalProvider final : public Provider {
   void query(MachineId machine) override;
   void reclaim(MachineId machine, Duration notice) override;
   Result<std::vector<ListedMachine>> list(const std::stop_token&) override;
+  std::string containerProblem() override {
+    const auto runtime = container::findRuntime(runtime_environment_);
+    return runtime ? std::string() : runtime.error().message;
+  }
 
  private:
   // A machine whose host is watched. Only the loop's thread sees these.
@@ -204,6 +224,7 @@ class LocalProvider final : public Provider {
   const EventSink sink_;
   PoolMarkets markets_;
   const std::vector<std::string> environment_;
+  const container::Environment runtime_environment_;
   Trash trash_;
   Launching launching_;
   std::atomic<std::uint64_t> last_order_{0};
@@ -225,6 +246,7 @@ MachineRecord LocalProvider::recordOf(const LaunchRequest& request) const {
   record.market = request.market;
   record.provider_config = request.provider_config;
   record.agent_path = options_.agent_path;
+  if (const auto runtime = container::findRuntime(runtime_environment_)) record.podman = runtime->program;
   record.limits = {request.type.resources.milli_cpus, request.type.resources.memory};
   record.isolation = options_.capabilities.isolation;
   record.cgroups = options_.capabilities.cgroups;
@@ -261,7 +283,7 @@ Result<os::Spawned> LocalProvider::start(const LaunchRequest& request, MachineRe
   BUOY_TRY_VOID(os::makeDirectories(dir.requests(), 0700));
   BUOY_TRY_VOID(writeNew(dir.machine(), toJson(record)));
   BUOY_TRY_VOID(
-      writeNew(dir.agentConfig(), agentConfigFor(request.agent_config, dir, admission.usual_notice)));
+      writeNew(dir.agentConfig(), agentConfigFor(request.agent_config, dir, record, admission.usual_notice)));
   return startHost(dir, lock);
 }
 

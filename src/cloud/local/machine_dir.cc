@@ -119,6 +119,7 @@ std::string toJson(const MachineRecord& record) {
                {"provider_config", record.provider_config},
                {"order", record.order},
                {"agent", record.agent_path},
+               {"podman", record.podman},
                {"milli_cpus", record.limits.milli_cpus},
                {"memory", record.limits.memory.value},
                {"isolation", name(record.isolation)},
@@ -141,6 +142,7 @@ Result<MachineRecord> parseMachineRecord(std::string_view text) {
     record.provider_config = json.at("provider_config").get<std::string>();
     record.order = json.at("order").get<std::uint64_t>();
     record.agent_path = json.at("agent").get<std::string>();
+    record.podman = json.value("podman", "");
     record.limits.milli_cpus = json.at("milli_cpus").get<int>();
     record.limits.memory.value = json.at("memory").get<std::uint64_t>();
     record.isolation = isolationOf(json.at("isolation").get<std::string>());

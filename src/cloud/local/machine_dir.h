@@ -39,6 +39,10 @@ class MachineDir {
   std::string hostPid() const { return path_ + "/host.pid"; }    // os::ProcessIdentity, by the host
   std::string host() const { return path_ + "/host.json"; }      // HostRecord, by the host
   std::string exit() const { return path_ + "/exit.json"; }      // ExitRecord, by the host, last of all
+  // The Docker Engine API for the machine's containers, by podman, served by the host.
+  std::string containerSocket() const { return path_ + "/containers.sock"; }
+  // The agent's; there when a container was begun (agent/environment.h, container/init/protocol.h).
+  std::string containerMark() const { return path_ + "/job/init.sock"; }
   // Orders to the host: HostRequest each, by the provider; the host removes what it has carried out.
   std::string requests() const { return path_ + "/requests"; }
 
@@ -61,6 +65,8 @@ struct MachineRecord {
   std::string provider_config;
   std::uint64_t order = 0;  // among the pool's spot machines, from 1; zero: not counted
   std::string agent_path;
+  std::string
+      podman;  // its path, where it is to run the machine's containers; empty: another runtime, or none
   os::CgroupLimits limits;
   Isolation isolation = Isolation::session;
   os::CgroupSupport cgroups;

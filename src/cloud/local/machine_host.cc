@@ -20,6 +20,8 @@
 
 #include "base/strings.h"
 #include "cloud/local/machine_dir.h"
+#include "container/podman_service.h"
+#include "net/sockets.h"
 #include "os/cgroup.h"
 #include "os/event_loop.h"
 #include "os/files.h"
@@ -38,6 +40,8 @@ using engine::GoneReason;
 constexpr Duration kKillLimit = std::chrono::seconds{30};
 // A process with less could not even start an interpreter.
 constexpr std::uint64_t kLeastDataLimit = 64ull << 20;
+
+constexpr Duration kPodmanUnused = std::chrono::seconds{30};
 
 constexpr int kWatchedSignals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGIO};
 // Only where the kernel has no dnotify.
@@ -118,6 +122,8 @@ class MachineHost {
   Result<os::Spawned> spawnAgent(os::SpawnOptions& options);
   void leaveCgroups();
   void writeHostRecord();
+  void offerContainers();
+  void awaitContainerUse();
   void keepAppointment(const std::optional<Appointment>& appointment);
   void take(std::optional<Duration> notice, const std::string& who);
   void onSignal();
@@ -141,6 +147,8 @@ class MachineHost {
   os::Cgroup cgroup_;
   std::vector<os::Fd> cgroup_files_;
   os::Spawned agent_;
+  net::UnixListener container_listener_;
+  os::Spawned podman_;  // serves there, while somebody uses it
   std::optional<os::ExitStatus> agent_exit_;
   os::EventLoop::TimerId appointment_timer_ = 0;
   os::EventLoop::TimerId deadline_timer_ = 0;
@@ -150,6 +158,7 @@ class MachineHost {
 
 GoneReason MachineHost::run() {
   if (auto self = os::identify(::getpid())) (void)replaceFile(dir_.hostPid(), self->toString() + "\n");
+  offerContainers();
   if (auto started = startAgent(); !started) {
     finish(GoneReason::vanished, "its agent could not be started: " + started.error().message);
     return *gone_;
@@ -224,6 +233,33 @@ Result<os::Spawned> MachineHost::spawnAgent(os::SpawnOptions& options) {
   record_.isolation = Isolation::session;
   options.namespaces = os::NamespaceMode::none;
   return spawnAgent(options);
+}
+
+// Outside of the machine's namespaces and limits, where the user's own podman sees the containers as well.
+// Podman runs only while somebody uses it.
+void MachineHost::offerContainers() {
+  if (record_.podman.empty()) return;
+  auto listener = net::listenOnUnixSocket(dir_.containerSocket());
+  if (!listener)
+    return os::log(os::LogLevel::warn, "containers_not_offered", {{"error", listener.error().message}});
+  container_listener_ = std::move(*listener);
+  awaitContainerUse();
+}
+
+void MachineHost::awaitContainerUse() {
+  loop_.watch(container_listener_.fd.get(), [this] {
+    loop_.unwatch(container_listener_.fd.get());
+    std::vector<std::string> environment;
+    for (char** variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
+    auto podman =
+        container::spawnPodman(record_.podman, container_listener_.fd, std::move(environment), kPodmanUnused);
+    if (podman) {
+      podman_ = std::move(*podman);
+      return;
+    }
+    os::log(os::LogLevel::error, "podman_not_started", {{"error", podman.error().message}});
+    container_listener_ = {};  // whoever waits there learns that nobody serves
+  });
 }
 
 void MachineHost::writeHostRecord() {
@@ -340,6 +376,10 @@ void MachineHost::carryOut(const std::string& path) {
 void MachineHost::reapChildren() {
   int status = 0;
   for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (pid == podman_.pid && pid != 0) {
+      podman_ = {};
+      if (!gone_ && container_listener_.fd) awaitContainerUse();
+    }
     if (pid != agent_.pid) continue;
     if (WIFSIGNALED(status)) {
       agent_exit_ = os::ExitStatus{128 + WTERMSIG(status), true};
