@@ -113,6 +113,32 @@ TEST(Container, OverridesAreLaidOverTheDefinition) {
             (std::vector<std::string>{"b", "it's", "pre-it's.post", "Ref::unknown"}));
 }
 
+TEST(Container, IsRunAsTheDefinitionSays) {
+  auto body =
+      front::Body::parse(R"({"image":"i","user":"1000","privileged":true,"readonlyRootFilesystem":true,
+    "ulimits":[{"name":"nofile","softLimit":1,"hardLimit":2}],
+    "volumes":[{"name":"data","host":{"sourcePath":"/data"}},{"name":"scratch"}],
+    "mountPoints":[{"sourceVolume":"data","containerPath":"/in","readOnly":true},
+                   {"sourceVolume":"scratch","containerPath":"/tmp/s"}],
+    "linuxParameters":{"sharedMemorySize":64,"devices":[{"hostPath":"/dev/fuse","permissions":["READ","WRITE"]}],
+      "tmpfs":[{"containerPath":"/t","size":16,"mountOptions":["noexec"]}],"swappiness":10}})");
+  ASSERT_TRUE(body);
+  batch::Container container;
+  ASSERT_TRUE(batch::layOver(*body, &body->root(), "c", container));
+  const container::Spec spec = batch::containerSpec(container, {{"AWS_BATCH_JOB_ID", "${BUOY_JOB_ID}"}});
+  EXPECT_EQ(spec.image, "i");
+  EXPECT_EQ(spec.user, "1000");
+  EXPECT_TRUE(spec.privileged);
+  EXPECT_EQ(spec.ulimits.at("nofile"), (container::Ulimit{1, 2}));
+  EXPECT_EQ(spec.volumes, (std::vector<container::Volume>{{"/data", "/in", true}, {"", "/tmp/s", false}}));
+  EXPECT_EQ(spec.shm_size, ByteCount{64u << 20});
+  EXPECT_EQ(spec.runtime_args,
+            (std::vector<std::string>{"--read-only", "--memory-swappiness=10",
+                                      "--device=/dev/fuse:/dev/fuse:rw", "--tmpfs=/t:size=16m,noexec"}));
+  EXPECT_TRUE(container::check(spec).empty());
+  EXPECT_EQ(spec.env.at("AWS_BATCH_JOB_ID"), "${BUOY_JOB_ID}");
+}
+
 TEST(Container, MistakesAreNamed) {
   for (const auto& [json, said] :
        {std::pair{R"({"environment":[{"name":"AWS_BATCH_X","value":"1"}]})", "reserved"},
@@ -120,6 +146,9 @@ TEST(Container, MistakesAreNamed) {
         std::pair{R"({"resourceRequirements":[{"type":"DISK","value":"1"}]})", "VCPU, MEMORY or GPU"},
         std::pair{R"({"secrets":[{"name":"A B","valueFrom":"/x"}]})", "variable"},
         std::pair{R"({"secrets":[{"name":"A","valueFrom":"arn:aws:ssm:x"}]})", "file"},
+        std::pair{R"({"volumes":[{"name":"v","efsVolumeConfiguration":{}}]})", "efsVolumeConfiguration"},
+        std::pair{R"({"mountPoints":[{"sourceVolume":"v","containerPath":"/x"}]})", "is no volume"},
+        std::pair{R"({"ulimits":[{"name":"nofile"}]})", "softLimit"},
         std::pair{R"({"command":{"a":1}})", "command"}}) {
     auto body = front::Body::parse(json);
     ASSERT_TRUE(body) << json;

@@ -44,11 +44,11 @@ def test_the_article_from_nothing_to_the_log(make_buoy):
 
 
 def test_an_image_waits_where_no_container_can_run(make_buoy):
-    batch = Batch(make_buoy(configuration(isolation="container")))
+    batch = Batch(make_buoy(configuration(isolation="container"), environment={"DOCKER_HOST": "unix:///nonexistent"}))
     client = batch.client()
     batch.environment(client)
     batch.definition(client, "train", ["true"])
     job = client.submit_job(jobName="x", jobQueue="train", jobDefinition="train")["jobId"]
     shown = batch.wait(client, job, "RUNNABLE")
-    assert "container runtime" in shown["statusReason"]
-    assert "container runtime" in batch.buoy.run("why", job, check=0).stdout
+    assert "runs no containers" in shown["statusReason"]
+    assert "runs no containers" in batch.buoy.run("why", job, check=0).stdout

@@ -7,6 +7,7 @@
 #include "base/parse_number.h"
 #include "base/shell.h"
 #include "base/strings.h"
+#include "gateways/batch/run_properties.h"
 
 namespace buoy::gateways::batch {
 namespace {
@@ -117,6 +118,7 @@ Status layOver(front::Body& body, const api::Node* node, const std::string& path
   BUOY_TRY_VOID(body.check());
   BUOY_TRY_VOID(readVariables(body, fields.list("environment"), path, container));
   BUOY_TRY_VOID(readSecrets(body, fields.list("secrets"), path, container));
+  BUOY_TRY_VOID(readRunProperties(body, node, path, container.run));
   return front::forEachMap(
       fields.list("resourceRequirements"), path + ".resourceRequirements",
       [&](const api::Node& item) { return addRequirement(body, item, path, container.resources); });
@@ -167,6 +169,17 @@ std::string processScript(const Container& container, const std::vector<std::str
   script += "exec";
   for (const std::string& word : command) script += " " + quotedForShell(word);
   return script;
+}
+
+container::Spec containerSpec(const Container& container,
+                              const std::map<std::string, std::string>& variables) {
+  container::Spec spec = container.run;
+  spec.image = container.image;
+  spec.command = container.command;
+  spec.working_dir = container::kImagesWorkingDir;
+  spec.secrets = container.secret_files;
+  spec.env.insert(variables.begin(), variables.end());
+  return spec;
 }
 
 Status checkTemplate(front::Body& body) {

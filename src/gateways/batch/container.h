@@ -6,6 +6,8 @@
 
 #include "api/job_spec.h"
 #include "api/json_writer.h"
+#include "container/run_args.h"
+#include "container/spec.h"
 #include "gateways/front/body.h"
 
 namespace buoy::gateways::batch {
@@ -17,6 +19,7 @@ struct Container {
   std::map<std::string, std::string> env;
   std::map<std::string, std::string> secret_files;  // name → path on the machine
   engine::Resources resources;
+  container::Spec run;  // how it is run; its image and variables are those above
 };
 using Parameters = std::map<std::string, std::string>;
 
@@ -33,6 +36,11 @@ void beginContainer(api::JsonWriter& writer, const api::Node* node, const Contai
 // in place of the shell.
 std::string processScript(const Container& container, const std::vector<std::string>& command,
                           const std::map<std::string, std::string>& variables);
+
+// What of it a machine runs that has a container runtime: with AWS's variables, which are put together from
+// Buoy's when it begins.
+container::Spec containerSpec(const Container& container,
+                              const std::map<std::string, std::string>& variables);
 
 // The rules of a registration: an image, a command that can be run, variables that are not AWS's own.
 Status checkTemplate(front::Body& body);

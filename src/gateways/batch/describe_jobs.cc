@@ -28,12 +28,23 @@ std::string instanceArn(const Shown& shown, MachineId machine) {
                  "/", machine.toString()});
 }
 
+// Of a container that has ended: in AWS's words where the kernel ended it for want of memory.
+std::string containerReason(const std::string& reason, bool has_exit_code) {
+  if (reason.find(": out of memory: ") != std::string::npos)
+    return "OutOfMemoryError: Container killed due to memory usage";
+  return has_exit_code ? "" : reason;
+}
+
+void writeReason(api::JsonWriter& writer, const std::string& reason) {
+  if (!reason.empty()) writer.field("reason", reason);
+}
+
 void writeAttempts(api::JsonWriter& writer, const Shown& shown) {
   writer.key("attempts").beginArray();
   for (const engine::PastAttempt& past : shown.job.past) {
     writer.beginObject().key("container").beginObject();
     if (past.exit_code) writer.field("exitCode", *past.exit_code);
-    if (!past.exit_code) writer.field("reason", past.reason);
+    writeReason(writer, containerReason(past.reason, past.exit_code.has_value()));
     writer.field("taskArn", taskArn(shown, past.number));
     writer.field("containerInstanceArn", instanceArn(shown, past.machine));
     writer.field("logStreamName", logStreamName(shown.definition, shown.job.id, past.number, 0));
@@ -57,7 +68,8 @@ void writeContainer(api::JsonWriter& writer, const Shown& shown) {
     for (const api::Node& item : container->items) writer.key(item.key).raw(api::toJson(item));
   }
   if (job.exit_code) writer.field("exitCode", *job.exit_code);
-  if (engine::isTerminal(job.phase) && !job.exit_code) writer.field("reason", job.reason);
+  if (engine::isTerminal(job.phase))
+    writeReason(writer, containerReason(job.reason, job.exit_code.has_value()));
   const bool running = job.current && job.current->directed;
   if (running || !job.past.empty()) {
     const std::uint32_t attempt = running ? job.current->number : job.past.back().number;

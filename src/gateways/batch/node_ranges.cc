@@ -107,7 +107,11 @@ Status prepareNodes(front::Body& request, const Definition& definition, const Pa
     if (range->container.command.empty())
       return fail(ErrorCode::invalid_argument, "node " + std::to_string(node) + " has no command");
     enlarge(spec.resources, range->container.resources);
-    if (!spec.container) spec.container.emplace().image = range->container.image;
+    if (!spec.container) {
+      spec.container = range->container.run;
+      spec.container->image = range->container.image;
+      spec.container->working_dir = container::kImagesWorkingDir;
+    }
     spec.run += strCat({std::to_string(node), ")\n", exports(range->container.env),
                         processScript(range->container, range->container.command, variables), ";;\n"});
   }

@@ -83,10 +83,15 @@ Status readArray(front::Body& request, api::JobSpec& spec) {
   BUOY_TRY_VOID(request.check());
   if (spec.array < 2 || spec.array > kMostTasks)
     return failInvalid("arrayProperties.size must be from 2 to 10000");
-  spec.run =
-      "export AWS_BATCH_JOB_ARRAY_INDEX=\"$BUOY_ARRAY_INDEX\" AWS_BATCH_JOB_ARRAY_SIZE=\"$BUOY_ARRAY_SIZE\" "
-      "AWS_BATCH_JOB_ID=\"$BUOY_ARRAY_JOB:$BUOY_ARRAY_INDEX\"\n" +
-      spec.run;
+  if (!spec.run.empty())
+    spec.run =
+        "export AWS_BATCH_JOB_ARRAY_INDEX=\"$BUOY_ARRAY_INDEX\" "
+        "AWS_BATCH_JOB_ARRAY_SIZE=\"$BUOY_ARRAY_SIZE\" "
+        "AWS_BATCH_JOB_ID=\"$BUOY_ARRAY_JOB:$BUOY_ARRAY_INDEX\"\n" +
+        spec.run;
+  spec.container->env["AWS_BATCH_JOB_ARRAY_INDEX"] = "${BUOY_ARRAY_INDEX}";
+  spec.container->env["AWS_BATCH_JOB_ARRAY_SIZE"] = "${BUOY_ARRAY_SIZE}";
+  spec.container->env["AWS_BATCH_JOB_ID"] = "${BUOY_ARRAY_JOB}:${BUOY_ARRAY_INDEX}";
   return {};
 }
 
@@ -114,6 +119,7 @@ Status readDependencies(front::Body& request, api::JobSpec& spec) {
                                                      : failInvalid("dependsOn has more than 20 jobs");
 }
 
+// For a shell, which knows Buoy's own.
 std::map<std::string, std::string> variablesFor(const Desk& desk, const api::JobSpec& spec) {
   std::map<std::string, std::string> variables = {
       {"AWS_BATCH_JOB_ID", "\"${AWS_BATCH_JOB_ID:-$BUOY_JOB_ID}\""},
@@ -123,6 +129,24 @@ std::map<std::string, std::string> variablesFor(const Desk& desk, const api::Job
   const engine::Queue* const queue = places->queue(spec.queue);
   if (queue != nullptr && queue->pools.size() == 1) variables["AWS_BATCH_CE_NAME"] = queue->pools.front();
   return variables;
+}
+
+// The same for a container, whose image need not have a shell.
+std::map<std::string, std::string> filledIn(std::map<std::string, std::string> variables) {
+  variables["AWS_BATCH_JOB_ID"] = "${BUOY_JOB_ID}";
+  variables["AWS_BATCH_JOB_ATTEMPT"] = "${BUOY_ATTEMPT}";
+  return variables;
+}
+
+// Where no container is run an image's own command is not known.
+bool runsContainers(const Desk& desk, const std::string& queue_name) {
+  const auto places = desk.backend.places();
+  const engine::Queue* const queue = places->queue(queue_name);
+  if (queue == nullptr) return true;
+  return std::any_of(queue->pools.begin(), queue->pools.end(), [&](const std::string& name) {
+    const engine::Pool* const pool = places->pool(name);
+    return pool == nullptr || pool->isolation == engine::Isolation::container;
+  });
 }
 
 void keep(api::JsonWriter& writer, std::string_view key, const api::Node* node) {
@@ -158,12 +182,14 @@ Status prepare(const Desk& desk, front::Body& request, const Definition& definit
     BUOY_TRY_VOID(
         layOver(request, request.fields().map("containerOverrides"), "containerOverrides", container));
     container.command = withParameters(container.command, parameters);
-    if (container.command.empty())
-      return failInvalid("the job has no command: an image's own is not known where no container is run");
-    spec.container.emplace().image = container.image;
+    if (container.command.empty() && !runsContainers(desk, spec.queue))
+      return failInvalid(
+          "the job has no command: an image's own is not known where no container is run (isolation: "
+          "process)");
+    spec.container = containerSpec(container, filledIn(variables));
     spec.resources = container.resources;
     spec.env = container.env;
-    spec.run = processScript(container, container.command, variables);
+    if (!container.command.empty()) spec.run = processScript(container, container.command, variables);
     door.key("container");
     beginContainer(door, properties, container);
     door.endObject();

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+
+#include "container/spec.h"
+#include "gateways/front/body.h"
+
+namespace buoy::gateways::batch {
+
+// How a job definition's container is run: user, privileged, readonlyRootFilesystem, ulimits, volumes with
+// mountPoints, linuxParameters. Laid over `spec`; what Buoy's words have no key for becomes an option of
+// docker run. invalid_argument with the field.
+Status readRunProperties(front::Body& body, const api::Node* node, const std::string& path,
+                         container::Spec& spec);
+
+}  // namespace buoy::gateways::batch
