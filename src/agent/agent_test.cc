@@ -526,7 +526,7 @@ TEST_F(AgentTest, StoresTheOutputsOfAJobThatSucceeded) {
   EXPECT_EQ(*store->get("test/j1/outputs/model.pt"), "weights\n");
   EXPECT_EQ(*store->get("test/j1/outputs/logs/a.txt"), "a\n");
   EXPECT_EQ((*store->list("test/j1/outputs/", "", 100)).size(), 2u);
-  EXPECT_THAT(control_.received().events, Contains("output missing was not there"));
+  EXPECT_THAT(control_.received().events, Contains("warning: output missing was not there"));
   EXPECT_THAT(control_.received().events, Contains(HasSubstr("output stolen was left out")));
 }
 

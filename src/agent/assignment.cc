@@ -328,7 +328,7 @@ void Assignment::prepared(Result<Prepared> result) {
     }
     if (machine_.clock.now() >= setup_give_up_) return endWith(Kind::machine_lost, error.message);
     os::log(os::LogLevel::warn, "setup_retried", {{"error", error.message}});
-    if (error.message != setup_trouble_) machine_.reporter.event("waiting to begin: " + error.message);
+    if (error.message != setup_trouble_) machine_.reporter.warn("waiting to begin: " + error.message);
     setup_trouble_ = error.message;
     retry_timer_ = machine_.loop.after(options_.retry_every, [this] { prepare(); });
     return;
@@ -426,7 +426,7 @@ Status Assignment::watchCheckpoints() {
                       if (directive().rank == 0) machine_.reporter.committed(stats.version, covers, measure);
                     },
                 .on_fenced = [this] { endWith(Kind::fenced, "a later attempt has begun"); },
-                .on_trouble = [this](const std::string& sentence) { machine_.reporter.event(sentence); }}));
+                .on_trouble = [this](const std::string& sentence) { machine_.reporter.warn(sentence); }}));
   return {};
 }
 
@@ -591,9 +591,10 @@ void Assignment::sendOutputs(Time give_up) {
 void Assignment::outputsSent(const Result<OutputReport>& result, Time give_up) {
   if (result_) return finish();
   if (result) {
-    for (const std::string& problem : result->problems) machine_.reporter.event(problem);
+    for (const std::string& problem : result->problems) machine_.reporter.warn(problem);
     if (!result->stored.empty()) {
-      machine_.reporter.event(strCat({"stored ", std::to_string(result->stored.size()), " outputs (",
+      machine_.reporter.event(strCat({"stored ", std::to_string(result->stored.size()),
+                                      result->stored.size() == 1 ? " output (" : " outputs (",
                                       formatByteCount(ByteCount{result->bytes}), ")"}));
     }
     return finish();

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "agent/log_spool.h"
 #include "api/agent_protocol.h"
@@ -20,6 +21,8 @@ class Reporter {
   virtual void committed(std::uint64_t version, Time covers, const engine::SaveMeasure& save) = 0;
   virtual void metric(const std::string& name, double value, Time at) = 0;
   virtual void event(std::string sentence) = 0;  // for people
+  // The same, and shown where a person looks: something that was asked for was not done.
+  void warn(std::string_view sentence) { event(std::string(api::kWarning).append(sentence)); }
   virtual void logGrew(std::uint64_t size) = 0;
   virtual std::uint64_t unshippedLog() const = 0;  // bytes that the control plane does not have yet
   // With it goes phase done; held back for a while so that the log arrives first.

@@ -56,6 +56,8 @@ struct AgentConfig {
 std::string toJson(const AgentConfig& config);
 Result<AgentConfig> parseAgentConfig(std::string_view json);
 
+inline constexpr std::string_view kWarning = "warning: ";
+
 struct Hello {
   MachineId machine;
   std::string version;
@@ -104,9 +106,10 @@ struct ReportMessage {
     Duration age;
     std::uint64_t seq = 0;
   };
-  std::vector<Metric> metrics;      // since the last acknowledged report; seq makes repeats harmless
-  std::vector<std::string> events;  // sentences for the job's history: "restored version 7 (1.0 MiB) in 12
-                                    // ms"; first has number events_from
+  std::vector<Metric> metrics;  // since the last acknowledged report; seq makes repeats harmless
+  // Sentences for the job's history, with kWarning before them where people should look: "restored version 7
+  // (1.0 MiB) in 12 ms". The first has number events_from.
+  std::vector<std::string> events;
   std::uint64_t events_from = 0;
 };
 std::string toJson(const ReportMessage& message);

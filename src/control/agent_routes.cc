@@ -79,8 +79,9 @@ void attachHistory(Submission& submission, const api::ReportMessage& message, co
     record.job = work.job;
     record.machine = message.machine;
     record.attempt = work.attempt;
-    record.kind = "agent";
-    record.detail = sentence.substr(0, kMaxSentence);
+    const bool warns = sentence.starts_with(api::kWarning);
+    record.kind = warns ? "warning" : "agent";
+    record.detail = sentence.substr(warns ? api::kWarning.size() : 0, kMaxSentence);
     submission.agent_records.push_back({std::move(record), work.epoch, number++});
   }
 }

@@ -37,6 +37,14 @@ env: {SEED: "7"}
     assert "loss" in shown and "useful" in shown
 
 
+def test_an_output_that_is_not_there_is_told_where_people_look(buoy):
+    buoy.write("buoy.yaml", "name: forgetful\nrun: echo done\noutputs: [model.pt]\n")
+    done = buoy.run("run", check=0)
+    told = "output model.pt was not there"
+    assert told in done.stderr + done.stdout
+    assert told in buoy.run("show", "forgetful", check=0).stdout
+
+
 def test_listings_have_json(buoy):
     buoy.run("run", "--name", "one", "--", "true", check=0)
     assert [job["name"] for job in buoy.json("ps", "--all")["jobs"]] == ["one"]

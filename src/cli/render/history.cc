@@ -19,7 +19,7 @@ Weight weightOf(std::string_view kind) {
     std::string_view kind;
     Weight weight;
   };
-  static constexpr std::array<Entry, 30> kWeights{{{"submitted", Weight::detail},
+  static constexpr std::array<Entry, 31> kWeights{{{"submitted", Weight::detail},
                                                    {"attempt_started", Weight::detail},
                                                    {"machine_up", Weight::detail},
                                                    {"committed", Weight::detail},
@@ -34,6 +34,7 @@ Weight weightOf(std::string_view kind) {
                                                    {"restored", Weight::good},
                                                    {"reachable", Weight::good},
                                                    {"notice", Weight::warning},
+                                                   {"warning", Weight::warning},
                                                    {"unreachable", Weight::warning},
                                                    {"verifying", Weight::warning},
                                                    {"moving", Weight::detail},

@@ -355,6 +355,16 @@ TEST(Story, HeadlineSaysHowItEnded) {
   EXPECT_EQ(renderHeadline(kPlain, job, kSubmitted + seconds{100}), "j7 digits running for 28.0s\n");
 }
 
+TEST(Story, WarningsOfTheLastAttemptStandFirst) {
+  JobStory story;
+  story.job.attempts = 2;
+  for (const std::uint32_t attempt : {1u, 2u}) {
+    story.records.push_back(record("warning", "of attempt " + std::to_string(attempt)));
+    story.records.back().record.attempt = attempt;
+  }
+  EXPECT_THAT(renderStory(kPlain, story), StartsWith("! of attempt 2\n"));
+}
+
 TEST(Story, MachinesThatWereTakenAreMarked) {
   JobStory story;
   story.job.submitted = kSubmitted;

@@ -93,6 +93,16 @@ std::string plots(const Look& look, const JobStory& story) {
   return text;
 }
 
+// What the last attempt's machines warned of; what an earlier one did may have been mended since.
+std::string warnings(const Look& look, const JobStory& story) {
+  std::string text;
+  for (const api::RecordView& record : story.records) {
+    if (record.record.kind != "warning" || record.record.attempt != story.job.attempts) continue;
+    text += paint(look, Color::yellow, look.unicode ? "▲ " : "! ") + cleaned(record.record.detail) + "\n";
+  }
+  return text;
+}
+
 std::string_view signOfPhase(const Look& look, engine::JobPhase phase) {
   if (phase == engine::JobPhase::succeeded) return look.unicode ? "✓ " : "";
   return engine::isTerminal(phase) && look.unicode ? "✗ " : "";
@@ -150,7 +160,7 @@ std::string renderHeadline(const Look& look, const api::JobView& job, Time now) 
 }
 
 std::string renderStory(const Look& look, const JobStory& story) {
-  std::string text = plots(look, story);
+  std::string text = warnings(look, story) + plots(look, story);
   if (const std::string timeline = renderTimeline(look, timelineRows(story)); !timeline.empty()) {
     text += heading(look, "Timeline") + timeline;
   }
