@@ -242,8 +242,12 @@ Status ControlPlane::Impl::startWriter() {
   for (engine::Event& event : waiting) emit(std::move(event));
   lookAtContainers();  // before the first job is placed
   ready = true;
-  reaper.post(0, [this] { releaseStorage(); });
-  reapAfter(all_reaped ? options.reap_every : Duration{0});
+  if (all_reaped) {
+    reaper.post(0, [this] { releaseStorage(); });
+    reapAfter(options.reap_every);
+  } else {
+    reapAfter(Duration{0});  // which releases, too
+  }
   return {};
 }
 
@@ -269,7 +273,7 @@ void ControlPlane::Impl::releaseStorage() {
 // provider did not show it when it was looked for.
 void ControlPlane::Impl::reapAfter(Duration delay) {
   timer.after(delay, [this] {
-    reaper.post(0, [this] {
+    const bool taken = reaper.post(0, [this] {
       bool all = true;
       auto listed = std::make_shared<std::vector<Orphan>>(
           dispatcher->listed(Dispatcher::Reach::everywhere, reaping.get_token(), &all));
@@ -278,6 +282,7 @@ void ControlPlane::Impl::reapAfter(Duration delay) {
       releaseStorage();
       reapAfter(all ? options.reap_every : options.reap_retry);
     });
+    if (!taken) reapAfter(options.reap_retry);  // it is at work still
   });
 }
 
