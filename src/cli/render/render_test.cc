@@ -362,7 +362,7 @@ TEST(Story, WarningsOfTheLastAttemptStandFirst) {
     story.records.push_back(record("warning", "of attempt " + std::to_string(attempt)));
     story.records.back().record.attempt = attempt;
   }
-  EXPECT_THAT(renderStory(kPlain, story), StartsWith("! of attempt 2\n"));
+  EXPECT_THAT(renderStory(kPlain, story), ::testing::StartsWith("▲ of attempt 2\n"));
 }
 
 TEST(Story, MachinesThatWereTakenAreMarked) {
