@@ -8,6 +8,7 @@
 #include "agent/agent.h"
 #include "agent/boot.h"
 #include "agent/container_sweep.h"
+#include "agent/keeper/workspace_command.h"
 #include "agent/supervisor.h"
 #include "cloud/local/machine_host.h"
 #include "os/environment.h"
@@ -28,6 +29,7 @@ constexpr std::string_view kUsage =
        buoy-agent boot --config FILE   the same on a machine in a cloud, which asks for its configuration first
        buoy-agent host --dir DIR       stand in for a local machine (started by the local provider)
        buoy-agent sweep                remove the containers that killed agents left on this machine
+       buoy-agent workspace VERB …     bring up, enter and keep what a person works in (see: buoy spotty)
        buoy-agent --version
 
 Exit codes of run: 0 shut down as directed; 1 could not start; 2 bad usage or configuration;
@@ -87,6 +89,8 @@ int main(int argc, char** argv) {
     buoy::os::configureLog("", buoy::os::LogLevel::info);
     return buoy::agent::runContainerSweep();
   }
+  if (!arguments.empty() && arguments[0] == "workspace")
+    return buoy::agent::runWorkspaceCommand({arguments.begin() + 1, arguments.end()});
   if (arguments.size() != 3) return badUsage("expected a command and its option");
   buoy::os::configureLog("", buoy::os::LogLevel::info);
   if (arguments[0] == "run" && arguments[1] == "--config") return runWith(std::string(arguments[2]));

@@ -19,6 +19,7 @@
 #include "os/crash_point.h"
 #include "os/files.h"
 #include "os/log.h"
+#include "os/terminal.h"
 
 namespace buoy::agent {
 namespace {
@@ -357,7 +358,9 @@ Status Assignment::run(const std::string& restored_version) {
                                  .checkpoint_directory = checkpoint_directory_,
                                  .restored_version = restored_version,
                                  .checkpoint_interval = saves_ ? saves_->interval() : Duration{},
-                                 .inherited = machine_.environment};
+                                 .inherited = machine_.environment,
+                                 // A container does not see it.
+                                 .agent_path = container_ ? "" : os::executablePath().value_or("")};
   Variables variables;
   if (container_) {
     BUOY_TRY(variables, container_->environment(jobVariables(inputs, spec_.container->project_dir)));

@@ -70,6 +70,7 @@ Variables jobVariables(const EnvironmentInputs& inputs, const std::string& work)
   }
   for (const auto& [name, value] : inputs.spec.env) all[name] = value;
 
+  if (!inputs.agent_path.empty()) all["BUOY_AGENT"] = inputs.agent_path;
   all["BUOY_JOB_ID"] = directive.job.toString();
   all["BUOY_JOB_NAME"] = inputs.spec.name;
   all["BUOY_ATTEMPT"] = std::to_string(directive.attempt);

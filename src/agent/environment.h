@@ -34,6 +34,7 @@ struct EnvironmentInputs {
   std::string restored_version;                  // empty: started afresh
   Duration checkpoint_interval{};                // as it is at the start
   std::map<std::string, std::string> inherited;  // what the agent itself was started with
+  std::string agent_path;                        // of this program; empty: not known
 };
 using Variables = std::map<std::string, std::string>;
 // What the job is told by variables, over those that it brings itself. `work`: where it sees its workspace.

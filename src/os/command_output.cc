@@ -14,27 +14,13 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "os/attached.h"
 #include "os/child.h"
 
 namespace buoy::os {
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
-
-constexpr std::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
-
-Result<std::string> findProgram(const std::string& name, const std::vector<std::string>& environment) {
-  if (name.find('/') != std::string::npos) return name;
-  std::string_view path = kDefaultPath;
-  for (const std::string& variable : environment) {
-    if (variable.starts_with("PATH=")) path = std::string_view(variable).substr(5);
-  }
-  for (const std::string_view directory : split(path, ':')) {
-    std::string candidate = strCat({directory.empty() ? "." : directory, "/", name});
-    if (!name.empty() && ::access(candidate.c_str(), X_OK) == 0) return candidate;
-  }
-  return fail(ErrorCode::not_found, "there is no program " + inQuotes(name) + " in PATH");
-}
 
 // Kills and reaps a child that has not been reaped when it goes out of scope.
 class Running {

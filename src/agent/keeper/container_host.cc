@@ -1,0 +1,102 @@
+#include "agent/keeper/container_host.h"
+
+#include <unistd.h>
+
+#include "agent/keeper/shown_command.h"
+#include "base/strings.h"
+#include "os/command_output.h"
+#include "os/files.h"
+
+namespace buoy::agent {
+namespace {
+
+constexpr Duration kAnswerPatience = std::chrono::seconds{30};
+
+Status shown(const Words& words, const Environment& environment, os::InterruptWatch* interrupts,
+             const std::string& what) {
+  auto code = runShown(words, environment, interrupts);
+  if (!code) return fail(code.error().wrap(what));
+  if (*code == 0) return {};
+  return fail(ErrorCode::failed_precondition,
+              strCat({what, " failed with exit code ", std::to_string(*code), " (its output is above)"}));
+}
+
+}  // namespace
+
+Result<ContainerHost> ContainerHost::open(const Desk& desk, const Environment& environment) {
+  BUOY_TRY(api::WorkspacePlan plan, desk.plan());
+  BuildFacts facts;
+  BUOY_TRY(facts.runtime, findContainerRuntime(environment));
+  facts.uid = ::getuid();
+  facts.gid = ::getgid();
+  facts.nvidia = ::access("/dev/nvidiactl", F_OK) == 0;
+  facts.inside = desk.inside();
+  return ContainerHost(std::move(plan), std::move(facts), environment);
+}
+
+Result<std::string> ContainerHost::ask(Words words) const {
+  BUOY_TRY(const os::CommandOutput output,
+           os::runCommand(std::move(words), environmentWords(environment_), kAnswerPatience));
+  if (output.status.code != 0)
+    return fail(ErrorCode::failed_precondition,
+                std::string(trim(output.err.empty() ? output.out : output.err)));
+  return std::string(trim(output.out));
+}
+
+Status ContainerHost::start(os::InterruptWatch* interrupts,
+                            const std::function<void(const std::string&)>& step) const {
+  // Docker makes a directory that is missing, but as root.
+  for (const auto& mount : plan_.mounts) BUOY_TRY_VOID(os::makeDirectories(mount.host));
+  BUOY_TRY_VOID(remove());
+  if (!plan_.host_commands.empty()) {
+    step("running the instance's commands");
+    BUOY_TRY_VOID(shown({"/bin/bash", "-xec", plan_.host_commands}, environment_, interrupts,
+                        "the instance's commands"));
+  }
+  if (plan_.image.empty()) {
+    step("building the image from " + plan_.dockerfile);
+    BUOY_TRY_VOID(shown(buildWords(plan_, facts_), environment_, interrupts, "building the image"));
+  }
+  step("starting the container " + plan_.container);
+  BUOY_TRY_VOID(shown(runWords(plan_, facts_), environment_, interrupts, "starting the container"));
+  if (plan_.commands.empty()) return {};
+  step("running the container's commands");
+  return shown(enter({.user = "root"}, {"/bin/sh", "-c", plan_.commands}), environment_, interrupts,
+               "the container's commands");
+}
+
+Status ContainerHost::remove() const {
+  if (const auto removed = ask(removeWords(plan_, facts_.runtime)); removed) return {};
+  // What an ended machine left may need a second look before it is understood to be gone.
+  const auto again = ask(removeWords(plan_, facts_.runtime));
+  if (again || again.error().message.find("o such container") != std::string::npos ||
+      again.error().message.find("no container with") != std::string::npos)
+    return {};
+  return fail(again.error().wrap("remove the container " + plan_.container));
+}
+
+bool ContainerHost::running() const {
+  const auto state = ask({facts_.runtime, "inspect", "-f", "{{.State.Running}}", plan_.container});
+  return state && *state == "true";
+}
+
+std::string ContainerHost::published(int port) const {
+  const auto answer = ask({facts_.runtime, "port", plan_.container, std::to_string(port)});
+  return answer ? std::string(split(*answer, '\n').front()) : std::string();
+}
+
+Words ContainerHost::enterScript(const api::WorkspaceScript& script) const {
+  const std::string inside = kInsidePath;
+  Words command = {"/bin/sh", "-c", R"(echo $$ >"$0"; exec "$@")",
+                   strCat({inside, "/scripts/", script.session, ".pid"}),
+                   strCat({inside, "/scripts/", script.session})};
+  command.insert(command.end(), script.arguments.begin(), script.arguments.end());
+  return enter({.interactive = true, .terminal = true, .user = script.user}, command);
+}
+
+void ContainerHost::signalScript(const std::string& session, const char* signal) const {
+  const std::string pid = strCat({kInsidePath, "/scripts/", session, ".pid"});
+  (void)ask(enter({.user = "root"}, {"/bin/sh", "-c", R"sh(kill "-$1" -- "-$(cat "$0")")sh", pid, signal}));
+}
+
+}  // namespace buoy::agent

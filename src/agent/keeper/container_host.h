@@ -1,0 +1,47 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "agent/keeper/container_words.h"
+#include "agent/keeper/desk.h"
+#include "base/result.h"
+#include "os/terminal.h"
+
+namespace buoy::agent {
+
+// The container of a workspace, on this machine. What building and starting print goes where this program's
+// output goes. One thread.
+class ContainerHost {
+ public:
+  // failed_precondition: there is nothing here that runs containers.
+  static Result<ContainerHost> open(const Desk& desk, const Environment& environment);
+
+  // Builds or finds the image, removes a container of the name and starts it anew, with its commands. `step`
+  // is told what is done next. Cancelled when a signal comes to `interrupts`.
+  Status start(os::InterruptWatch* interrupts, const std::function<void(const std::string&)>& step) const;
+  Status remove() const;
+  bool running() const;
+  // A signal to the process group of a script; nothing if it does not run.
+  void signalScript(const std::string& session, const char* signal) const;
+
+  Words enter(const ExecOptions& options, const Words& command) const {
+    return execWords(plan_, facts_.runtime, options, command);
+  }
+  // Of a script: it leaves its process's number where signalScript finds it.
+  Words enterScript(const api::WorkspaceScript& script) const;
+  const api::WorkspacePlan& plan() const { return plan_; }
+  // What is published of a port of the container, "0.0.0.0:49153"; empty: nothing.
+  std::string published(int port) const;
+
+ private:
+  ContainerHost(api::WorkspacePlan plan, BuildFacts facts, Environment environment)
+      : plan_(std::move(plan)), facts_(std::move(facts)), environment_(std::move(environment)) {}
+  Result<std::string> ask(Words words) const;
+
+  api::WorkspacePlan plan_;
+  BuildFacts facts_;
+  Environment environment_;
+};
+
+}  // namespace buoy::agent
