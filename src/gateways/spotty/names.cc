@@ -11,12 +11,6 @@ constexpr std::size_t kBucketMark = 12;
 
 }  // namespace
 
-std::string lowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return lower;
-}
-
 std::string ebsName(std::string_view project, std::string_view instance, std::string_view volume) {
   return lowerCase(strCat({project, "-", instance, "-", volume}));
 }

@@ -6,7 +6,6 @@
 // What things are called: on AWS and on machines exactly as Spotty calls them, so that what it made is found.
 namespace buoy::gateways::spotty {
 
-std::string lowerCase(std::string_view text);
 // The EBS volume and its snapshots, unless the file says another name.
 std::string ebsName(std::string_view project, std::string_view instance, std::string_view volume);
 // EC2's Name of the machine.

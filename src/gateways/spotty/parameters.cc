@@ -184,11 +184,11 @@ void checkDataRoot(const Reading& reading, const char* key) {
 void readPrice(const Reading& reading) {
   const api::Node* const node = reading.section.find("maxPrice");
   if (node == nullptr) return;
-  const auto price =
-      node->kind == api::Node::Kind::number ? api::parseDecimal(node->text, kPriceDecimals) : std::nullopt;
+  const auto price = api::parseDecimal(node->text, kPriceDecimals);
   const std::size_t point = node->text.find('.');
   const bool fine = point == std::string::npos || node->text.size() - point - 1 <= kPriceDecimals;
-  if (!price || *price < 0 || !fine || (*price == 0 && !reading.before13())) {
+  if (node->kind != api::Node::Kind::number || !price || *price < 0 || !fine ||
+      (*price == 0 && !reading.before13())) {
     reading.section.wrong("maxPrice",
                           "must be USD an hour above 0 with at most 6 decimals, not " + api::describe(*node));
   } else if (*price > 0) {

@@ -94,9 +94,9 @@ bool Section::ports(std::string_view key, std::vector<int>& out) {
   std::vector<int> found;
   for (std::size_t i = 0; i < node->items.size(); ++i) {
     const api::Node& item = node->items[i];
-    const auto number = item.kind == api::Node::Kind::number ? api::parseDecimal(item.text, 0) : std::nullopt;
+    const auto number = api::parseDecimal(item.text, 0);
     const std::string field = strCat({pathOf(key), "[", std::to_string(i), "]"});
-    if (!number || *number < 1 || *number > kHighestPort ||
+    if (item.kind != api::Node::Kind::number || !number || *number < 1 || *number > kHighestPort ||
         item.text.find_first_of(".eE") != std::string::npos) {
       problems().add(item.mark, field, "must be a port from 1 to 65535, not " + api::describe(item));
     } else if (std::find(found.begin(), found.end(), static_cast<int>(*number)) == found.end()) {
