@@ -11,7 +11,7 @@ PYTHON ?= /usr/bin/python3
 export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 
-.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test cloud-test cloud check bench bench-transfer bench-checkpoints bench-policies bench-cloud simulate-faults bench-simulate install uninstall format tidy clean packages help
+.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test cloud-test cloud check bench bench-transfer bench-checkpoints bench-policies bench-cloud bench-spotty simulate-faults bench-simulate install uninstall format tidy clean packages help
 
 all: build
 
@@ -26,6 +26,7 @@ help:
 	@echo 'make bench-checkpoints   what a save to S3 costs, and takes from training'
 	@echo 'make bench-policies   what spot policies cost over the optimum, on recorded markets (TRACES=DIRECTORY)'
 	@echo 'make bench-cloud    on the stand-in for AWS: a replacement after a notice, 5,000 machines to watch'
+	@echo 'make bench-spotty   what the commands of a spotty.yaml cost on this machine'
 	@echo 'make simulate-faults  run the engine through random faults in virtual time (FAULTS="--seeds N --seconds N")'
 	@echo 'make bench-simulate   how fast that is: 10,000 machines, 30 days, 100,000 jobs'
 	@echo 'make install    PREFIX=/usr/local'
@@ -103,6 +104,10 @@ bench-cloud: build
 	@scripts/install_packages.sh cloud
 	@$(PYTHON) bench/cloud.py $(BENCH)
 
+bench-spotty: build
+	@scripts/install_packages.sh test
+	@$(PYTHON) bench/spotty.py
+
 # Engine events in virtual time: `--trace SEED` shows one run.
 simulate-faults: build
 	@build/release/bin/simulate_faults $(FAULTS)
@@ -114,13 +119,14 @@ bench-simulate: build
 install: build
 	install -D -m 755 build/release/bin/buoy $(DESTDIR)$(PREFIX)/bin/buoy
 	install -D -m 755 build/release/bin/buoy-agent $(DESTDIR)$(PREFIX)/bin/buoy-agent
+	ln -sf buoy $(DESTDIR)$(PREFIX)/bin/spotty
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	build/release/bin/buoy completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/buoy
 	build/release/bin/buoy completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_buoy
 	build/release/bin/buoy completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/buoy.fish
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/buoy $(DESTDIR)$(PREFIX)/bin/buoy-agent \
+	rm -f $(DESTDIR)$(PREFIX)/bin/buoy $(DESTDIR)$(PREFIX)/bin/buoy-agent $(DESTDIR)$(PREFIX)/bin/spotty \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/buoy $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_buoy \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/buoy.fish
 

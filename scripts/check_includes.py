@@ -15,6 +15,8 @@ FORBIDDEN = {
     "schedule": {"os", "net"},
     "sim": {"os", "net"},
 }
+# Pure, and about a file of the person who types: read where that person is, without a server.
+ALLOWED = {"cli": ("gateways/spotty/",)}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 problems = []
@@ -29,7 +31,8 @@ for path in sorted(ROOT.rglob("*")):
         other = target.split("/")[0]
         if other not in ORDER:
             problems.append(f"{path.relative_to(ROOT.parent)}: \"{target}\" is not rooted at src/")
-        elif ORDER.index(other) > ORDER.index(folder) or other in FORBIDDEN.get(folder, ()):
+        elif ORDER.index(other) > ORDER.index(folder) or (
+                other in FORBIDDEN.get(folder, ()) and not target.startswith(ALLOWED.get(folder, ("\0",)))):
             problems.append(f"{path.relative_to(ROOT.parent)}: {folder}/ must not include {other}/ (\"{target}\")")
 if problems:
     print("\n".join(problems), file=sys.stderr)

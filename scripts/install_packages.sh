@@ -8,7 +8,9 @@ build="build-essential cmake ninja-build ccache mold pkg-config libboost-dev lib
 # Podman as it runs on most hosts (crun fails where control groups are hybrid), and what images are made of.
 containers="podman runc conmon netavark aardvark-dns iptables fuse-overlayfs busybox-static"
 demo="python3 python3-torch python3-sklearn libopenblas0-pthread"
-test="git python3 python3-pytest python3-pytest-xdist python3-boto3 awscli clang-format-14 clang-tidy-14 $containers"
+# Terminals, and a machine over SSH.
+workspaces="tmux openssh-server openssh-client iproute2 util-linux"
+test="git python3 python3-pytest python3-pytest-xdist python3-boto3 awscli clang-format-14 clang-tidy-14 $containers $workspaces"
 # A real S3 server, and a client of other people's to check it with.
 s3="ceph-mon ceph-osd radosgw ceph-common uuid-runtime curl openssl python3 python3-venv awscli"
 # The stand-in for AWS: machines are namespaces, volumes loop devices; AWS's own clients to check it with.

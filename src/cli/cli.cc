@@ -1,10 +1,12 @@
 #include "cli/cli.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <string_view>
 
 #include "cli/command_line.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/spotty.h"
 #include "cli/context.h"
 #include "cli/exit_codes.h"
 #include "cli/help.h"
@@ -32,6 +34,7 @@ void addCommands(Command& root) {
   under("Storage", addCp, addSync, addLs, addRm, addMb);
   under("Machines", addMachines, addPools, addQueues, addAws);
   under("Planning", addSimulate, addMarket);
+  under("Other systems", addSpotty);
   under("Server", addServer, addServe, addKeys, addDoctor);
   under("Other", addInit, addCompletion, addHelp);
 }
@@ -56,9 +59,17 @@ int run(int argc, char** argv, const Hooks& hooks) {
   Context context;
   context.hooks = hooks;
   bool version = false;
-  Command root("buoy", "Train on machines that can be taken away at any moment, and lose nothing");
+  const bool as_spotty = argc > 0 && std::filesystem::path(argv[0]).filename() == "spotty";
+  Command root =
+      as_spotty ? Command("spotty", "Work on machines that a spotty.yaml describes, and keep them")
+                : Command("buoy", "Train on machines that can be taken away at any moment, and lose nothing");
   addGlobalOptions(root, context, version);
-  addCommands(root);
+  if (as_spotty) {
+    root.details.clear();
+    addSpottyCommands(root);
+  } else {
+    addCommands(root);
+  }
   context.root = &root;
 
   const auto parsed = parse(root, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));

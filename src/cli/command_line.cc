@@ -33,8 +33,7 @@ class Parser {
       } else if (const Command* child = arguments_ == 0 ? command_->findChild(word) : nullptr) {
         command_ = child;
         ++at_;
-      } else if (command_->rest != nullptr &&
-                 (!isJobFile(word) || arguments_ == command_->arguments.size())) {
+      } else if (command_->rest != nullptr && beginsRest(word)) {
         BUOY_TRY_VOID(takeRest(at_));
         break;
       } else {
@@ -46,6 +45,12 @@ class Parser {
   }
 
  private:
+  // Words before it fill the command's own arguments; where a job file may be given, only such a one.
+  bool beginsRest(const std::string& word) const {
+    if (arguments_ == command_->arguments.size()) return true;
+    return command_->arguments[arguments_].hint == Hint::file && !isJobFile(word);
+  }
+
   Status argument(const std::string& word) {
     if (arguments_ < command_->arguments.size()) {
       const Argument& argument = command_->arguments[arguments_];

@@ -20,7 +20,7 @@ class Parsing : public ::testing::Test {
   Parsing() : root_("buoy", "a test") {
     root_.option("--server", "URL", server_, "where");
     Command& run = root_.add("run", "run");
-    run.optionalArgument("FILE", file_, "the file");
+    run.optionalArgument("FILE", file_, "the file", Hint::file);
     run.rest = &words_;
     run.option("--name,-n", "NAME", name_, "name");
     run.option("--env,-e", "K=V", env_, "env");

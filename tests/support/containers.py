@@ -8,7 +8,8 @@ import tempfile
 
 import pytest
 
-IMAGE = "localhost/buoy-test-busybox:1"
+# Each process of the tests has its own: one of them removes it while others go on.
+IMAGE = f"localhost/buoy-test-busybox-{os.getpid()}:1"
 APPLETS = "sh ls cat sleep echo id env kill ps mkdir mv rm touch dd true false printf wc seq stat tail nc awk tr test [".split()
 # As podman finds it, then with what hosts with hybrid control groups and without the right to raise limits need.
 SETTINGS = [

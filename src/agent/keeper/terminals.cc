@@ -64,7 +64,8 @@ bool Terminals::has(const std::string& session) const {
 
 Status Terminals::create(const std::string& session, const std::string& window, const Words& command,
                          bool remain, const std::string& log) const {
-  Words words = {"new-session", "-d", "-s", session, "-n", window, "-x", "200", "-y", "50"};
+  // Of tmux's usual size: a terminal that comes later is larger, and growing loses no line.
+  Words words = {"new-session", "-d", "-s", session, "-n", window};
   words.insert(words.end(), command.begin(), command.end());
   // In one message to the server: before it can see that the program has ended.
   if (remain) words.insert(words.end(), {";", "set-option", "-w", "-t", session, "remain-on-exit", "on"});

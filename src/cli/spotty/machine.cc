@@ -1,0 +1,210 @@
+#include "cli/spotty/machine.h"
+
+#include <algorithm>
+
+#include "api/config.h"
+#include "base/pause.h"
+#include "base/strings.h"
+#include "cli/exit_codes.h"
+#include "cli/job_feed.h"
+#include "cli/story.h"
+#include "cli/submission.h"
+#include "gateways/spotty/workspace.h"
+
+namespace buoy::cli {
+namespace {
+
+namespace spotty = gateways::spotty;
+
+constexpr Duration kLookEvery = std::chrono::milliseconds{100};
+// As Spotty waits for a launch.
+constexpr Duration kStartPatience = std::chrono::minutes{30};
+constexpr int kTail = 200;
+// How the programs of a machine on this host find what runs containers.
+constexpr const char* kRuntimeVariables[] = {"CONTAINERS_CONF", "CONTAINER_HOST",  "DOCKER_HOST",
+                                             "DOCKER_CONFIG",   "XDG_RUNTIME_DIR", "STORAGE_DRIVER"};
+
+Result<engine::Pool> modelPool(Connection& connection, const std::string& provider) {
+  BUOY_TRY(const std::string body, connection.get("/v1/pools"));
+  BUOY_TRY(const std::vector<api::PoolView> pools, api::parsePools(body));
+  for (const api::PoolView& view : pools) {
+    if (view.pool.provider == provider) return view.pool;
+  }
+  return fail(ErrorCode::failed_precondition, strCat({"the server has no pool of provider ", provider}));
+}
+
+Result<JobId> submitWorkspace(Connection& connection, const SpottyChoice& choice,
+                              const StartOptions& options) {
+  BUOY_TRY(const engine::Pool model, modelPool(connection, std::string(toString(choice.instance.provider))));
+  const engine::Pool pool = spotty::poolOf(choice.project, choice.instance, choice.parameters, model);
+  BUOY_TRY_VOID(connection.put("/v1/pools/" + pathPart(pool.name), api::toJson(pool)));
+  const engine::Queue queue{.name = pool.name, .priority = 0, .pools = {pool.name}};
+  BUOY_TRY_VOID(connection.put("/v1/queues/" + pathPart(queue.name), api::toJson(queue)));
+  spotty::WorkspaceOptions workspace{.project_root = choice.root,
+                                     .directory = choice.directory,
+                                     .notify = options.notify,
+                                     .idle = options.idle,
+                                     .hours = options.hours};
+  if (choice.instance.provider == spotty::ProviderKind::local) {
+    for (const char* const name : kRuntimeVariables) {
+      if (const auto value = environment(name)) workspace.env[name] = *value;
+    }
+  }
+  api::SubmitRequest request;
+  request.spec = spotty::jobOf(choice.project, choice.instance, choice.parameters, workspace);
+  BUOY_TRY(const std::string answer, connection.post("/v1/jobs", api::toJson(request)));
+  BUOY_TRY(const api::SubmitAnswer submitted, api::parseSubmitAnswer(answer));
+  return submitted.job;
+}
+
+// Prints what the workspace says until it is ready.
+class StartFollower {
+ public:
+  StartFollower(const Context& context, Connection& connection, JobId job)
+      : context_(context), connection_(connection), job_(job) {}
+
+  // False: the job ended before.
+  Result<bool> follow() {
+    const auto give_up = std::chrono::steady_clock::now() + kStartPatience;
+    for (;;) {
+      BUOY_TRY(const api::JobView view, fetchJob(connection_, job_.toString()));
+      tellPhase(view);
+      BUOY_TRY_VOID(printNew());
+      if (ready_) return true;
+      if (engine::isTerminal(view.phase)) return false;
+      if (std::chrono::steady_clock::now() >= give_up)
+        return fail(ErrorCode::deadline_exceeded, "it has not become ready within half an hour");
+      pauseFor(kLookEvery, {});
+    }
+  }
+
+ private:
+  void tellPhase(const api::JobView& view) {
+    if (view.phase == phase_ && view.reason == reason_) return;
+    phase_ = view.phase;
+    reason_ = view.reason;
+    if (view.phase == engine::JobPhase::running) return;
+    context_.print(strCat({"  - ", std::string(engine::toString(view.phase)), reason_.empty() ? "" : ": ",
+                           cleaned(reason_), "\n"}));
+  }
+
+  Status printNew() {
+    std::string target = "/v1/jobs/" + job_.toString() + "/logs";
+    if (!cursor_.empty()) target += "?from=" + pathPart(cursor_);
+    BUOY_TRY(const std::string body, connection_.get(target));
+    for (const std::string_view text : split(body, '\n')) {
+      if (text.empty()) continue;
+      BUOY_TRY(const api::LogLineView line, api::parseLogLine(text));
+      cursor_ = line.cursor;
+      const std::string step = strCat({api::kWorkspaceSign, api::kWorkspaceReady});
+      if (line.text == step) {
+        ready_ = true;
+      } else if (line.text.starts_with(api::kWorkspaceSign)) {
+        context_.print(strCat({"  - ", cleaned(line.text.substr(api::kWorkspaceSign.size())), "\n"}));
+      } else {
+        context_.print(strCat({"    ", cleaned(line.text), "\n"}));
+      }
+    }
+    return {};
+  }
+
+  const Context& context_;
+  Connection& connection_;
+  const JobId job_;
+  std::string cursor_, reason_;
+  engine::JobPhase phase_ = engine::JobPhase::queued;
+  bool ready_ = false;
+};
+
+void tellVolumes(const Context& context, Connection& connection, JobId job) {
+  const auto records = fetchRecords(connection, job);
+  if (!records) return;
+  for (const api::RecordView& record : *records) {
+    const std::string& detail = record.record.detail;
+    if (detail.find("volume") != std::string::npos || detail.find("snapshot") != std::string::npos)
+      context.print(strCat({"  - ", cleaned(detail), "\n"}));
+  }
+}
+
+}  // namespace
+
+Result<std::optional<api::JobView>> workspaceJob(Connection& connection, const SpottyChoice& choice) {
+  auto job = fetchJob(connection, choice.name);
+  if (!job && job.error().code == ErrorCode::not_found) return std::nullopt;
+  if (!job) return fail(job.error());
+  if (engine::isTerminal(job->phase)) return std::nullopt;
+  return std::optional(std::move(*job));
+}
+
+tl::expected<void, int> startWorkspace(const Context& context, Connection& connection,
+                                       const SpottyChoice& choice, const StartOptions& options) {
+  const auto job = submitWorkspace(connection, choice, options);
+  if (!job) return tl::unexpected(failSpotty(context, job.error()));
+  const auto ready = StartFollower(context, connection, *job).follow();
+  if (ready && *ready) return {};
+  if (ready) {
+    const auto view = fetchJob(connection, job->toString());
+    return tl::unexpected(failSpotty(
+        context, {ErrorCode::failed_precondition,
+                  strCat({"the instance did not start: ", view ? cleaned(view->reason) : std::string(),
+                          "; no machine is left"})}));
+  }
+  (void)connection.post("/v1/jobs/" + job->toString() + "/cancel", "{}");
+  return tl::unexpected(failSpotty(context, ready.error()));
+}
+
+int stopWorkspace(const Context& context, Connection& connection, const SpottyChoice& choice,
+                  const api::JobView& job) {
+  auto answer = connection.post("/v1/jobs/" + job.id.toString() + "/cancel", "{}");
+  if (!answer) return failSpotty(context, answer.error());
+  context.print("  - terminating the instance... ");
+  for (;;) {
+    const auto view = fetchJob(connection, job.id.toString());
+    if (!view) return failSpotty(context, view.error());
+    if (engine::isTerminal(view->phase) && view->machines.empty()) break;
+    pauseFor(kLookEvery, {});
+  }
+  context.print("DONE\n");
+  if (choice.instance.provider == spotty::ProviderKind::aws) tellVolumes(context, connection, job.id);
+  return 0;
+}
+
+tl::expected<std::unique_ptr<Reach>, int> reachRunning(const Context& context, const SpottyChoice& choice) {
+  Result<std::unique_ptr<Reach>> reach = fail(ErrorCode::failed_precondition, "");
+  switch (choice.instance.provider) {
+    case spotty::ProviderKind::local:
+      reach = reachLocal(choice, true);
+      break;
+    case spotty::ProviderKind::remote:
+      reach = reachBySsh(choice, placeOf(choice));
+      break;
+    case spotty::ProviderKind::aws:
+    case spotty::ProviderKind::gcp:
+      reach = fail(ErrorCode::failed_precondition,
+                   strCat({"Instance \"", choice.instance.name, "\" is not running."}));
+      break;
+  }
+  if (reach) return std::move(*reach);
+  const int code = failSpotty(context, reach.error());
+  if (reach.error().message.ends_with("is not running."))
+    context.note(strCat({"Use the \"spotty start",
+                         choice.project.instances.size() > 1 ? " " + choice.instance.name : "",
+                         "\" command to start the instance.\n"}));
+  return tl::unexpected(code);
+}
+
+std::vector<std::string> workspaceLines(Connection& connection, JobId job) {
+  const auto body =
+      connection.get(strCat({"/v1/jobs/", job.toString(), "/logs?tail=", std::to_string(kTail)}));
+  std::vector<std::string> lines;
+  if (!body) return lines;
+  for (const std::string_view text : split(*body, '\n')) {
+    const auto line =
+        text.empty() ? Result<api::LogLineView>(fail(ErrorCode::not_found, "")) : api::parseLogLine(text);
+    if (line && line->text.starts_with(api::kWorkspaceSign))
+      lines.push_back(cleaned(line->text.substr(api::kWorkspaceSign.size())));
+  }
+  return lines;
+}
+
+}  // namespace buoy::cli

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/spotty/choice.h"
+
+namespace buoy::cli {
+
+using Words = std::vector<std::string>;
+
+// How programs are run on the machine of a workspace: beside it on this host, or over SSH. One thread.
+class Reach {
+ public:
+  virtual ~Reach() = default;
+  // The words that run `buoy-agent workspace VERB --directory DIR …` there. `terminal`: it needs this one's.
+  virtual Words workspace(const std::string& verb, const Words& more, bool terminal) const = 0;
+  // The project's files are in a directory of this host; empty: they are not.
+  virtual std::string projectHere() const { return {}; }
+  // What has to stand on its own, before and beside the machine: `plan`, the files.
+  virtual Words beside(const std::string& verb, const Words& more) const {
+    return workspace(verb, more, false);
+  }
+  // Makes `ports` of the machine reachable at localhost. Which ones are; what is not is said.
+  virtual Result<std::vector<int>> forward(const std::vector<int>& ports) const { return ports; }
+};
+
+// A workspace on this host: its programs run inside its machine. failed_precondition: it does not run.
+// `running` false: it need not.
+Result<std::unique_ptr<Reach>> reachLocal(const SpottyChoice& choice, bool running);
+// Over SSH; Buoy's agent is put there if it is not.
+struct SshPlace {
+  std::string user, host, key;
+  int port = 22;
+  bool known = true;     // its host key is remembered; false: addresses there are used again by others
+  std::string agent;     // there; empty: it is brought there
+  bool as_root = false;  // by sudo
+};
+Result<std::unique_ptr<Reach>> reachBySsh(const SpottyChoice& choice, SshPlace place);
+SshPlace placeOf(const SpottyChoice& choice);  // of provider remote
+
+// Runs on this program's terminal; its exit code.
+Result<int> runHere(const Words& words);
+// The same with a text as its input.
+Result<int> runFed(const Words& words, std::string_view input);
+// What it writes, at most 256 MiB.
+Result<std::string> askProgram(const Words& words);
+std::vector<std::string> ownEnvironment();  // "NAME=value"
+
+}  // namespace buoy::cli

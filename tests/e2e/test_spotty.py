@@ -1,0 +1,190 @@
+"""A spotty.yaml as it is, on this machine: the article's commands, with real podman and a real terminal."""
+import json
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import BIN, wait_for
+from support.containers import IMAGE, podman  # noqa: F401  (a fixture)
+from support.terminal import Terminal
+
+PROJECT = f"""
+project:
+  name: Digits
+  syncFilters:
+    - exclude: [.git/*, logs/*, '*.tmp']
+    - include: [keep.tmp]
+containers:
+  - projectDir: /workspace/project
+    image: {IMAGE}
+    hostNetwork: true
+    env: {{GREETING: hello}}
+    volumeMounts: [{{name: workspace, mountPath: /workspace}}]
+    commands: echo made >/workspace/made
+instances:
+  - name: here
+    provider: local
+    parameters:
+      volumes: [{{name: workspace, type: HostPath, parameters: {{path: ../disk}}}}]
+scripts:
+  preprocess: |
+    #!/bin/sh
+    echo "$GREETING {{{{WHAT}}}} $*" >logs/preprocess
+    exit 3
+  train: |
+    #!/bin/sh
+    echo "training begins"
+    n=$(cat /workspace/steps 2>/dev/null || echo 0)
+    while [ ! -e /workspace/go ]; do n=$((n + 1)); echo $n >/workspace/steps; echo step $n; sleep 0.1; done
+    echo "training ends"
+"""
+
+
+@pytest.fixture
+def spotty(make_buoy, podman):
+    if not shutil.which("tmux") or not shutil.which("nsenter"):
+        pytest.skip("tmux and nsenter are needed (scripts/install_packages.sh test)")
+    buoy = make_buoy(environment=podman.environment)
+    buoy.podman = podman
+    buoy.disk = buoy.project.parent / "disk"
+    buoy.write("spotty.yaml", PROJECT)
+    buoy.write("logs/.keep", "")
+    buoy.terminals = []
+
+    def terminal(*words):
+        terminal_of_mine = Terminal(buoy.project, buoy.environment, buoy.command("spotty", *words))
+        buoy.terminals.append(terminal_of_mine)
+        return terminal_of_mine
+
+    buoy.terminal = terminal
+    yield buoy
+    for each in buoy.terminals:
+        each.close()
+    buoy.stop()
+    podman.podman("rm", "--force", "spotty-digits-here-default", check=None)
+    podman.podman("rm", "--force", "spotty-digits-here-default", check=None)
+
+
+def steps(buoy):
+    path = buoy.disk / "steps"
+    return int(path.read_text() or 0) if path.exists() else 0
+
+
+def test_the_commands_of_the_article(spotty):
+    spotty.write("train.py", "pass\n")
+    spotty.write("old.tmp", "")
+    spotty.write("keep.tmp", "")
+    assert "is not running" in spotty.run("spotty", "status", check=1).stderr
+    dry = spotty.run("spotty", "start", "--dry-run", check=0).stdout
+    assert "nothing is changed" in dry and not spotty.disk.exists()
+    started = spotty.run("spotty", "start", check=0).stdout
+    assert "is running" in started and "HostPath" in started, started
+    project = spotty.disk / "project"
+    assert (project / "train.py").exists() and (project / "keep.tmp").exists() and not (project / "old.tmp").exists()
+    assert (spotty.disk / "made").exists()
+    assert "running" in spotty.run("spotty", "status", check=0).stdout
+    assert "digits-here" in spotty.run("spotty", "ls", check=0).stdout
+
+    # exec syncs, and gives the exit code of the command.
+    spotty.write("more.py", "pass\n")
+    done = spotty.run("spotty", "exec", "--", "sh", "-c", "pwd; ls; echo $SPOTTY_CONTAINER_NAME; exit 7", check=7)
+    assert "/workspace/project" in done.stdout and "more.py" in done.stdout and "spotty-digits-here-default" in done.stdout
+
+    # A script's parameters and arguments, and its own exit code where it ends while it is looked at.
+    (project / "logs").mkdir(exist_ok=True)
+    assert "no parameter 'NO'" in spotty.run("spotty", "run", "preprocess", "-p", "NO=1", check=2).stderr
+    preprocess = spotty.terminal("run", "preprocess", "-p", "WHAT=a && b", "--", "one", "two")
+    preprocess.wait("Pane is dead")
+    preprocess.keys("C-b", "d")
+    assert preprocess.end() == 3
+    assert (project / "logs/preprocess").read_text() == "hello a && b one two\n"
+
+    # Left, and come back to: it goes on.
+    first = spotty.terminal("run", "train")
+    first.wait("step 3")
+    first.keys("C-b", "d")
+    assert first.end() == 0
+    seen = steps(spotty)
+    wait_for(lambda: steps(spotty) > seen, "steps while nobody looks")
+    assert "spotty-script-train" in spotty.run("spotty", "sh", "-l", check=0).stdout
+    again = spotty.terminal("run", "train")
+    again.wait(f"step {seen + 5}")
+    assert spotty.run("spotty", "sync", check=0).stdout == "", "nothing changed"
+
+    shell = spotty.terminal("sh")
+    shell.wait("#")
+    shell.keys("cat /workspace/made; exit", "Enter")
+    assert shell.end() == 0
+
+    spotty.write("logs/.keep", "")
+    fetched = spotty.run("spotty", "download", "-i", "logs/*", check=0).stdout
+    assert "logs/preprocess" in fetched and (spotty.project / "logs/preprocess").exists()
+    assert spotty.run("spotty", "download", "-f", "logs/*", check=0).stdout == ""
+
+    (spotty.disk / "go").touch()
+    again.wait("training ends")
+    assert "successfully stopped" in spotty.run("spotty", "stop", check=0).stdout
+    assert spotty.podman.podman("container", "exists", "spotty-digits-here-default", check=None).returncode == 1
+    assert "is not running" in spotty.run("spotty", "run", "train", check=1).stderr
+
+
+def test_a_reclaim_in_the_middle_of_train(spotty):
+    spotty.run("spotty", "start", "--notify", "echo \"$SPOTTY_MESSAGE\" >>../notes", check=0)
+    spotty.run("spotty", "run", "train", check=0)
+    wait_for(lambda: steps(spotty) > 5, "some steps")
+    name = "spotty-digits-here"
+    spotty.run("reclaim", name, check=0)
+    wait_for(lambda: spotty.job(name)["attempts"] == 2, "the replacement")
+    spotty.wait_log(name, "script train was started again")
+    seen = steps(spotty)
+    wait_for(lambda: steps(spotty) > seen, "training that goes on")
+    assert "started again" in spotty.run("spotty", "status", check=0).stdout
+    terminal = spotty.terminal("run", "train")
+    terminal.wait("step")
+    # With a notice too; what has ended is not started again.
+    (spotty.disk / "go").touch()
+    terminal.wait("training ends")
+    spotty.wait_log(name, "script train ended with exit code 0")
+    spotty.run("reclaim", name, "--notice", "20s", check=0)
+    wait_for(lambda: spotty.job(name)["attempts"] == 3, "the second replacement")
+    wait_for(lambda: spotty.run("logs", name).stdout.count("workspace: ready") == 3, "the third machine's workspace")
+    assert spotty.run("logs", name).stdout.count("was started again") == 1
+    spotty.run("spotty", "stop", check=0)
+
+
+def test_an_image_that_cannot_be_built_leaves_nothing(spotty):
+    spotty.write("spotty.yaml", PROJECT.replace(f"image: {IMAGE}", "file: docker/Dockerfile"))
+    spotty.write("docker/Dockerfile", f"FROM {IMAGE}\nRUN echo it goes wrong here && exit 9\n")
+    failed = spotty.run("spotty", "start", check=1)
+    assert "it goes wrong here" in failed.stdout, failed.stdout
+    assert "building the image failed" in failed.stdout and "no machine is left" in failed.stderr
+    assert not spotty.hosts() and "No instance" in spotty.run("spotty", "ls", check=0).stdout
+
+
+def test_what_is_wrong_is_said_with_its_place(spotty):
+    spotty.write("spotty.yaml", PROJECT.replace("name: Digits", "name: a/b"))
+    said = spotty.run("spotty", "status", check=2).stderr
+    assert "spotty.yaml:3:9: project.name: must be 2 to 28" in said
+    spotty.write("spotty.yaml", PROJECT)
+    assert "there is no script 'trian' in the configuration; did you mean 'train'?" in spotty.run("spotty", "run", "trian", check=2).stderr
+    assert "there is no instance 'there'" in spotty.run("spotty", "status", "there", check=2).stderr
+    spotty.write("spotty.yaml", PROJECT.replace("instances:", "instances:\n  - {name: other, provider: local}"))
+    assert "which instance is meant? Name one of: other, here" in spotty.run("spotty", "status", check=2).stderr
+
+
+def test_what_is_converted_is_a_job(spotty):
+    converted = spotty.run("spotty", "convert", check=0).stdout
+    spotty.write("buoy.yaml", converted)
+    assert "no problem" in spotty.run("submit", "--help").stdout or "run: |" in converted
+
+
+def test_called_spotty_it_is_spotty(spotty, tmp_path):
+    link = tmp_path / "spotty"
+    link.symlink_to(BIN / "buoy")
+    done = subprocess.run([link, "status"], cwd=spotty.project, env={**spotty.environment, "BUOY_AGENT": str(BIN / "buoy-agent")},
+                          capture_output=True, text=True)
+    assert done.returncode == 1 and 'Instance "here" is not running.' in done.stderr
+    usage = subprocess.run([link, "strat"], capture_output=True, text=True)
+    assert usage.returncode == 2 and "spotty" in usage.stderr

@@ -1,0 +1,130 @@
+"""Provider remote: a real sshd, whose machine has a home of its own (a mount namespace), and real podman."""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+import pytest
+
+from conftest import wait_for
+from support.containers import IMAGE, podman  # noqa: F401  (a fixture)
+from support.terminal import Terminal
+
+PROJECT = """
+project:
+  name: far
+  syncFilters: [{{exclude: [.git/*]}}, {{include: [.git/keep]}}]
+containers:
+  - {{projectDir: /workspace, image: {image}, hostNetwork: true}}
+instances:
+  - name: mine
+    provider: remote
+    parameters: {{user: root, host: 127.0.0.1, port: {port}, keyPath: key}}
+scripts:
+  count: |
+    #!/bin/sh
+    n=0
+    while [ ! -e go ]; do n=$((n + 1)); echo step $n; echo $n >count; sleep 0.1; done
+    exit 4
+"""
+
+
+class Machine:
+    """An sshd in a mount namespace of its own, with its own /root."""
+
+    def __init__(self, directory, environment):
+        self.home = directory / "home"
+        self.home.mkdir()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        for name in ("host_key", "key"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / name], check=True)
+        (directory / "authorized").write_text((directory / "key.pub").read_text())
+        settings = "".join(f" {name}={value}" for name, value in environment.items())
+        (directory / "sshd_config").write_text(
+            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {directory}/host_key\nPidFile none\nUsePAM no\n"
+            f"AuthorizedKeysFile {directory}/authorized\nStrictModes no\nPermitRootLogin yes\n" + (f"SetEnv{settings}\n" if settings else ""))
+        os.makedirs("/run/sshd", exist_ok=True)
+        self.log = open(directory / "sshd.log", "w")
+        self.process = subprocess.Popen(
+            ["unshare", "-m", "sh", "-c", f"mount --bind {self.home} /root && exec {shutil.which('sshd') or '/usr/sbin/sshd'} -D -e -f {directory}/sshd_config"],
+            stderr=self.log, start_new_session=True)
+        wait_for(self.answers, "sshd")
+
+    def answers(self):
+        with socket.socket() as one:
+            return one.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def cut(self):
+        """The network between is gone: every connection, not the machine."""
+        subprocess.run(["ss", "-K", "dport", "=", str(self.port)], capture_output=True)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+
+@pytest.fixture
+def far(make_buoy, podman):
+    if os.geteuid() != 0 or not (shutil.which("sshd") or pathlib.Path("/usr/sbin/sshd").exists()):
+        pytest.skip("root and sshd are needed (scripts/install_packages.sh test)")
+    place = pathlib.Path(tempfile.mkdtemp(prefix="far"))
+    machine = Machine(place, podman.environment)
+    buoy = make_buoy(environment={"HOME": str(place)})
+    buoy.machine = machine
+    shutil.copy(place / "key", buoy.project / "key")
+    buoy.write("spotty.yaml", PROJECT.format(image=IMAGE, port=machine.port))
+    buoy.write(".git/config", "")
+    buoy.write(".git/keep", "")
+    buoy.write("sub/a file", "content")
+    yield buoy
+    buoy.run("spotty", "stop")
+    for master in (place / ".spotty/ssh").glob("*"):
+        subprocess.run(["ssh", "-o", f"ControlPath={master}", "-O", "exit", "any"], capture_output=True)
+    machine.stop()
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def test_a_machine_of_ones_own(far):
+    started = far.run("spotty", "start", check=0).stdout
+    assert "is running" in started, started
+    project = far.machine.home / ".spotty/workspaces/spotty-far-mine/project"
+    assert (project / "sub/a file").read_text() == "content" and (project / ".git/keep").exists()
+    assert not (project / ".git/config").exists() and not (project / "key").exists()
+    assert far.run("spotty", "sync", check=0).stdout == "", "all is there"
+    far.write("new.txt", "new")
+    assert far.run("spotty", "sync", check=0).stdout == "upload: new.txt\n"
+    done = far.run("spotty", "exec", "--", "sh", "-c", "cat new.txt; exit 5", check=5)
+    assert done.stdout == "new"
+
+    terminal = Terminal(far.project, far.environment, far.command("spotty", "run", "count"))
+    try:
+        terminal.wait("step 3")
+        far.machine.cut()
+        before = int((project / "count").read_text())
+        wait_for(lambda: int((project / "count").read_text() or 0) > before, "steps after the connection is gone")
+    finally:
+        terminal.close()
+    again = Terminal(far.project, far.environment, far.command("spotty", "run", "count"))
+    try:
+        again.wait(f"step {before + 3}")
+        (project / "go").touch()
+        again.wait("Pane is dead")
+        again.keys("C-b", "d")
+        assert again.end() == 4
+    finally:
+        again.close()
+    assert "download: count" in far.run("spotty", "download", "-i", "count", check=0).stdout
+    assert (far.project / "count").read_text() == (project / "count").read_text()
+    assert "was removed" in far.run("spotty", "stop", check=0).stdout
+
+
+def test_a_machine_that_does_not_answer(far):
+    far.machine.stop()
+    failed = far.run("spotty", "start", check=1)
+    assert "refused" in failed.stderr.lower() or "ssh" in failed.stderr.lower(), failed.stderr
