@@ -5,11 +5,11 @@
 namespace buoy::gateways::spotty {
 namespace {
 
-using Parameters = std::map<std::string, std::string>;
+using Values = std::map<std::string, std::string>;
 
 struct Rendering {
   const char* script;
-  Parameters parameters;
+  Values parameters;
   const char* text;
 };
 
