@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 JOBS ?= $(shell nproc)
 # Files of end-to-end tests at a time: each may start servers of its own, and mostly waits.
-E2E_JOBS ?= 3
+E2E_JOBS ?= 4
 # Debian's interpreter: the packages that scripts/install_packages.sh installs are for this one.
 PYTHON ?= /usr/bin/python3
 
