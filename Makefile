@@ -67,7 +67,7 @@ unit-test:
 tsan-test:
 	@cmake --preset tsan >build/.configure.log 2>&1 || { cat build/.configure.log; exit 1; }
 	@cmake --build --preset tsan -j $(JOBS) --target net_test aws_test s3_test transfer_test store_test control_test agent_test cloud_test
-	@ctest --preset tsan -R '^(net|aws|s3|transfer|store|control|agent|cloud)$$'
+	@ctest --preset tsan -j $(JOBS) -R '^(net|aws|s3|transfer|store|control|agent|cloud)$$'
 
 e2e-test: build
 	@$(PYTHON) -m pytest -q -n $(E2E_JOBS) --dist loadfile tests/e2e
