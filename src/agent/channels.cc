@@ -18,6 +18,7 @@
 #include "objstore/restore.h"
 #include "objstore/sha256.h"
 #include "os/files.h"
+#include "os/paths.h"
 
 namespace buoy::agent {
 namespace {
@@ -40,10 +41,6 @@ struct Amount {
         {std::to_string(files), files == 1 ? " file, " : " files, ", formatByteCount(ByteCount{bytes})});
   }
 };
-
-std::string parentOf(const std::string& path) {
-  return path.substr(0, path.find_last_of('/'));
-}
 
 std::string pathBelow(const std::string& place, const ChannelFile& file) {
   return file.name.empty() ? place : strCat({place, "/", file.name});
@@ -110,7 +107,7 @@ class Download {
   }
 
   Result<bool> one(const ChannelFile& file, const std::string& path) {
-    BUOY_TRY_VOID(os::makeDirectories(parentOf(path)));
+    BUOY_TRY_VOID(os::makeDirectories(os::parentOf(path)));
     BUOY_TRY(const bool here,
              cache_.obtain(
                  {file.id, file.size, file.modified}, path,
@@ -202,7 +199,7 @@ class ChannelBuilder {
   static Status linkFiles(const std::vector<ChannelFile>& files, const std::string& place) {
     for (const ChannelFile& file : files) {
       const std::string path = pathBelow(place, file);
-      BUOY_TRY_VOID(os::makeDirectories(parentOf(path)));
+      BUOY_TRY_VOID(os::makeDirectories(os::parentOf(path)));
       BUOY_TRY_VOID(linkWhole(file.key, path));
     }
     return {};
@@ -302,7 +299,7 @@ class ChannelBuilder {
       if (file.kind != Kind::file) continue;
       all.add(file.size);
       const std::string path = strCat({place, "/", file.path});
-      BUOY_TRY_VOID(os::makeDirectories(parentOf(path)));
+      BUOY_TRY_VOID(os::makeDirectories(os::parentOf(path)));
       BUOY_TRY(const bool here, shared_.copy(wanted(file), path));
       if (here) cached.add(file.size);
     }

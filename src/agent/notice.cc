@@ -7,18 +7,13 @@
 
 #include "os/files.h"
 #include "os/log.h"
+#include "os/paths.h"
 
 namespace buoy::agent {
 namespace {
 
 constexpr std::uint64_t kMaxNotice = 64 * 1024;
 constexpr Duration kPollEvery = std::chrono::milliseconds{250};
-
-std::string directoryOf(const std::string& path) {
-  const auto slash = path.find_last_of('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 std::string nameOf(const std::string& path) {
   return path.substr(path.find_last_of('/') + 1);
@@ -63,15 +58,15 @@ FileNoticeSource::~FileNoticeSource() {
 // more, and the job, which stands in a directory below, does.
 Result<os::Inotify> FileNoticeSource::watchFiles() {
   BUOY_TRY(os::Inotify inotify, os::Inotify::create());
-  const std::string directory = directoryOf(file_);
+  const std::string directory = os::parentOf(file_);
   BUOY_TRY_VOID(inotify.add(directory, IN_MOVED_TO | IN_CLOSE_WRITE).map([](int) {}));
-  BUOY_TRY(above_, inotify.add(directoryOf(directory), IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR));
+  BUOY_TRY(above_, inotify.add(os::parentOf(directory), IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR));
   return inotify;
 }
 
 void FileNoticeSource::drain() {
   const std::string file = nameOf(file_);
-  const std::string directory = nameOf(directoryOf(file_));
+  const std::string directory = nameOf(os::parentOf(file_));
   bool touched = false;
   bool gone = false;
   inotify_->drain([&](const os::Inotify::Event& event) {
@@ -86,7 +81,7 @@ void FileNoticeSource::drain() {
 void FileNoticeSource::poll() {
   check();
   if (inotify_) return;
-  if (::access(directoryOf(file_).c_str(), F_OK) != 0) return on_directory_gone_();
+  if (::access(os::parentOf(file_).c_str(), F_OK) != 0) return on_directory_gone_();
   timer_ = loop_.after(kPollEvery, [this] { poll(); });
 }
 

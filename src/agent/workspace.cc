@@ -9,16 +9,13 @@
 
 #include "base/strings.h"
 #include "os/files.h"
+#include "os/paths.h"
 
 namespace buoy::agent {
 namespace {
 
 // Larger files are written anew instead of being read whole for a comparison.
 constexpr std::uint64_t kMaxCompared = 64ull << 20;
-
-std::string directoryOf(const std::string& path) {
-  return path.substr(0, path.find_last_of('/'));
-}
 
 std::string ownerText(JobId job, Epoch epoch) {
   return job.toString() + " " + std::to_string(epoch);
@@ -35,7 +32,7 @@ bool isThere(const std::string& path, const api::SourceFile& file) {
 
 Status fetchFile(const std::string& path, objstore::ObjectStore& store, const api::SourceFile& file) {
   if (isThere(path, file)) return {};
-  BUOY_TRY_VOID(os::makeDirectories(directoryOf(path)));
+  BUOY_TRY_VOID(os::makeDirectories(os::parentOf(path)));
   // What has this name may be a link that leads elsewhere, or a directory of the last attempt.
   BUOY_TRY_VOID(os::removeTree(path));
   BUOY_TRY(const os::Fd fd, os::openFile(path, O_RDWR | O_CREAT | O_EXCL, 0600));

@@ -137,9 +137,7 @@ class Loader {
   Status loadChecksums(Settings& settings) const {
     Found when = find("AWS_REQUEST_CHECKSUM_CALCULATION", "request_checksum_calculation");
     if (!when) return {};
-    for (char& c : when.value) {
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
+    when.value = lowerCase(when.value);
     if (when.value == "when_supported") {
       settings.checksums = ChecksumCalculation::when_supported;
     } else if (when.value == "when_required") {

@@ -42,10 +42,7 @@ std::string variable(const Environment& environment, const std::string& name) {
 }
 
 Result<bool> parseFlag(std::string_view text, const std::string& where) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  const std::string lower = lowerCase(text);
   if (lower == "true" || lower == "1") return true;
   if (lower == "false" || lower == "0") return false;
   return fail(ErrorCode::invalid_argument, where + " must be true or false, not " + inQuotes(text));

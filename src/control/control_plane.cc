@@ -15,6 +15,7 @@
 #include "control/tokens.h"
 #include "os/files.h"
 #include "os/log.h"
+#include "os/paths.h"
 #include "os/system_clock.h"
 #include "schedule/scheduler.h"
 
@@ -39,11 +40,6 @@ Result<std::string> clusterId(store::Store& store) {
 std::string hostName() {
   char name[256] = {};
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
-}
-
-bool isThere(const std::string& path) {
-  struct stat info {};
-  return ::stat(path.c_str(), &info) == 0;
 }
 
 }  // namespace
@@ -401,7 +397,7 @@ Status ControlPlane::Impl::listenTcp(const ControlOptions::Listen& where) {
 Result<net::TlsFiles> ControlPlane::Impl::certificate() {
   if (options.tls) return *options.tls;
   net::TlsFiles files{paths.tls() + "/certificate.pem", paths.tls() + "/key.pem"};
-  if (isThere(files.certificate) && isThere(files.key)) return files;
+  if (os::exists(files.certificate) && os::exists(files.key)) return files;
   BUOY_TRY_VOID(os::makeDirectories(paths.tls(), 0700));
   BUOY_TRY_VOID(
       net::makeSelfSignedCertificate(files, {hostName(), "localhost", "127.0.0.1", "::1"}, kCertificateDays));
@@ -409,7 +405,7 @@ Result<net::TlsFiles> ControlPlane::Impl::certificate() {
 }
 
 Status ControlPlane::Impl::firstToken() {
-  if (isThere(paths.token())) return {};
+  if (os::exists(paths.token())) return {};
   BUOY_TRY(const std::string token, access->createToken());
   return os::writeFileAtomic(paths.token(), token + "\n", 0600);
 }

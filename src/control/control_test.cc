@@ -1,25 +1,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <signal.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <latch>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "api/views.h"
 #include "base/strings.h"
-#include "control/control_plane.h"
-#include "control/testing_cloud.h"
+#include "control/control_harness.h"
 #include "objstore/object_store.h"
-#include "os/crash_point.h"
 #include "os/fd.h"
 #include "os/files.h"
-#include "os/system_clock.h"
 #include "schedule/scheduler.h"
 
 namespace buoy::control {
@@ -27,128 +21,8 @@ namespace {
 
 using engine::Directive;
 using engine::MemberPhase;
-using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-constexpr std::chrono::seconds kTestLimit{60};
-
-// Runs with the system's clock and can be moved on.
-class MovableClock final : public Clock {
- public:
-  MovableClock(Time not_before, std::atomic<std::int64_t>& ahead) : real_(not_before), ahead_(ahead) {}
-  Time now() const override { return real_.now() + Duration{ahead_.load()}; }
-
- private:
-  os::SystemClock real_;
-  std::atomic<std::int64_t>& ahead_;
-};
-
-// A control plane on a state directory that outlives it.
-class Harness {
- public:
-  explicit Harness(std::string directory) : directory_(std::move(directory)), cloud_(directory_ + "/cloud") {
-    engine::Pool pool;
-    pool.name = "local";
-    pool.provider = "local";
-    pool.types = {{"small", {1000, 0, ByteCount{1u << 30}}, {1'000'000'000}, {300'000'000}}};
-    pool.max_machines = 2;
-    options_.config.pools = {pool};
-    options_.config.queues = {{"default", 0, {"local"}, false}};
-    options_.state_dir = directory_ + "/state";
-    options_.policy = &policy_;
-    options_.providers = cloud_.factory();
-    options_.clock = [this](Time not_before) { return std::make_unique<MovableClock>(not_before, ahead_); };
-  }
-
-  void start() {
-    auto plane = ControlPlane::start(options_);
-    ASSERT_TRUE(plane) << plane.error().message;
-    plane_ = std::move(*plane);
-  }
-  void stop() { plane_.reset(); }
-  void restart() {
-    stop();
-    start();
-  }
-  void advance(Duration by) {
-    ahead_ += by.count();
-    plane_->wake();
-  }
-
-  net::Response call(std::string method, std::string target, std::string body = {}) {
-    const auto client =
-        net::makeClient(*net::parseEndpoint("unix:" + options_.state_dir + "/server.sock"), {});
-    net::Request request;
-    request.method = std::move(method);
-    request.target = std::move(target);
-    request.body = std::move(body);
-    const auto response = client->send(request, kTestLimit);
-    EXPECT_TRUE(response) << response.error().message;
-    return response ? *response : net::Response{};
-  }
-  json get(const std::string& target) {
-    const net::Response response = call("GET", target);
-    EXPECT_EQ(response.status, 200) << target << ": " << response.body;
-    return json::parse(response.body, nullptr, false);
-  }
-  net::Response trySubmit(const std::string& name, const std::string& request_id = {},
-                          const std::string& more = {}) {
-    return call("POST", "/v1/jobs",
-                R"({"spec":{"name":")" + name + R"(","run":"true")" + more + "}" +
-                    (request_id.empty() ? "" : R"(,"request_id":")" + request_id + "\"") + "}");
-  }
-  std::string submit(const std::string& name, const std::string& request_id = {},
-                     const std::string& more = {}) {
-    const net::Response response = trySubmit(name, request_id, more);
-    EXPECT_EQ(response.status, 201) << response.body;
-    return json::parse(response.body, nullptr, false).value("job", "");
-  }
-  // All lines of a stream, which ends when the job does (follow) or at once.
-  std::vector<json> stream(const std::string& target) {
-    const auto client =
-        net::makeClient(*net::parseEndpoint("unix:" + options_.state_dir + "/server.sock"), {});
-    net::Request request;
-    request.method = "GET";
-    request.target = target;
-    std::string body;
-    const auto response = client->stream(request, kTestLimit, [&](std::string_view piece) {
-      body += piece;
-      return true;
-    });
-    EXPECT_TRUE(response) << response.error().message;
-    std::vector<json> lines;
-    for (const std::string_view line : split(body, '\n')) {
-      if (!line.empty()) lines.push_back(json::parse(line));
-    }
-    return lines;
-  }
-  std::vector<std::string> log(const std::string& job, const std::string& query = "") {
-    std::vector<std::string> texts;
-    for (const json& line : stream("/v1/jobs/" + job + "/logs?" + query)) texts.push_back(line["text"]);
-    return texts;
-  }
-  // Waits for the job's end.
-  json finished(const std::string& job) {
-    stream("/v1/jobs/" + job + "/events?follow=1");
-    return get("/v1/jobs/" + job);
-  }
-
-  std::string directory_;
-  FakeCloud cloud_;
-  schedule::Scheduler policy_{
-      std::make_shared<schedule::spot::Planner>(std::vector<schedule::spot::History>{})};
-  std::atomic<std::int64_t> ahead_ = 0;
-  ControlOptions options_;
-  std::unique_ptr<ControlPlane> plane_;
-};
-
-class ControlTest : public testing::Test {
- protected:
-  void SetUp() override { plane_.start(); }
-  os::TempDir dir_ = *os::TempDir::create("buoy-control-");
-  Harness plane_{dir_.path()};
-};
 
 TEST_F(ControlTest, AJobRunsFromSubmitToItsEnd) {
   const std::string job = plane_.submit("hello");
@@ -758,97 +632,6 @@ TEST_F(ControlTest, StopIsAskedForThroughTheApi) {
   EXPECT_EQ(plane_.call("POST", "/v1/server/stop").status, 202);
   asked.wait(false);
 }
-
-// A limit on file sizes stands in for a full disk.
-class FullDisk {
- public:
-  explicit FullDisk(rlim_t bytes) {
-    ::signal(SIGXFSZ, SIG_IGN);
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit{bytes, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FullDisk() { free(); }
-  void free() { ::setrlimit(RLIMIT_FSIZE, &before_); }
-
- private:
-  rlimit before_{};
-};
-
-TEST_F(ControlTest, AFullDiskIsSaidAndNothingIsLostWhenThereIsRoomAgain) {
-  plane_.submit("before");
-  net::Response refused;
-  {
-    FullDisk disk(4096);
-    refused = plane_.trySubmit("meanwhile", "r1");
-    EXPECT_EQ(plane_.get("/v1/jobs")["jobs"].size(), 1u) << "reads go on";
-  }
-  EXPECT_EQ(refused.status, 503);
-  EXPECT_THAT(refused.body, HasSubstr("storage is full"));
-  // The same request again: one job, whether the first one took effect or not.
-  net::Response accepted;
-  const auto deadline = std::chrono::steady_clock::now() + kTestLimit;
-  do {
-    accepted = plane_.trySubmit("meanwhile", "r1");
-  } while (accepted.status == 503 && std::chrono::steady_clock::now() < deadline);
-  EXPECT_EQ(accepted.status, 201) << accepted.body;
-  EXPECT_EQ(plane_.get("/v1/jobs")["jobs"].size(), 2u);
-  plane_.restart();
-  EXPECT_EQ(plane_.get("/v1/jobs")["jobs"].size(), 2u);
-}
-
-// The whole life of a job, written so that it can be continued by another process at any point.
-void liveALife(const std::string& directory) {
-  Harness plane(directory);
-  plane.start();
-  const std::string job = plane.submit("life", "once");
-  if (plane.get("/v1/jobs/" + job)["phase"] != "succeeded") {
-    FakeAgent agent(plane.cloud_.waitForMachine());
-    agent.runToTheEnd({"one", "two", "three"}, 0);
-  }
-  const json view = plane.finished(job);
-  EXPECT_EQ(view["phase"], "succeeded");
-  EXPECT_EQ(view["attempts"], 1);
-  EXPECT_EQ(plane.get("/v1/jobs")["jobs"].size(), 1u);
-  EXPECT_THAT(plane.log(job), ElementsAre("one", "two", "three"));
-  plane.cloud_.waitForEnd(MachineId{1});
-  EXPECT_EQ(plane.cloud_.launches(MachineId{1}), 1);
-  EXPECT_EQ(plane.cloud_.launches(MachineId{2}), 0);
-  int told = 0;
-  for (const json& record : plane.stream("/v1/jobs/" + job + "/events"))
-    told += record["kind"] == "agent" ? 1 : 0;
-  EXPECT_EQ(told, 1);
-  const json metrics = plane.get("/v1/jobs/" + job + "/metrics")["metrics"];
-  ASSERT_EQ(metrics.size(), 1u);
-  EXPECT_EQ(metrics[0]["points"].size(), 1u);
-}
-
-class CrashTest : public testing::TestWithParam<std::tuple<const char*, int>> {};
-
-// The killed process is this program again (a "threadsafe" death test), told by its environment where and
-// when to die.
-TEST_P(CrashTest, NothingIsLostAndNothingRunsTwice) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
-  constexpr const char* kDirectory = "BUOY_CONTROL_TEST_DIRECTORY";
-  std::optional<os::TempDir> own;
-  if (std::getenv(kDirectory) == nullptr) {
-    own.emplace(*os::TempDir::create("buoy-crash-"));
-    ::setenv(kDirectory, own->path().c_str(), 1);
-  }
-  const std::string directory = std::getenv(kDirectory);
-  const auto& [point, passing] = GetParam();
-  ::setenv("BUOY_CRASH_AT", (std::string(point) + ":" + std::to_string(passing)).c_str(), 1);
-  EXPECT_EXIT(liveALife(directory), testing::KilledBySignal(SIGKILL), "");
-  ::unsetenv("BUOY_CRASH_AT");
-  ::unsetenv(kDirectory);
-  liveALife(directory);
-}
-
-INSTANTIATE_TEST_SUITE_P(Points, CrashTest,
-                         testing::Combine(testing::Values("store.before_commit", "store.after_commit",
-                                                          "control.before_actions", "control.after_actions",
-                                                          "control.before_reply"),
-                                          testing::Values(1, 3, 4, 5, 6, 7)));
 
 }  // namespace
 }  // namespace buoy::control

@@ -12,6 +12,7 @@
 #include "base/parse_number.h"
 #include "base/strings.h"
 #include "os/files.h"
+#include "os/paths.h"
 
 namespace buoy::control {
 namespace {
@@ -63,11 +64,6 @@ Result<std::string> readAt(const std::string& path, std::uint64_t offset, std::u
   }
   bytes.resize(have);
   return bytes;
-}
-
-bool exists(const std::string& path) {
-  struct stat info {};
-  return ::stat(path.c_str(), &info) == 0;
 }
 
 std::uint64_t fileSize(const std::string& path) {
@@ -306,7 +302,7 @@ Result<LogStore::Piece> LogStore::readStream(JobId job, LogStream stream, std::o
                                              bool backward, std::size_t lines) const {
   constexpr std::uint64_t kMost = (1u << 20) + (128u << 10);  // the longest line always fits
   const std::string file = path(job, stream);
-  if (!exists(file))
+  if (!os::exists(file))
     return fail(ErrorCode::not_found, "there is no log " + toString(stream) + " of " + job.toString());
   const std::uint64_t size = fileSize(file);
   const std::uint64_t from = std::min(size, offset.value_or(backward ? size : 0));

@@ -1,4 +1,5 @@
 #include "os/files.h"
+#include "os/paths.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,12 +13,6 @@
 
 namespace buoy::os {
 namespace {
-
-std::string parentOf(const std::string& path) {
-  const auto slash = path.find_last_of('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 // A name that no other process or thread uses, in the directory of `path` so that rename and link stay on one
 // file system.

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <thread>
 
+#include "os/paths.h"
+
 namespace buoy::os {
 namespace {
 
@@ -72,6 +74,12 @@ TEST_F(FilesTest, MakingADirectoryWhereAFileIsFails) {
   ASSERT_TRUE(writeFileAtomic(at("f"), "x"));
   EXPECT_FALSE(makeDirectories(at("f")));
   EXPECT_FALSE(makeDirectories(at("f/g")));
+}
+
+TEST(Paths, ParentOfANameAndBelowTheRoot) {
+  EXPECT_EQ(parentOf("name"), ".");
+  EXPECT_EQ(parentOf("/name"), "/");
+  EXPECT_EQ(parentOf("a/b/c"), "a/b");
 }
 
 }  // namespace

@@ -2,16 +2,13 @@
 
 #include <algorithm>
 
+#include "base/units.h"
 #include "sim/random.h"
 
 namespace buoy::sim {
 namespace {
 
 constexpr double kDay = 24;
-
-double hoursOf(Duration duration) {
-  return static_cast<double>(duration.count()) / 3.6e9;
-}
 
 double hazardAt(const StateHazard& hazard, double age_hours) {
   const double settling = std::max(hoursOf(hazard.settling), 1e-9);

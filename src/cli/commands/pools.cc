@@ -7,16 +7,13 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/job_input.h"
+#include "cli/render/history.h"
 #include "cli/render/table.h"
 #include "cli/submission.h"
 #include "os/files.h"
 
 namespace buoy::cli {
 namespace {
-
-std::string hourly(PricePerHour price) {
-  return formatMoney(Money{price.nano_usd}) + "/h";
-}
 
 std::string sizeOf(const engine::MachineType& type) {
   const std::int32_t milli = type.resources.milli_cpus;
@@ -42,8 +39,8 @@ void addRows(Table& table, const api::PoolView& view, Time now) {
     table.rows.push_back({Cell(first ? cleaned(pool.name) : "", Color::bold),
                           Cell(first ? cleaned(pool.provider) : ""),
                           Cell(first ? std::to_string(view.in_use) + limit : ""), Cell(cleaned(type.name)),
-                          Cell(sizeOf(type)), Cell(pool.spot ? hourly(type.spot_price) : "-"),
-                          Cell(pool.on_demand ? hourly(type.on_demand_price) : "-"),
+                          Cell(sizeOf(type)), Cell(pool.spot ? formatHourly(type.spot_price) : "-"),
+                          Cell(pool.on_demand ? formatHourly(type.on_demand_price) : "-"),
                           Cell(first ? stateOf(pool, now) : "", Color::yellow)});
     first = false;
   }

@@ -86,10 +86,6 @@ Color colorFor(Weight weight) {
   return Color::plain;
 }
 
-std::string perHour(PricePerHour price) {
-  return formatMoney(Money{price.nano_usd}) + "/h";
-}
-
 // ", by a plan that learned from p until 2026-11-21T…"
 std::string planText(const engine::SpotQuestion& known) {
   if (!known.plan) return "";
@@ -122,6 +118,10 @@ std::string holdingText(const engine::SpotQuestion& known) {
 }
 
 }  // namespace
+
+std::string formatHourly(PricePerHour price) {
+  return formatMoney(Money{price.nano_usd}) + "/h";
+}
 
 std::string renderRecord(const Look& look, const api::RecordView& view, Telling telling,
                          std::string_view time) {
@@ -180,9 +180,9 @@ std::string renderSteered(const Look& look, const engine::Record::Steered& steer
        (known.time_left > Duration{} ? formatDuration(known.time_left) + " until the deadline"
                                      : "the deadline has passed") +
        ", a changeover takes up to " + formatDuration(known.changeover));
-  line("known: on-demand " + perHour(known.on_demand_price) + ", holding " + holdingText(known));
+  line("known: on-demand " + formatHourly(known.on_demand_price) + ", holding " + holdingText(known));
   for (const engine::SpotQuestion::Place& place : known.places) {
-    std::string what = "known: spot in " + cleaned(place.pool) + " " + perHour(place.price);
+    std::string what = "known: spot in " + cleaned(place.pool) + " " + formatHourly(place.price);
     if (!place.past.empty()) {
       const engine::AvailabilitySpan& now = place.past.back();
       what += (now.up ? ", to be had for " : ", not to be had for ") + formatDuration(now.length);
@@ -212,7 +212,7 @@ std::string renderCandidates(const Look& look, const api::RecordView& view) {
     if (possible) chosen = true;
     table.rows.push_back({Cell(cleaned(candidate.pool), color), Cell(cleaned(candidate.type), color),
                           Cell(std::string(engine::toString(candidate.market)), color),
-                          Cell(perHour(candidate.price), color),
+                          Cell(formatHourly(candidate.price), color),
                           Cell(possible ? formatNumber(candidate.score) : "", color), Cell(verdict, color)});
   }
   Look narrower = look;

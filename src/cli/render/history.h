@@ -10,6 +10,8 @@ namespace buoy::cli {
 // How much of a job's history is told: everything, or what somebody who watches the job wants to know.
 enum class Telling : std::uint8_t { brief, full };
 
+// "$0.30/h".
+std::string formatHourly(PricePerHour price);
 // One line for a record: sign, time of day, sentence. Empty if this telling leaves it out.
 std::string renderRecord(const Look& look, const api::RecordView& record, Telling telling,
                          std::string_view time);

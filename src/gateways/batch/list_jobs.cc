@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cctype>
 
 #include "base/parse_number.h"
 #include "base/strings.h"
@@ -37,15 +36,9 @@ struct Filter {
   std::vector<std::string> values;
 };
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
-
 // Case does not matter; a '*' at the end stands for anything.
 bool fits(std::string_view text, std::string_view pattern) {
-  const std::string have = lower(text), want = lower(pattern);
+  const std::string have = lowerCase(text), want = lowerCase(pattern);
   return want.ends_with('*') ? have.starts_with(std::string_view(want).substr(0, want.size() - 1))
                              : have == want;
 }

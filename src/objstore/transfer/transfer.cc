@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::uint64_t kSmallestPart = 8 * kMiB;  // S3 takes 5 MiB and more
 constexpr std::uint64_t kLargestUseful = 64 * kMiB;
-constexpr std::uint64_t kMostUploadParts = 10'000;
 constexpr std::uint64_t kPartsASecond =
     2;  // of one connection: long enough to be worth a request, short to repeat
 
@@ -38,7 +37,7 @@ s3::Control Transfers::control(const std::stop_token& stop) {
 }
 
 std::uint64_t Transfers::partSizeFor(std::uint64_t size) const {
-  const std::uint64_t needed = (size + kMostUploadParts - 1) / kMostUploadParts;
+  const std::uint64_t needed = (size + kMostParts - 1) / kMostParts;
   if (options_.part_size != 0) return std::max(options_.part_size, needed);
   const std::uint64_t wanted =
       std::clamp(pool_.ratePerConnection() / kPartsASecond, kSmallestPart, kLargestUseful);

@@ -19,7 +19,6 @@ constexpr std::uint64_t kOnePut = 16 * kMiB;
 constexpr std::uint64_t kStreamPart = 8 * kMiB;
 constexpr std::uint64_t kMaxStreamPart = 64 * kMiB;
 constexpr int kStreamPartsOfOneSize = 1000;  // then they grow, so that 10,000 hold 600 GB
-constexpr int kMostParts = 10'000;
 
 }  // namespace
 

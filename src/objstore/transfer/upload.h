@@ -13,6 +13,8 @@
 
 namespace buoy::objstore {
 
+inline constexpr int kMostParts = 10'000;  // of an upload, as S3 says
+
 // One file on its way to S3.
 class Upload : public std::enable_shared_from_this<Upload> {
  public:

@@ -55,7 +55,7 @@ class Group {
   void count(PairCounts& counts) {
     std::size_t ticks = members_.front().size();
     for (const Member& member : members_) ticks = std::min(ticks, member.size());
-    const double hours = static_cast<double>(step_.count()) / 3.6e9;
+    const double hours = hoursOf(step_);
     MarketState before;
     std::size_t longest_before = members_.size();
     for (std::size_t tick = 0; tick < ticks; ++tick) {
