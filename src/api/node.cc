@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "api/json_writer.h"
+#include "base/strings.h"
 
 namespace buoy::api {
 namespace {

@@ -12,7 +12,7 @@ namespace {
 using Json = nlohmann::json;
 using Query = std::vector<std::pair<std::string, std::string>>;
 
-constexpr std::string_view kVersion = "/v1.41";
+constexpr std::string_view kVersion = "/v1.41", kLibpodVersion = "/v4.0.0";
 constexpr std::uint64_t kLongestAnswer = 16u << 20;
 constexpr std::size_t kMostSaid = 2000;
 constexpr std::size_t kMostLastWords = 4096;
@@ -146,7 +146,7 @@ Result<net::Response> Engine::send(const char* method, const std::string& path, 
                                    std::string body) {
   net::Request request;
   request.method = method;
-  request.path = strCat({kVersion, path});
+  request.path = strCat({path.starts_with("/libpod/") ? kLibpodVersion : kVersion, path});
   request.query = std::move(query);
   if (!body.empty()) request.headers = {{"Content-Type", "application/json"}};
   request.body = std::move(body);
@@ -278,8 +278,10 @@ Status Engine::remove(const std::string& id) {
 
 Result<std::vector<Engine::Listed>> Engine::list(const std::string& label) {
   const Json filters = {{"label", {label}}};
-  BUOY_TRY(const net::Response response,
-           send("GET", "/containers/json", {{"all", "1"}, {"filters", filters.dump()}}, {}));
+  // Where a removal was cut off, podman 4's list of Docker's API answers with an error; its own lists the
+  // rest.
+  const std::string path = podman_ ? "/libpod/containers/json" : "/containers/json";
+  BUOY_TRY(const net::Response response, send("GET", path, {{"all", "1"}, {"filters", filters.dump()}}, {}));
   BUOY_TRY(const Json json, parsed(response));
   std::vector<Listed> found;
   if (!json.is_array()) return fail(ErrorCode::internal, "the container engine's list is none");

@@ -120,6 +120,7 @@ TEST(Containers, AreMadeStartedAndRemoved) {
   EXPECT_EQ(engine.start("c1").error().code, ErrorCode::failed_precondition);
   EXPECT_TRUE(engine.remove("c1"));
   const auto listed = engine.list("buoy.owner");
+  EXPECT_THAT(scripted.request(5), StartsWith("GET /v4.0.0/libpod/containers/json?"));
   ASSERT_TRUE(listed);
   ASSERT_EQ(listed->size(), 1u);
   EXPECT_EQ(listed->front().label, "/m/job");

@@ -17,14 +17,15 @@ constexpr int kFirstPassedDescriptor = 3;  // SD_LISTEN_FDS_START
 }  // namespace
 
 Result<os::Spawned> spawnPodman(const std::string& podman, const os::Fd& listener,
-                                std::vector<std::string> environment, Duration unused) {
+                                std::vector<std::string> environment, Serving serving) {
   os::SpawnOptions options;
-  options.command = servingCommand(podman, unused);
+  options.command = servingCommand(podman, serving.unused);
   options.environment = std::move(environment);
   options.directory = "/";
   options.fds = {{listener.get(), kFirstPassedDescriptor}};
   options.new_session = true;
-  options.parent_death_signal = SIGKILL;
+  options.adopts_orphans = serving.adopts_monitors;
+  options.parent_death_signal = SIGTERM;  // it ends what it has begun: half a removal would stay
   return os::spawn(options);
 }
 
@@ -32,7 +33,7 @@ Result<PodmanService> PodmanService::start(const std::string& podman, const std:
                                            std::vector<std::string> environment) {
   ::unlink(socket.c_str());
   BUOY_TRY(const net::UnixListener listener, net::listenOnUnixSocket(socket));
-  BUOY_TRY(os::Spawned process, spawnPodman(podman, listener.fd, std::move(environment), Duration{0}));
+  BUOY_TRY(os::Spawned process, spawnPodman(podman, listener.fd, std::move(environment), {}));
   return PodmanService(socket, std::move(process));
 }
 

@@ -31,8 +31,13 @@ class PodmanService {
   os::Spawned process_;
 };
 
-// Starts podman on a socket that listens already; it ends when nobody has used it for so long (zero: never).
+struct Serving {
+  Duration unused{};             // podman ends when nobody has used it for so long; zero: never
+  bool adopts_monitors = false;  // the monitors of its containers stay below it, as long as it lives
+};
+
+// Starts podman on a socket that listens already.
 Result<os::Spawned> spawnPodman(const std::string& podman, const os::Fd& listener,
-                                std::vector<std::string> environment, Duration unused);
+                                std::vector<std::string> environment, Serving serving);
 
 }  // namespace buoy::container

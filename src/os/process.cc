@@ -105,6 +105,7 @@ BUOY_IN_CHILD const char* prepareChild(ChildPlan& plan) {
     return "set up the namespace";
   }
   if (options.new_session && ::setsid() < 0) return "start a session";
+  if (options.adopts_orphans && ::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return "adopt orphans";
   if (!options.cpus.empty() && ::sched_setaffinity(0, sizeof plan.cpus, &plan.cpus) != 0)
     return "set the CPU affinity";
   for (std::size_t i = 0; i < plan.rlimits.size(); ++i) {

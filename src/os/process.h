@@ -21,6 +21,7 @@ struct SpawnOptions {
   // unless named.
   std::vector<std::pair<int, int>> fds;
   bool new_session = false;
+  bool adopts_orphans = false;       // PR_SET_CHILD_SUBREAPER: who loses its parent below it is its child
   int parent_death_signal = 0;       // sent to the child when the thread that spawned it ends; zero: none
   std::vector<int> blocked_signals;  // all others are unblocked; every handler is back at its default
   std::vector<std::pair<int, std::uint64_t>> rlimits;  // {RLIMIT_…, soft and hard limit}

@@ -67,7 +67,7 @@ std::vector<pid_t> processesWithEnvironment(std::string_view entry) {
   return found;
 }
 
-std::vector<pid_t> descendantsOf(pid_t ancestor) {
+std::vector<pid_t> descendantsOf(pid_t ancestor, pid_t except) {
   std::multimap<pid_t, pid_t> children;
   for (const pid_t pid : allProcesses()) {
     if (const pid_t parent = livingParent(pid); parent != 0) children.emplace(parent, pid);
@@ -77,6 +77,7 @@ std::vector<pid_t> descendantsOf(pid_t ancestor) {
     const auto [begin, end] = children.equal_range(open.back());
     open.pop_back();
     for (auto child = begin; child != end; ++child) {
+      if (child->second == except) continue;
       found.push_back(child->second);
       open.push_back(child->second);
     }

@@ -14,8 +14,9 @@ namespace buoy::os {
 // Processes whose environment at exec held exactly `entry` ("NAME=value"); those that this user may not
 // inspect are left out.
 std::vector<pid_t> processesWithEnvironment(std::string_view entry);
-// Children of `ancestor`, their children and so on, without zombies.
-std::vector<pid_t> descendantsOf(pid_t ancestor);
+// Children of `ancestor`, their children and so on, without zombies, and without `except` and what is below
+// it.
+std::vector<pid_t> descendantsOf(pid_t ancestor, pid_t except = 0);
 
 // Whether the process has a handler of its own for this signal; false if it cannot be looked at.
 bool catchesSignal(pid_t pid, int number);

@@ -265,6 +265,30 @@ TEST(ProcessTable, FindsByEnvironmentAndByDescent) {
       << "only the whole entry";
   EXPECT_THAT(descendantsOf(::getpid()), Contains(child->pid));
   EXPECT_THAT(descendantsOf(child->pid), IsEmpty());
+  EXPECT_THAT(descendantsOf(::getpid(), child->pid), Not(Contains(child->pid)));
+}
+
+TEST(ProcessTable, WhoAdoptsOrphansHasThemBelowItself) {
+  const std::string marker = "BUOY_TEST_MARKER=" + std::to_string(::getpid()) + "-orphan";
+  SpawnOptions options;
+  options.environment = {marker, "PATH=/usr/bin:/bin"};
+  options.adopts_orphans = true;
+  options.command = {"/bin/sh", "-c", "sh -c 'setsid sleep 1000 & echo $!'; read -r forever"};
+  int input[2], output[2];
+  ASSERT_EQ(::pipe2(input, O_CLOEXEC), 0);
+  ASSERT_EQ(::pipe2(output, O_CLOEXEC), 0);
+  const Fd keep_open(input[1]), in(input[0]), read_end(output[0]);
+  Fd write_end(output[1]);
+  options.fds = {{in.get(), 0}, {write_end.get(), 1}};
+  const auto child = spawn(options);
+  ASSERT_TRUE(child);
+  write_end = {};
+  char text[32] = {};
+  ASSERT_GT(::read(read_end.get(), text, sizeof text - 1), 0);
+  const pid_t orphan = std::atoi(text);
+  EXPECT_THAT(descendantsOf(child->pid), Contains(orphan));
+  EXPECT_TRUE(killAll([&] { return processesWithEnvironment(marker); }, kPatience));
+  EXPECT_TRUE(child->handle.reap());
 }
 
 TEST(ProcessTable, KillAllGoesOnUntilNothingIsFound) {

@@ -8,8 +8,7 @@ import tempfile
 
 import pytest
 
-# Each process of the tests has its own: one of them removes it while others go on.
-IMAGE = f"localhost/buoy-test-busybox-{os.getpid()}:1"
+IMAGE = "localhost/buoy-test-busybox:1"
 APPLETS = "sh ls cat sleep echo id env kill ps mkdir mv rm touch dd true false printf wc seq stat tail nc awk tr test [".split()
 # As podman finds it, then with what hosts with hybrid control groups and without the right to raise limits need.
 SETTINGS = [
@@ -39,11 +38,16 @@ class Podman:
         if not shutil.which("podman") or not busybox:
             return "podman and a static busybox are needed (scripts/install_packages.sh test)"
         said = ""
+        storage = self.directory / "storage.conf"
+        driver = self.podman("info", "--format", "{{.Store.GraphDriverName}}", check=None).stdout.strip() or "overlay"
+        # Each process of the tests has its own: podman fails when another's image goes away while it looks.
+        storage.write_text(f'[storage]\ndriver="{driver}"\ngraphroot="{self.directory}/graph"\nrunroot="{self.directory}/run"\n')
+        self.environment = {"CONTAINERS_STORAGE_CONF": str(storage)}
         for settings in SETTINGS:
             if settings:
                 path = self.directory / "containers.conf"
                 path.write_text(settings)
-                self.environment = {"CONTAINERS_CONF": str(path)}
+                self.environment["CONTAINERS_CONF"] = str(path)
             said = self._import(busybox)
             done = said or self.podman("run", "--rm", "--net=none", IMAGE, "true", check=None)
             if not said and done.returncode == 0:
@@ -65,23 +69,22 @@ class Podman:
         done = self.podman("import", "-", IMAGE, check=None, input=archive, text=False, stdin=None)
         return "" if done.returncode == 0 else done.stderr.decode()
 
-    def leftovers(self):
-        """Containers that Buoy made and nobody removed."""
-        listed = self.podman("ps", "--all", "--filter", "label=buoy.owner", "--format", "json").stdout
-        return [each["Id"] for each in json.loads(listed or "[]") or []]
-
-    def running(self):
-        listed = self.podman("ps", "--filter", "label=buoy.owner", "--format", "json").stdout
-        return [each["Id"] for each in json.loads(listed or "[]") or []]
+    def containers(self, state, *options):
+        """Containers of the jobs of this control plane; others that run at the same time have their own."""
+        listed = self.podman("ps", *options, "--filter", "label=buoy.owner", "--format", "json").stdout
+        return [each["Id"] for each in json.loads(listed or "[]") or []
+                if each["Labels"]["buoy.owner"].startswith(f"{state}/")]
 
 
 @pytest.fixture(scope="session")
 def podman():
     directory = tempfile.mkdtemp(prefix="buoy-podman")
     found = Podman(directory)
+    if not found.problem:
+        yield found
+        found.podman("rmi", "--all", "--force", check=None)
+    # What podman still has mounted there is not to be walked through.
+    subprocess.run(["umount", f"{directory}/graph/overlay"], capture_output=True)
+    shutil.rmtree(directory, ignore_errors=True)
     if found.problem:
-        shutil.rmtree(directory)
         pytest.skip(found.problem)
-    yield found
-    found.podman("rmi", "--force", IMAGE, check=None)
-    shutil.rmtree(directory)

@@ -21,8 +21,14 @@ constexpr Duration kLookEvery = std::chrono::milliseconds{100};
 constexpr Duration kStartPatience = std::chrono::minutes{30};
 constexpr int kTail = 200;
 // How the programs of a machine on this host find what runs containers.
-constexpr const char* kRuntimeVariables[] = {"CONTAINERS_CONF", "CONTAINER_HOST",  "DOCKER_HOST",
-                                             "DOCKER_CONFIG",   "XDG_RUNTIME_DIR", "STORAGE_DRIVER"};
+constexpr const char* kRuntimeVariables[] = {"CONTAINERS_CONF",
+                                             "CONTAINERS_STORAGE_CONF",
+                                             "CONTAINERS_REGISTRIES_CONF",
+                                             "CONTAINER_HOST",
+                                             "DOCKER_HOST",
+                                             "DOCKER_CONFIG",
+                                             "XDG_RUNTIME_DIR",
+                                             "STORAGE_DRIVER"};
 
 Result<engine::Pool> modelPool(Connection& connection, const std::string& provider) {
   BUOY_TRY(const std::string body, connection.get("/v1/pools"));
@@ -116,6 +122,15 @@ class StartFollower {
   bool ready_ = false;
 };
 
+// Until the job has ended and no machine of it is left.
+Result<api::JobView> awaitMachinesEnd(Connection& connection, JobId job) {
+  for (;;) {
+    auto view = fetchJob(connection, job.toString());
+    if (!view || (engine::isTerminal(view->phase) && view->machines.empty())) return view;
+    pauseFor(kLookEvery, {});
+  }
+}
+
 void tellVolumes(const Context& context, Connection& connection, JobId job) {
   const auto records = fetchRecords(connection, job);
   if (!records) return;
@@ -143,7 +158,7 @@ tl::expected<void, int> startWorkspace(const Context& context, Connection& conne
   const auto ready = StartFollower(context, connection, *job).follow();
   if (ready && *ready) return {};
   if (ready) {
-    const auto view = fetchJob(connection, job->toString());
+    const auto view = awaitMachinesEnd(connection, *job);
     return tl::unexpected(failSpotty(
         context, {ErrorCode::failed_precondition,
                   strCat({"the instance did not start: ", view ? cleaned(view->reason) : std::string(),
@@ -158,12 +173,8 @@ int stopWorkspace(const Context& context, Connection& connection, const SpottyCh
   auto answer = connection.post("/v1/jobs/" + job.id.toString() + "/cancel", "{}");
   if (!answer) return failSpotty(context, answer.error());
   context.print("  - terminating the instance... ");
-  for (;;) {
-    const auto view = fetchJob(connection, job.id.toString());
-    if (!view) return failSpotty(context, view.error());
-    if (engine::isTerminal(view->phase) && view->machines.empty()) break;
-    pauseFor(kLookEvery, {});
-  }
+  if (const auto ended = awaitMachinesEnd(connection, job.id); !ended)
+    return failSpotty(context, ended.error());
   context.print("DONE\n");
   if (choice.instance.provider == spotty::ProviderKind::aws) tellVolumes(context, connection, job.id);
   return 0;

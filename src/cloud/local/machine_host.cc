@@ -123,6 +123,7 @@ class MachineHost {
   void leaveCgroups();
   void writeHostRecord();
   void offerContainers();
+  container::Serving serving() const;
   void awaitContainerUse();
   void keepAppointment(const std::optional<Appointment>& appointment);
   void take(std::optional<Duration> notice, const std::string& who);
@@ -171,8 +172,6 @@ GoneReason MachineHost::run() {
   return *gone_;
 }
 
-// Control groups where the provider found them permitted; else what a process can be given: CPUs by affinity,
-// and RLIMIT_DATA for memory. Not RLIMIT_AS: a framework reserves far more addresses than it ever uses.
 // Control groups where the provider found them permitted; else what a process can be given: CPUs by affinity,
 // and RLIMIT_DATA for memory. Not RLIMIT_AS: a framework reserves far more addresses than it ever uses.
 void MachineHost::limit(os::SpawnOptions& options) {
@@ -246,13 +245,21 @@ void MachineHost::offerContainers() {
   awaitContainerUse();
 }
 
+// Without a namespace this process finds what to kill by descent, and what loses its parent becomes its
+// child. The containers' monitors must not: one that is killed can tell podman of no end. They are podman's
+// then, which has to stay.
+container::Serving MachineHost::serving() const {
+  if (record_.isolation == Isolation::session) return {.adopts_monitors = true};
+  return {.unused = kPodmanUnused};
+}
+
 void MachineHost::awaitContainerUse() {
   loop_.watch(container_listener_.fd.get(), [this] {
     loop_.unwatch(container_listener_.fd.get());
     std::vector<std::string> environment;
     for (char** variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
     auto podman =
-        container::spawnPodman(record_.podman, container_listener_.fd, std::move(environment), kPodmanUnused);
+        container::spawnPodman(record_.podman, container_listener_.fd, std::move(environment), serving());
     if (podman) {
       podman_ = std::move(*podman);
       return;
@@ -411,7 +418,7 @@ bool MachineHost::killEverything() {
   return os::killAll(
       [&] {
         reapChildren();
-        std::vector<pid_t> found = os::descendantsOf(::getpid());
+        std::vector<pid_t> found = os::descendantsOf(::getpid(), podman_.pid);
         for (const pid_t pid : os::processesWithEnvironment(marker)) found.push_back(pid);
         for (const pid_t pid : cgroup_.processes()) found.push_back(pid);
         std::sort(found.begin(), found.end());
