@@ -99,7 +99,7 @@ TRACES ?= ../shared/traces
 bench-policies: build
 	@build/release/bin/policies $(filter-out %/pinned.json,$(wildcard $(TRACES)/*.json))
 
-# On the stand-in for AWS, as root. BENCH='recovery' or 'reconcile'.
+# On the stand-in for AWS, as root. BENCH='recovery', 'throttle' or 'reconcile'.
 bench-cloud: build
 	@scripts/install_packages.sh cloud
 	@$(PYTHON) bench/cloud.py $(BENCH)

@@ -1,7 +1,7 @@
 """make bench-cloud: how soon a replacement on EC2 works, and what 5,000 machines cost to watch; on the stand-in for AWS of
 tests/cloud. Needs root. Figures are kept by hand in docs/benchmarks.md.
 
-    bench/cloud.py [recovery] [reconcile]
+    bench/cloud.py [recovery] [throttle] [reconcile]
 """
 import json
 import os
@@ -83,6 +83,26 @@ def bench_recovery(runs=30):
         cloud.stop()
 
 
+def bench_throttle(machines=200, rate=10):
+    """So many machines asked for at once from an EC2 that takes ten calls a second; beside it the time that the
+    throttle alone makes of one call each. What boots does not matter here: nothing does."""
+    cloud = Cloud(moto_interpreter(), machines=False)
+    buoy = control_plane(cloud, "127.0.0.1", machines)
+    try:
+        cloud.throttle(rate=rate, burst=rate)
+        for _ in range(machines):
+            buoy.submit("--no-source", "--", "true")
+        wait_until(lambda: len(cloud.instances("running", "pending")) >= machines, 300)
+        launches = [event for event in cloud.events("call") if event["call"] == "ec2:CreateFleet"]
+        taken = [event["time"] for event in launches if event["status"] == 200]
+        seconds = max(taken) - min(event["time"] for event in launches)
+        return {"launches": {"machines": len(taken), "seconds": seconds, "over the throttle's own time": seconds / (machines / rate),
+                             "refused": len(launches) - len(taken)}}
+    finally:
+        buoy.stop()
+        cloud.stop()
+
+
 def cpu_ms(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -143,7 +163,7 @@ def bench_reconcile(machines=5000, sweeps=10):
 
 
 def main():
-    parts = {"recovery": bench_recovery, "reconcile": bench_reconcile}
+    parts = {"recovery": bench_recovery, "throttle": bench_throttle, "reconcile": bench_reconcile}
     moto_interpreter()
     network.enter_private_network()
     for name in sys.argv[1:] or parts:

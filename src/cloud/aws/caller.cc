@@ -132,11 +132,12 @@ Caller::Caller(CallerOptions options)
       connections_({.ca_file = options_.settings.ca_bundle, .max_response = 64u << 20}, kMostIdle) {}
 
 bool Caller::waitForTurn(const std::string& action, const std::stop_token& stop) {
-  const Duration turn = limits_.withLock([&](auto& limits) { return limits[action].reserve(steadyNow()); });
-  for (Duration left = turn; left > Duration{0}; left -= kLongestSlice) {
-    if (!pauseFor(std::min(left, kLongestSlice), stop)) return false;
+  while (!stop.stop_requested()) {
+    const Duration turn = limits_.withLock([&](auto& limits) { return limits[action].take(steadyNow()); });
+    if (turn == Duration{0}) return true;
+    if (!pauseFor(std::min(turn, kLongestSlice), stop)) return false;
   }
-  return !stop.stop_requested();
+  return false;
 }
 
 Answer<Caller::Reply> Caller::send(const ServiceCall& call, const std::stop_token& stop) {

@@ -1,15 +1,16 @@
 #include "cloud/aws/rate_limit.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace buoy::cloud::aws {
 namespace {
 
 constexpr Duration kWindow = std::chrono::seconds{1};
 constexpr double kSlowest = 0.5;
-constexpr double kCut = 0.8;
-// A second: so much, and that part of the rate.
-constexpr double kGrowth = 0.5, kRelativeGrowth = 0.04;
+constexpr double kCut = 0.7, kSteepness = 0.4;  // β and C
+// How much faster than what was last asked for: a limit that was not reached is no reason to raise it.
+constexpr double kMostGrowth = 2;
 // Faster than any of AWS's limits: not kept to any more.
 constexpr double kUnlimited = 500;
 
@@ -19,37 +20,36 @@ double seconds(Duration duration) {
 
 }  // namespace
 
-void RateLimit::forgetOld(Time now) {
-  while (!taken_.empty() && taken_.front() <= now - kWindow) taken_.pop_front();
+double RateLimit::asked(Time now) {
+  while (!sent_.empty() && sent_.front() <= now - kWindow) sent_.pop_front();
+  return static_cast<double>(sent_.size());
 }
 
-Duration RateLimit::reserve(Time now) {
-  if (rate_ == 0) return Duration{0};
-  const Time at = std::max(now, next_);
-  next_ = at + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1 / rate_));
-  return at - now;
+Duration RateLimit::take(Time now) {
+  if (rate_ > 0) {
+    const Time next = last_ + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1 / rate_));
+    if (next > now) return next - now;
+    last_ = now;
+  }
+  sent_.push_back(now);
+  (void)asked(now);
+  return Duration{0};
 }
 
 void RateLimit::accepted(Time now) {
-  forgetOld(now);
-  taken_.push_back(now);
   if (rate_ == 0) return;
-  // A place that nobody took is no reason to be faster.
-  const double since = std::min(seconds(now - std::max(grown_, cut_)), 1.0);
-  grown_ = now;
-  rate_ += (kGrowth + kRelativeGrowth * rate_) * std::max(since, 0.0);
+  const double flat_after = std::cbrt(rate_before_cut_ * (1 - kCut) / kSteepness);
+  const double wanted = rate_before_cut_ + kSteepness * std::pow(seconds(now - cut_) - flat_after, 3);
+  rate_ = std::max(rate_, std::min(wanted, kMostGrowth * std::max(asked(now), 1.0)));
   if (rate_ > kUnlimited) rate_ = 0;
 }
 
 void RateLimit::refused(Time now) {
-  forgetOld(now);
   // Those that were under way when it was cut say nothing about the new rate.
   if (rate_ > 0 && now < cut_ + kWindow) return;
-  const double taken = static_cast<double>(taken_.size());
-  rate_ = std::max(kSlowest, rate_ == 0 ? taken : rate_ * kCut);
-  cut_ = now;
-  next_ =
-      std::max(next_, now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1 / rate_)));
+  rate_before_cut_ = rate_ == 0 ? asked(now) : std::min(rate_, asked(now));
+  rate_ = std::max(kSlowest, rate_before_cut_ * kCut);
+  cut_ = last_ = now;
 }
 
 }  // namespace buoy::cloud::aws

@@ -7,23 +7,25 @@
 namespace buoy::cloud::aws {
 
 // How fast one operation may be asked for, learned from the server's refusals: no limit at first; after a
-// refusal as many a second as were taken in the last second; then faster by and by, until it refuses again
-// (additive increase, multiplicative decrease). `now` is any clock that does not go back. Not thread-safe.
+// refusal 0.7 of what was asked for in the last second; then back to that along a cubic curve, flat there,
+// and beyond it ever faster until the next refusal. (CUBIC, RFC 9438, over requests a second, as in the
+// adaptive retry mode of AWS's SDKs.) `now` is any clock that does not go back. Not thread-safe.
 class RateLimit {
  public:
-  // Takes the next place; how long to wait for it.
-  Duration reserve(Time now);
+  // Zero: a request may be sent now, and is counted. Else when to ask again: no place is kept, since by then
+  // the rate may be another.
+  Duration take(Time now);
   void accepted(Time now);
   void refused(Time now);
   double perSecond() const { return rate_; }  // zero: no limit
 
  private:
-  void forgetOld(Time now);
+  double asked(Time now);  // in the second before
 
   double rate_ = 0;
-  Time next_{};
-  Time grown_{}, cut_{};
-  std::deque<Time> taken_;  // of the last second
+  double rate_before_cut_ = 0;
+  Time last_{}, cut_{};
+  std::deque<Time> sent_;  // of the last second
 };
 
 }  // namespace buoy::cloud::aws
