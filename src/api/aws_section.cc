@@ -28,6 +28,8 @@ cloud::aws::PoolConfig readAwsPool(MapReader& reader) {
   reader.get("security_groups", config.security_groups);
   reader.get("ssh_from", config.ssh_from);
   reader.get("instance_profile", config.instance_profile);
+  reader.get("buckets", config.buckets);
+  reader.get("managed_policies", config.managed_policies);
   reader.get("root_volume", config.root_volume);
   reader.get("commands", config.commands);
   reader.get("tags", config.tags);

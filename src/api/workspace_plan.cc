@@ -35,6 +35,7 @@ std::string toJson(const WorkspacePlan& plan) {
   JsonWriter writer(json);
   writer.beginObject().field("container", plan.container).field("image", plan.image);
   writer.field("dockerfile", plan.dockerfile).field("project", plan.project);
+  if (!plan.source.empty()) writer.field("source", plan.source);
   writer.field("working_dir", plan.working_dir);
   writer.key("mounts").beginArray();
   for (const auto& mount : plan.mounts)
@@ -62,6 +63,7 @@ Result<WorkspacePlan> parseWorkspacePlan(std::string_view json) {
   reader.get("image", plan.image);
   reader.get("dockerfile", plan.dockerfile);
   reader.get("project", plan.project);
+  reader.get("source", plan.source);
   reader.get("working_dir", plan.working_dir);
   readMounts(reader, plan);
   readPlanPorts(reader, plan);

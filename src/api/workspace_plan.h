@@ -29,6 +29,7 @@ struct WorkspacePlan {
   std::string image;       // empty: it is built
   std::string dockerfile;  // built in its own directory
   std::string project;     // where the project's files are
+  std::string source;      // s3:// prefix with a copy of them, which the machine fetches; empty: they come
   std::string working_dir;
   std::vector<Mount> mounts;
   std::vector<Port> ports;
@@ -66,5 +67,8 @@ Result<WorkspaceScript> parseWorkspaceScript(std::string_view json);
 // these. Everything else there is for people.
 inline constexpr std::string_view kWorkspaceSign = "workspace: ";
 inline constexpr std::string_view kWorkspaceReady = "ready";
+inline constexpr std::string_view kWorkspaceUser = "reached as ";  // and the name of a user, for SSH
+// In the workspace's directory: what is run there over SSH.
+inline constexpr std::string_view kWorkspaceProgram = "buoy-agent";
 
 }  // namespace buoy::api

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "agent/keeper/shown_command.h"
+#include "base/parse_number.h"
 #include "base/strings.h"
 #include "os/command_output.h"
 #include "os/files.h"
@@ -80,9 +81,12 @@ bool ContainerHost::running() const {
   return state && *state == "true";
 }
 
-std::string ContainerHost::published(int port) const {
-  const auto answer = ask({facts_.runtime, "port", plan_.container, std::to_string(port)});
-  return answer ? std::string(split(*answer, '\n').front()) : std::string();
+int ContainerHost::portHere(const api::WorkspacePlan::Port& port) const {
+  if (plan_.host_network) return port.container;
+  const auto answer = ask({facts_.runtime, "port", plan_.container, std::to_string(port.container)});
+  if (!answer) return 0;
+  const std::string_view where = split(*answer, '\n').front();  // "0.0.0.0:49153"
+  return parseNumber<int>(where.substr(where.rfind(':') + 1)).value_or(0);
 }
 
 Words ContainerHost::enterScript(const api::WorkspaceScript& script) const {
@@ -96,7 +100,10 @@ Words ContainerHost::enterScript(const api::WorkspaceScript& script) const {
 
 void ContainerHost::signalScript(const std::string& session, const char* signal) const {
   const std::string pid = strCat({kInsidePath, "/scripts/", session, ".pid"});
-  (void)ask(enter({.user = "root"}, {"/bin/sh", "-c", R"sh(kill "-$1" -- "-$(cat "$0")")sh", pid, signal}));
+  // busybox's shell takes no "--" before a process group, dash and bash none without it.
+  constexpr const char* kill =
+      R"sh(g=$(cat "$0") && { kill -s "$1" -- "-$g" 2>/dev/null || kill -s "$1" "-$g"; })sh";
+  (void)ask(enter({.user = "root"}, {"/bin/sh", "-c", kill, pid, signal}));
 }
 
 }  // namespace buoy::agent

@@ -31,8 +31,8 @@ class ContainerHost {
   // Of a script: it leaves its process's number where signalScript finds it.
   Words enterScript(const api::WorkspaceScript& script) const;
   const api::WorkspacePlan& plan() const { return plan_; }
-  // What is published of a port of the container, "0.0.0.0:49153"; empty: nothing.
-  std::string published(int port) const;
+  // Where the machine has a port of the container; 0: nowhere.
+  int portHere(const api::WorkspacePlan::Port& port) const;
 
  private:
   ContainerHost(api::WorkspacePlan plan, BuildFacts facts, Environment environment)

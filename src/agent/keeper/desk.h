@@ -6,6 +6,7 @@
 
 #include "api/workspace_plan.h"
 #include "base/result.h"
+#include "base/strings.h"
 
 namespace buoy::agent {
 
@@ -30,6 +31,9 @@ class Desk {
   // tmux's socket, whose path must be short, and where it is written down for others.
   std::string socket() const;
   std::string socketNote() const { return root_ + "/socket"; }
+
+  // What is run here over SSH (way_in.h); the command line knows its name, too.
+  std::string wayIn() const { return strCat({root_, "/", api::kWorkspaceProgram}); }
 
   // Makes its directories; `kept`: where records are to lie instead; empty: here.
   Status open(const std::string& kept) const;

@@ -11,6 +11,7 @@
 #include "agent/keeper/scripts.h"
 #include "agent/keeper/shown_command.h"
 #include "agent/keeper/terminals.h"
+#include "agent/keeper/way_in.h"
 #include "base/strings.h"
 #include "os/files.h"
 #include "os/system_clock.h"
@@ -40,21 +41,36 @@ class Keeper {
         terminals_(std::move(terminals)) {}
 
   Status run() {
+    BUOY_TRY_VOID(fetch());
     BUOY_TRY_VOID(host_.start(&interrupts_, say));
     BUOY_TRY_VOID(terminals_.startServer());
     restartScripts();
     for (const auto& port : host_.plan().ports) sayPort(port);
+    if (isReachedBySsh()) say(strCat({api::kWorkspaceUser, loginUserHere()}));
     say(std::string(api::kWorkspaceReady));
     stay();
     return end();
   }
 
  private:
+  // The machine is somewhere else than who works on it.
+  bool isReachedBySsh() const { return !host_.plan().source.empty(); }
+
+  // After a reclaim what was changed on a volume since its copy was made is not to be undone.
+  Status fetch() {
+    if (!isReachedBySsh()) return {};
+    BUOY_TRY_VOID(writeWayIn(desk_, environment_));
+    say("fetching the project from " + host_.plan().source);
+    BUOY_TRY(const std::string agent, os::executablePath());
+    Words words = {agent, "workspace", "pull", "--directory", desk_.root()};
+    if (options_.again) words.emplace_back("--keep-newer");
+    BUOY_TRY(const int code, runShown(words, environment_, &interrupts_));
+    if (code == 0) return {};
+    return fail(ErrorCode::unavailable, "the project could not be fetched (see above)");
+  }
+
   void sayPort(const api::WorkspacePlan::Port& port) {
-    const std::string where =
-        host_.plan().host_network ? std::to_string(port.container) : host_.published(port.container);
-    const std::string number = where.substr(where.rfind(':') + 1);
-    say(strCat({"port ", std::to_string(port.container), " at ", number}));
+    say(strCat({"port ", std::to_string(port.container), " at ", std::to_string(host_.portHere(port))}));
   }
 
   void notify(const std::string& what) {

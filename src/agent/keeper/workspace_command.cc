@@ -10,6 +10,7 @@
 
 #include "agent/keeper/container_host.h"
 #include "agent/keeper/keeper.h"
+#include "agent/keeper/project_source.h"
 #include "agent/keeper/scripts.h"
 #include "agent/keeper/shown_command.h"
 #include "agent/keeper/terminals.h"
@@ -29,6 +30,7 @@ constexpr std::size_t kMostInput = 1 << 20;
 
 struct WorkspaceWords {
   std::string verb, directory, session, user, kept;
+  bool keep_newer = false;
   bool host = false, interactive = false, terminal = false;
   Words command;
 };
@@ -52,6 +54,8 @@ Result<WorkspaceWords> parseWords(const std::vector<std::string>& words) {
       *value = words[++i];
     } else if (word == "--host") {
       parsed.host = true;
+    } else if (word == "--keep-newer") {
+      parsed.keep_newer = true;
     } else if (word == "-i") {
       parsed.interactive = true;
     } else if (word == "-t") {
@@ -94,6 +98,8 @@ class WorkspaceProgram {
     if (words_.verb == "exec") return exec();
     if (words_.verb == "list") return list();
     if (words_.verb == "files") return files();
+    if (words_.verb == "ports") return ports();
+    if (words_.verb == "pull") return pull();
     if (words_.verb == "receive") return tar({"-xpf", "-"});
     if (words_.verb == "send")
       return tar({"--null", "--verbatim-files-from", "-T", "-", "--format=posix", "-chf", "-"});
@@ -231,6 +237,18 @@ class WorkspaceProgram {
     Words command = {"tar", "-C", plan.project};
     command.insert(command.end(), options.begin(), options.end());
     return fail(becomeCommand(command, environment_));
+  }
+
+  Result<int> ports() {
+    BUOY_TRY(const ContainerHost host, ContainerHost::open(desk_, environment_));
+    for (const auto& port : host.plan().ports) std::printf("%d %d\n", port.container, host.portHere(port));
+    return 0;
+  }
+
+  Result<int> pull() {
+    BUOY_TRY(const api::WorkspacePlan plan, desk_.plan());
+    BUOY_TRY_VOID(fetchProject(plan.source, plan.project, words_.keep_newer, environment_));
+    return 0;
   }
 
   Result<int> files() {

@@ -18,6 +18,8 @@ namespace buoy::agent {
 //   exec [-i] [-t] [--user U] -- COMMAND…   a command in the container, its exit code
 //   list               sessions and scripts as JSON
 //   files              "SIZE MICROSECONDS PATH\0" of every file of the project, in byte order
+//   ports              "CONTAINER MACHINE" of every port of the plan, a line each; 0: it is not published
+//   pull [--keep-newer]  the project from its copy in a bucket (project_source.h)
 //   receive            files of the project from a tar archive on standard input
 //   send               those named on standard input (each with \0) as a tar archive
 //   inside --session S what a script's terminal runs

@@ -22,11 +22,6 @@ constexpr const char* kUsualFile = "spotty.yaml";
 constexpr const char* kOverride = "spotty.override.yaml";
 constexpr std::uint64_t kMostText = 2 << 20;
 
-int wrongUsage(const Context& context, std::string message) {
-  (void)context.fail({ErrorCode::invalid_argument, std::move(message)});
-  return static_cast<int>(ExitCode::usage);
-}
-
 std::string ask(const Context& context, const std::string& question) {
   context.note(question);
   std::string answer;
@@ -75,6 +70,24 @@ tl::expected<std::string, int> directoryOf(const Context& context, const SpottyC
 int failSpotty(const Context& context, const Error& error) {
   (void)context.fail(error);
   return static_cast<int>(error.code == ErrorCode::invalid_argument ? ExitCode::usage : ExitCode::failure);
+}
+
+int wrongUsage(const Context& context, std::string message) {
+  (void)context.fail({ErrorCode::invalid_argument, std::move(message)});
+  return static_cast<int>(ExitCode::usage);
+}
+
+std::string titleOf(const SpottyChoice& choice) {
+  return strCat({"Instance \"", choice.instance.name, "\""});
+}
+
+int notRunning(const Context& context, const SpottyChoice& choice) {
+  const int code =
+      failSpotty(context, {ErrorCode::failed_precondition, titleOf(choice) + " is not running."});
+  context.note(
+      strCat({"Use the \"spotty start", choice.project.instances.size() > 1 ? " " + choice.instance.name : "",
+              "\" command to start the instance.\n"}));
+  return code;
 }
 
 bool confirmed(const Context& context, const std::string& question) {

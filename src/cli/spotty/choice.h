@@ -36,6 +36,12 @@ struct SpottyFile {
 tl::expected<SpottyFile, int> readSpottyFile(const Context& context, const SpottyFlags& flags);
 // Says what is wrong; the exit code, which is Spotty's: 2 for wrong usage, else 1.
 int failSpotty(const Context& context, const Error& error);
+// The same of wrong usage.
+int wrongUsage(const Context& context, std::string message);
+// "Instance "NAME"", as Spotty's sentences begin.
+std::string titleOf(const SpottyChoice& choice);
+// Says so, and how it is started.
+int notRunning(const Context& context, const SpottyChoice& choice);
 // "y" or "yes" on standard input.
 bool confirmed(const Context& context, const std::string& question);
 

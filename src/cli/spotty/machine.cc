@@ -1,12 +1,14 @@
 #include "cli/spotty/machine.h"
 
 #include <algorithm>
+#include <set>
 
 #include "api/config.h"
 #include "base/pause.h"
 #include "base/strings.h"
 #include "cli/exit_codes.h"
 #include "cli/job_feed.h"
+#include "cli/spotty/aws_account.h"
 #include "cli/story.h"
 #include "cli/submission.h"
 #include "gateways/spotty/workspace.h"
@@ -19,7 +21,11 @@ namespace spotty = gateways::spotty;
 constexpr Duration kLookEvery = std::chrono::milliseconds{100};
 // As Spotty waits for a launch.
 constexpr Duration kStartPatience = std::chrono::minutes{30};
-constexpr int kTail = 200;
+constexpr int kTail = 2000;
+// As long as snapshots may take; what is left then goes on by itself.
+constexpr Duration kVolumesPatience = std::chrono::minutes{30};
+constexpr int kSshPort = 22;
+constexpr const char* kUsualUser = "ubuntu";  // Spotty's
 // How the programs of a machine on this host find what runs containers.
 constexpr const char* kRuntimeVariables[] = {"CONTAINERS_CONF",
                                              "CONTAINERS_STORAGE_CONF",
@@ -41,13 +47,20 @@ Result<engine::Pool> modelPool(Connection& connection, const std::string& provid
 
 Result<JobId> submitWorkspace(Connection& connection, const SpottyChoice& choice,
                               const StartOptions& options) {
-  BUOY_TRY(const engine::Pool model, modelPool(connection, std::string(toString(choice.instance.provider))));
-  const engine::Pool pool = spotty::poolOf(choice.project, choice.instance, choice.parameters, model);
+  engine::Pool pool;
+  if (options.pool) {
+    pool = *options.pool;
+  } else {
+    BUOY_TRY(const engine::Pool model,
+             modelPool(connection, std::string(toString(choice.instance.provider))));
+    pool = spotty::poolOf(choice.project, choice.instance, choice.parameters, model);
+  }
   BUOY_TRY_VOID(connection.put("/v1/pools/" + pathPart(pool.name), api::toJson(pool)));
   const engine::Queue queue{.name = pool.name, .priority = 0, .pools = {pool.name}};
   BUOY_TRY_VOID(connection.put("/v1/queues/" + pathPart(queue.name), api::toJson(queue)));
   spotty::WorkspaceOptions workspace{.project_root = choice.root,
                                      .directory = choice.directory,
+                                     .source = options.source,
                                      .notify = options.notify,
                                      .idle = options.idle,
                                      .hours = options.hours};
@@ -131,14 +144,57 @@ Result<api::JobView> awaitMachinesEnd(Connection& connection, JobId job) {
   }
 }
 
-void tellVolumes(const Context& context, Connection& connection, JobId job) {
-  const auto records = fetchRecords(connection, job);
-  if (!records) return;
-  for (const api::RecordView& record : *records) {
-    const std::string& detail = record.record.detail;
-    if (detail.find("volume") != std::string::npos || detail.find("snapshot") != std::string::npos)
-      context.print(strCat({"  - ", cleaned(detail), "\n"}));
+// Says what becomes of the job's volumes after its end, until all of that is done.
+class VolumesFollower {
+ public:
+  VolumesFollower(const Context& context, Connection& connection, const SpottyChoice& choice, JobId job)
+      : context_(context), connection_(connection), choice_(choice), job_(job) {}
+
+  Status follow() {
+    const auto give_up = std::chrono::steady_clock::now() + kVolumesPatience;
+    for (;;) {
+      BUOY_TRY(const std::vector<api::RecordView> records, fetchRecords(connection_, job_));
+      for (; seen_ < records.size(); ++seen_) note(records[seen_].record.detail);
+      if (settled_ >= had_.size()) return {};
+      if (std::chrono::steady_clock::now() >= give_up) {
+        context_.note("its volumes are still being settled; `buoy why` has the rest\n");
+        return {};
+      }
+      pauseFor(kLookEvery, {});
+    }
   }
+
+ private:
+  void note(const std::string& detail) {
+    for (const spotty::Volume& volume : choice_.parameters.volumes) {
+      const std::string named = "volume " + volume.disk + " (";
+      if (detail.starts_with("took " + named) || detail.starts_with("made " + named)) {
+        had_.insert(volume.disk);
+        return;
+      }
+      const bool failed = detail.starts_with(strCat({"the snapshot of volume ", volume.disk, " failed"}));
+      if (!failed && !detail.starts_with(named)) continue;
+      context_.print(strCat({"  - ", cleaned(detail), "\n"}));
+      ++settled_;
+      return;
+    }
+  }
+
+  const Context& context_;
+  Connection& connection_;
+  const SpottyChoice& choice_;
+  const JobId job_;
+  std::size_t seen_ = 0, settled_ = 0;
+  std::set<std::string> had_;
+};
+
+// As its last machine's keeper said.
+std::string userOf(Connection& connection, JobId job) {
+  std::string user = kUsualUser;
+  for (const std::string& line : workspaceLines(connection, job)) {
+    if (line.starts_with(api::kWorkspaceUser)) user = line.substr(api::kWorkspaceUser.size());
+  }
+  return user;
 }
 
 }  // namespace
@@ -176,12 +232,43 @@ int stopWorkspace(const Context& context, Connection& connection, const SpottyCh
   if (const auto ended = awaitMachinesEnd(connection, job.id); !ended)
     return failSpotty(context, ended.error());
   context.print("DONE\n");
-  if (choice.instance.provider == spotty::ProviderKind::aws) tellVolumes(context, connection, job.id);
-  return 0;
+  if (choice.instance.provider != spotty::ProviderKind::aws) return 0;
+  const Status told = VolumesFollower(context, connection, choice, job.id).follow();
+  return told ? 0 : failSpotty(context, told.error());
+}
+
+Result<std::optional<api::MachineView>> machineOf(Connection& connection, const api::JobView& job) {
+  if (job.machines.empty()) return std::nullopt;
+  BUOY_TRY(const std::string body, connection.get("/v1/machines/" + job.machines.front().toString()));
+  BUOY_TRY(api::MachineView machine, api::parseMachine(body));
+  return std::optional(std::move(machine));
+}
+
+Result<std::unique_ptr<Reach>> reachOnAws(Connection& connection, const SpottyChoice& choice,
+                                          const api::JobView& job) {
+  BUOY_TRY(const std::optional<api::MachineView> machine, machineOf(connection, job));
+  if (!machine || machine->provider_ref.empty())
+    return fail(ErrorCode::failed_precondition,
+                strCat({titleOf(choice), " has no machine now: ", cleaned(job.reason)}));
+  SshPlace place{.user = userOf(connection, job.id),
+                 .host = "127.0.0.1",
+                 .key = keyFileOf(choice),
+                 .port = choice.parameters.local_ssh_port,
+                 .known = false,
+                 .tunnels = declaresPorts(choice),
+                 .agent = strCat({choice.directory, "/", api::kWorkspaceProgram}),
+                 .as_root = false};
+  if (place.port == 0) {
+    place.port = kSshPort;
+    BUOY_TRY(const cloud::aws::Instance instance, instanceOnAws(choice, machine->provider_ref));
+    place.host = instance.public_address.empty() ? instance.private_address : instance.public_address;
+  }
+  place.as_root = place.user != "root";
+  return reachBySsh(choice, std::move(place));
 }
 
 tl::expected<std::unique_ptr<Reach>, int> reachRunning(const Context& context, const SpottyChoice& choice) {
-  Result<std::unique_ptr<Reach>> reach = fail(ErrorCode::failed_precondition, "");
+  Result<std::unique_ptr<Reach>> reach = nullptr;
   switch (choice.instance.provider) {
     case spotty::ProviderKind::local:
       reach = reachLocal(choice, true);
@@ -189,19 +276,20 @@ tl::expected<std::unique_ptr<Reach>, int> reachRunning(const Context& context, c
     case spotty::ProviderKind::remote:
       reach = reachBySsh(choice, placeOf(choice));
       break;
-    case spotty::ProviderKind::aws:
+    case spotty::ProviderKind::aws: {
+      auto connection = connect(context);
+      if (!connection) return tl::unexpected(connection.error());
+      const auto job = workspaceJob(**connection, choice);
+      if (!job) return tl::unexpected(failSpotty(context, job.error()));
+      if (*job) reach = reachOnAws(**connection, choice, **job);
+      break;
+    }
     case spotty::ProviderKind::gcp:
-      reach = fail(ErrorCode::failed_precondition,
-                   strCat({"Instance \"", choice.instance.name, "\" is not running."}));
       break;
   }
-  if (reach) return std::move(*reach);
-  const int code = failSpotty(context, reach.error());
-  if (reach.error().message.ends_with("is not running."))
-    context.note(strCat({"Use the \"spotty start",
-                         choice.project.instances.size() > 1 ? " " + choice.instance.name : "",
-                         "\" command to start the instance.\n"}));
-  return tl::unexpected(code);
+  if (!reach) return tl::unexpected(failSpotty(context, reach.error()));
+  if (*reach == nullptr) return tl::unexpected(notRunning(context, choice));
+  return std::move(*reach);
 }
 
 std::vector<std::string> workspaceLines(Connection& connection, JobId job) {

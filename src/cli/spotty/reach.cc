@@ -1,10 +1,12 @@
 #include "cli/spotty/reach.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 
@@ -83,11 +85,25 @@ class LocalReach final : public Reach {
     return joined({agent_, "workspace", verb, "--directory", directory_}, more);
   }
   std::string projectHere() const override { return project_; }
+  Result<int> forward(int port, int) const override { return port; }  // it is this host's
 
  private:
   const std::string agent_, directory_, project_;
   Words enter_;
 };
+
+// Of this host, at the moment.
+Result<int> freePort() {
+  const os::Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    return failErrno(errno, "find a free port");
+  return ntohs(address.sin_port);
+}
 
 class SshReach final : public Reach {
  public:
@@ -106,19 +122,23 @@ class SshReach final : public Reach {
     return words;
   }
 
-  Result<std::vector<int>> forward(const std::vector<int>& ports) const override {
-    std::vector<int> forwarded;
-    for (const int port : ports) {
-      const std::string number = std::to_string(port);
-      Words words = ssh_;
-      words.insert(words.end(),
-                   {"-O", "forward", "-L", strCat({"127.0.0.1:", number, ":127.0.0.1:", number}), host_});
-      if (const auto done = askProgram(words)) forwarded.push_back(port);
-    }
-    return forwarded;
+  Result<int> forward(int port, int wanted) const override {
+    if (tunnel(port, wanted)) return wanted;
+    BUOY_TRY(const int other, freePort());
+    BUOY_TRY_VOID(tunnel(port, other));
+    return other;
   }
 
+  void close() const override { (void)askProgram(joined(ssh_, {"-O", "exit", host_})); }
+
  private:
+  // By the connection that the others share; one that is there already is as good.
+  Status tunnel(int port, int here) const {
+    const std::string way = strCat({"127.0.0.1:", std::to_string(here), ":127.0.0.1:", std::to_string(port)});
+    BUOY_TRY(const std::string said, askProgram(joined(ssh_, {"-O", "forward", "-L", way, host_})));
+    return {};
+  }
+
   const Words ssh_;
   const std::string host_, directory_;
   std::string agent_;
@@ -136,7 +156,7 @@ Result<Words> sshWords(const SshPlace& place) {
       "ServerAliveInterval=15",
       "LogLevel=ERROR",
       "ControlMaster=auto",
-      "ControlPersist=1h",
+      place.tunnels ? "ControlPersist=yes" : "ControlPersist=1h",
       strCat({"ControlPath=", own, "/ssh/%C"}),
       place.known ? "StrictHostKeyChecking=accept-new" : "StrictHostKeyChecking=no",
       strCat({"UserKnownHostsFile=", place.known ? own + "/known_hosts" : "/dev/null"})};
@@ -189,9 +209,7 @@ Result<std::string> askProgram(const Words& words) {
 Result<std::unique_ptr<Reach>> reachLocal(const SpottyChoice& choice, bool running) {
   BUOY_TRY(std::string agent, ownAgent());
   const pid_t machine = serverOf(choice.directory);
-  if (running && machine == 0)
-    return fail(ErrorCode::failed_precondition,
-                strCat({"Instance \"", choice.instance.name, "\" is not running."}));
+  if (running && machine == 0) return nullptr;
   const auto plan = gateways::spotty::planOf(choice.project, choice.instance, choice.parameters,
                                              {.project_root = choice.root});
   const std::string project =
@@ -208,6 +226,10 @@ Result<std::unique_ptr<Reach>> reachBySsh(const SpottyChoice& choice, SshPlace p
   return std::make_unique<SshReach>(std::move(ssh), host, place.agent, choice.directory, place.as_root);
 }
 
+bool declaresPorts(const SpottyChoice& choice) {
+  return !choice.project.container(choice.parameters.container_name)->ports.empty();
+}
+
 SshPlace placeOf(const SpottyChoice& choice) {
   const auto& parameters = choice.parameters;
   const fs::path key(parameters.key_path);
@@ -219,6 +241,7 @@ SshPlace placeOf(const SpottyChoice& choice) {
           .key = std::move(path),
           .port = parameters.port,
           .known = true,
+          .tunnels = declaresPorts(choice),
           .agent = {},
           .as_root = false};
 }

@@ -23,23 +23,28 @@ class Reach {
   virtual Words beside(const std::string& verb, const Words& more) const {
     return workspace(verb, more, false);
   }
-  // Makes `ports` of the machine reachable at localhost. Which ones are; what is not is said.
-  virtual Result<std::vector<int>> forward(const std::vector<int>& ports) const { return ports; }
+  // Makes a port of the machine reachable at localhost, at `wanted` if that is free here: which it is. The
+  // tunnel lasts until close().
+  virtual Result<int> forward(int port, int wanted) const = 0;
+  // Ends what is kept open to the machine, tunnels included.
+  virtual void close() const {}
 };
 
-// A workspace on this host: its programs run inside its machine. failed_precondition: it does not run.
-// `running` false: it need not.
+// A workspace on this host: its programs run inside its machine. Null: it does not run. `running` false: it
+// need not.
 Result<std::unique_ptr<Reach>> reachLocal(const SpottyChoice& choice, bool running);
 // Over SSH; Buoy's agent is put there if it is not.
 struct SshPlace {
   std::string user, host, key;
   int port = 22;
   bool known = true;     // its host key is remembered; false: addresses there are used again by others
+  bool tunnels = false;  // the connection stays until it is closed
   std::string agent;     // there; empty: it is brought there
   bool as_root = false;  // by sudo
 };
 Result<std::unique_ptr<Reach>> reachBySsh(const SpottyChoice& choice, SshPlace place);
 SshPlace placeOf(const SpottyChoice& choice);  // of provider remote
+bool declaresPorts(const SpottyChoice& choice);
 
 // Runs on this program's terminal; its exit code.
 Result<int> runHere(const Words& words);

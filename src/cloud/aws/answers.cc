@@ -340,6 +340,27 @@ Result<InstanceProfile> parseInstanceProfile(std::string_view body) {
   return profile;
 }
 
+Result<ProfilePage> parseProfilePage(std::string_view body) {
+  xml_document document;
+  BUOY_TRY(const xml_node root, parse(document, body, "ListInstanceProfilesResponse"));
+  const xml_node result = root.child("ListInstanceProfilesResult");
+  ProfilePage page;
+  for (const xml_node& each : result.child("InstanceProfiles").children("member"))
+    page.names.push_back(text(each, "InstanceProfileName"));
+  if (flag(result, "IsTruncated")) page.next = text(result, "Marker");
+  return page;
+}
+
+Result<std::vector<std::string>> parseAttachedPolicies(std::string_view body) {
+  xml_document document;
+  BUOY_TRY(const xml_node root, parse(document, body, "ListAttachedRolePoliciesResponse"));
+  std::vector<std::string> arns;
+  for (const xml_node& each :
+       root.child("ListAttachedRolePoliciesResult").child("AttachedPolicies").children("member"))
+    arns.push_back(text(each, "PolicyArn"));
+  return arns;
+}
+
 Result<Identity> parseIdentity(std::string_view body) {
   xml_document document;
   BUOY_TRY(const xml_node root, parse(document, body, "GetCallerIdentityResponse"));

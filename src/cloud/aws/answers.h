@@ -146,6 +146,12 @@ struct InstanceProfile {
   std::vector<std::string> roles;
 };
 Result<InstanceProfile> parseInstanceProfile(std::string_view body);  // Get- and CreateInstanceProfile
+struct ProfilePage {
+  std::vector<std::string> names;
+  std::string next;  // the marker of the next page; empty: this was the last
+};
+Result<ProfilePage> parseProfilePage(std::string_view body);                    // ListInstanceProfiles
+Result<std::vector<std::string>> parseAttachedPolicies(std::string_view body);  // their ARNs
 // STS GetCallerIdentity.
 struct Identity {
   std::string account, arn;

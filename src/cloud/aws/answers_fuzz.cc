@@ -51,6 +51,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   checked(parseLaunchTemplates(body));
   checked(parseTypes(body));
   checked(parseInstanceProfile(body));
+  checked(parseProfilePage(body));
+  checked(parseAttachedPolicies(body));
   checked(parseIdentity(body));
   checked(parseParameter(body));
   checked(parseVolumes(body));

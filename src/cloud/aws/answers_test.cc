@@ -141,6 +141,24 @@ TEST(ParseSecurityGroups, TellWhoMayComeIn) {
   EXPECT_EQ((*groups)[0].ssh_from, std::vector<std::string>{"203.0.113.7/32"});
 }
 
+TEST(Answers, OfIamAreLists) {
+  const auto page = parseProfilePage(
+      "<ListInstanceProfilesResponse><ListInstanceProfilesResult><IsTruncated>true</IsTruncated><Marker>m"
+      "</Marker><InstanceProfiles><member><InstanceProfileName>a</InstanceProfileName></member><member>"
+      "<InstanceProfileName>b</InstanceProfileName></member></InstanceProfiles></ListInstanceProfilesResult>"
+      "</ListInstanceProfilesResponse>");
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->names, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(page->next, "m");
+  const auto arns = parseAttachedPolicies(
+      "<ListAttachedRolePoliciesResponse><ListAttachedRolePoliciesResult><AttachedPolicies><member><"
+      "PolicyArn>"
+      "arn:1</PolicyArn></member></AttachedPolicies></ListAttachedRolePoliciesResult>"
+      "</ListAttachedRolePoliciesResponse>");
+  ASSERT_TRUE(arns);
+  EXPECT_EQ(*arns, std::vector<std::string>{"arn:1"});
+}
+
 TEST(Answers, ThatAreSomethingElseAreRefused) {
   for (const std::string& body :
        {std::string(), std::string("<html/>"), std::string("\0\0", 2), inside("Other", "")}) {
@@ -149,6 +167,8 @@ TEST(Answers, ThatAreSomethingElseAreRefused) {
     EXPECT_EQ(parseFleet(body).error().code, ErrorCode::internal);
     EXPECT_EQ(parseGroupId(body).error().code, ErrorCode::internal);
     EXPECT_EQ(parseInstanceProfile(body).error().code, ErrorCode::internal);
+    EXPECT_EQ(parseProfilePage(body).error().code, ErrorCode::internal);
+    EXPECT_EQ(parseAttachedPolicies(body).error().code, ErrorCode::internal);
     EXPECT_EQ(parseParameter(body).error().code, ErrorCode::internal);
   }
   EXPECT_FALSE(parseRun(inside("RunInstancesResponse", "<instancesSet/>")))

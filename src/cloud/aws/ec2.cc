@@ -303,8 +303,25 @@ Answer<InstanceProfile> Ec2::instanceProfile(const std::string& name, const std:
   return parsed("GetInstanceProfile", parseInstanceProfile(body));
 }
 
+Answer<std::vector<std::string>> Ec2::instanceProfiles(const std::string& prefix,
+                                                       const std::stop_token& stop) {
+  std::vector<std::string> found;
+  for (std::string marker;;) {
+    Parameters parameters;
+    if (!marker.empty()) parameters.emplace_back("Marker", marker);
+    BUOY_ASK(const std::string body, iam("ListInstanceProfiles", std::move(parameters), stop));
+    BUOY_ASK(const ProfilePage page, parsed("ListInstanceProfiles", parseProfilePage(body)));
+    for (const std::string& name : page.names) {
+      if (name.starts_with(prefix)) found.push_back(name);
+    }
+    if (page.next.empty()) return found;
+    marker = page.next;
+  }
+}
+
 Answer<void> Ec2::makeInstanceProfile(const std::string& name, const std::string& policy,
-                                      const std::vector<Tag>& tags, const std::stop_token& stop) {
+                                      const std::vector<std::string>& managed, const std::vector<Tag>& tags,
+                                      const std::stop_token& stop) {
   Parameters role{{"RoleName", name},
                   {"AssumeRolePolicyDocument", kTrustPolicy},
                   {"Description", "Machines of Buoy: their store"}};
@@ -320,6 +337,10 @@ Answer<void> Ec2::makeInstanceProfile(const std::string& name, const std::string
   auto put = iam("PutRolePolicy",
                  {{"RoleName", name}, {"PolicyName", "buoy-store"}, {"PolicyDocument", policy}}, stop);
   if (!put) return tl::unexpected(std::move(put.error()));
+  for (const std::string& arn : managed) {
+    auto attached = iam("AttachRolePolicy", {{"RoleName", name}, {"PolicyArn", arn}}, stop);
+    if (!attached) return tl::unexpected(std::move(attached.error()));
+  }
   if (auto made = ensured(iam("CreateInstanceProfile", std::move(profile), stop)); !made) return made;
   auto added = iam("AddRoleToInstanceProfile", {{"InstanceProfileName", name}, {"RoleName", name}}, stop);
   // A profile has one role: a second is over the limit, and here it is the same one.
@@ -328,6 +349,17 @@ Answer<void> Ec2::makeInstanceProfile(const std::string& name, const std::string
 }
 
 Answer<void> Ec2::deleteInstanceProfile(const std::string& name, const std::stop_token& stop) {
+  auto listed = iam("ListAttachedRolePolicies", {{"RoleName", name}}, stop);
+  if (!listed && listed.error().kind != RefusalKind::not_found)
+    return tl::unexpected(std::move(listed.error()));
+  if (listed) {
+    BUOY_ASK(const std::vector<std::string> attached,
+             parsed("ListAttachedRolePolicies", parseAttachedPolicies(*listed)));
+    for (const std::string& arn : attached) {
+      auto gone = removed(iam("DetachRolePolicy", {{"RoleName", name}, {"PolicyArn", arn}}, stop));
+      if (!gone) return gone;
+    }
+  }
   for (const auto& [action, parameters] : std::initializer_list<std::pair<const char*, Parameters>>{
            {"RemoveRoleFromInstanceProfile", {{"InstanceProfileName", name}, {"RoleName", name}}},
            {"DeleteInstanceProfile", {{"InstanceProfileName", name}}},

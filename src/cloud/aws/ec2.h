@@ -89,10 +89,13 @@ class Ec2 {
 
   // ---- roles
   Answer<InstanceProfile> instanceProfile(const std::string& name, const std::stop_token& stop);
-  // A role of that name that EC2 may take, with this policy, in a profile of the same name. Each part may
-  // exist.
+  // Those whose names begin so.
+  Answer<std::vector<std::string>> instanceProfiles(const std::string& prefix, const std::stop_token& stop);
+  // A role of that name that EC2 may take, with this policy and the `managed` ones (ARNs), in a profile of
+  // the same name. Each part may exist.
   Answer<void> makeInstanceProfile(const std::string& name, const std::string& policy,
-                                   const std::vector<Tag>& tags, const std::stop_token& stop);
+                                   const std::vector<std::string>& managed, const std::vector<Tag>& tags,
+                                   const std::stop_token& stop);
   Answer<void> deleteInstanceProfile(const std::string& name, const std::stop_token& stop);
   Answer<Identity> identity(const std::stop_token& stop);
 

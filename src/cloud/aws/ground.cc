@@ -19,6 +19,8 @@ namespace buoy::cloud::aws {
 namespace {
 
 constexpr Duration kCallerAddressLimit = std::chrono::seconds{10};
+// What is made for some machines only is named by as much of a hash.
+constexpr std::size_t kShortHash = 8;
 // A template whose URL ends sooner is made anew: a machine may take a while until it asks.
 constexpr Duration kUrlReserve = std::chrono::minutes{20};
 constexpr std::int64_t kGib = std::int64_t{1} << 30;
@@ -37,7 +39,9 @@ tl::unexpected<Refusal> refuse(std::string_view what, const Result<T>& result) {
 
 std::vector<Tag> GroundMaker::tags(const PoolConfig& config) const {
   std::vector<Tag> tags{{kClusterTag, options_.cluster}, {"Name", resourceName(options_.cluster)}};
-  for (const auto& [key, value] : config.tags) tags.push_back({key, value});
+  for (const auto& [key, value] : config.tags) {
+    if (key != kNameTag) tags.push_back({key, value});
+  }
   return tags;
 }
 
@@ -225,16 +229,25 @@ Answer<void> GroundMaker::keyPair(const PoolConfig& config) {
   return {};
 }
 
+// A role that may do more is another one: machines of other pools are not to have it.
+std::string GroundMaker::profileName(const PoolConfig& config) const {
+  if (!config.instance_profile.empty()) return config.instance_profile;
+  if (config.buckets.empty() && config.managed_policies.empty()) return resourceName(options_.cluster);
+  const std::string all = strCat({join(config.buckets, " "), "\n", join(config.managed_policies, " ")});
+  return strCat({resourceName(options_.cluster), "-", objstore::sha256Hex(all).substr(0, kShortHash)});
+}
+
 Answer<std::string> GroundMaker::profile(const PoolConfig& config) {
-  const std::string name =
-      config.instance_profile.empty() ? resourceName(options_.cluster) : config.instance_profile;
+  const std::string name = profileName(config);
   auto found = ec2_.instanceProfile(name, stop_);
   if (found && !found->roles.empty()) return name;
   if (!found && found.error().kind != RefusalKind::not_found) return tl::unexpected(std::move(found.error()));
   if (!config.instance_profile.empty())
     return refuse(strCat({"there is no instance profile ", inQuotes(name), found ? " with a role" : "",
                           ": make it, or leave `instance_profile` out, and Buoy makes one"}));
-  if (auto made = ec2_.makeInstanceProfile(name, machinePolicy(store_.uri), tags(config), stop_); !made)
+  if (auto made = ec2_.makeInstanceProfile(name, machinePolicy(store_.uri, config.buckets),
+                                           config.managed_policies, tags(config), stop_);
+      !made)
     return tl::unexpected(std::move(made.error()));
   return name;
 }

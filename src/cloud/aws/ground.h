@@ -51,6 +51,7 @@ class GroundMaker {
   Answer<std::vector<std::string>> groups(const PoolConfig& config, const std::string& vpc);
   Answer<std::vector<std::string>> sshSources(const PoolConfig& config);
   Answer<void> keyPair(const PoolConfig& config);
+  std::string profileName(const PoolConfig& config) const;
   Answer<std::string> profile(const PoolConfig& config);
   struct Agent {
     std::string url, sha256;

@@ -177,6 +177,22 @@ TEST_F(GroundTest, SaysWhatIsWrongAndWhatToDo) {
   EXPECT_NE(refusal().find("no default VPC in eu-west-1"), std::string::npos) << refusal();
 }
 
+TEST_F(GroundTest, ARoleThatMayDoMoreIsItsOwn) {
+  aws_.on("AttachRolePolicy", "");
+  config_.buckets = {"data"};
+  config_.managed_policies = {"arn:aws:iam::aws:policy/ReadOnlyAccess"};
+  config_.tags = {{"Name", "machine"}, {"team", "x"}};
+  ASSERT_TRUE(make()) << refusal();
+  const auto made = aws_.calls("CreateLaunchTemplate").at(0).parameters;
+  const std::string name = made.at("LaunchTemplateData.IamInstanceProfile.Name");
+  EXPECT_TRUE(name.starts_with("buoy-c1-")) << name;
+  EXPECT_EQ(made.at("TagSpecification.1.Tag.2.Value"), "buoy-c1") << "what is no machine keeps Buoy's name";
+  EXPECT_EQ(aws_.calls("AttachRolePolicy").at(0).parameters.at("PolicyArn"), config_.managed_policies[0]);
+  EXPECT_EQ(aws_.calls("AttachRolePolicy").at(0).parameters.at("RoleName"), name);
+  EXPECT_NE(aws_.calls("PutRolePolicy").at(0).parameters.at("PolicyDocument").find("arn:aws:s3:::data/*"),
+            std::string::npos);
+}
+
 TEST_F(GroundTest, GoesOnWhereAnswersWereLost) {
   aws_.on("CreateSecurityGroup", [this](const FakeCall&) {
     aws_.on(

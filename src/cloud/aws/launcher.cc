@@ -89,10 +89,10 @@ std::vector<Override> Launcher::choices(const Ground& ground, const PoolConfig& 
 }
 
 std::vector<Tag> Launcher::tags(const PoolConfig& config, const LaunchRequest& request) const {
-  std::vector<Tag> tags{{kClusterTag, cluster_},
-                        {kMachineTag, request.machine.toString()},
-                        {kPoolTag, request.pool},
-                        {"Name", strCat({resourceName(cluster_), "-", request.machine.toString()})}};
+  std::vector<Tag> tags{
+      {kClusterTag, cluster_}, {kMachineTag, request.machine.toString()}, {kPoolTag, request.pool}};
+  if (!config.tags.contains(kNameTag))
+    tags.push_back({kNameTag, strCat({resourceName(cluster_), "-", request.machine.toString()})});
   if (!request.group.empty()) tags.push_back({kGroupTag, request.group});
   for (const auto& [key, value] : config.tags) tags.push_back({key, value});
   return tags;

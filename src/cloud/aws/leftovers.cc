@@ -97,6 +97,8 @@ Answer<std::vector<Leftover>> findLeftovers(Ec2& ec2, const std::string& cluster
   if (profile) found.push_back({Leftover::Kind::instance_profile, profile->name, {}});
   if (!profile && profile.error().kind != RefusalKind::not_found)
     return tl::unexpected(std::move(profile.error()));
+  BUOY_ASK(const std::vector<std::string> others, ec2.instanceProfiles(resourceName(cluster) + "-", stop));
+  for (const std::string& each : others) found.push_back({Leftover::Kind::instance_profile, each, {}});
   return found;
 }
 

@@ -24,6 +24,8 @@ inline constexpr const char* kReplacedTag =
 inline std::string resourceName(const std::string& cluster) {
   return "buoy-" + cluster;
 }
+// EC2's Name, which pools may set for their machines; what else they are made of keeps Buoy's.
+inline constexpr const char* kNameTag = "Name";
 // The object with which a machine begins: below the store.
 inline std::string bootKey(const std::string& cluster, const std::string& instance) {
   return strCat({cluster, "/boot/", instance, ".json"});

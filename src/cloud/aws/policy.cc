@@ -40,11 +40,20 @@ const std::vector<std::string> kObjectActions{"s3:GetObject", "s3:PutObject", "s
 
 }  // namespace
 
-std::string machinePolicy(const std::string& store_uri) {
+std::string machinePolicy(const std::string& store_uri, const std::vector<std::string>& buckets) {
   const StoreArns arns = arnsOf(store_uri);
-  return document(Json::array({allow("Objects", kObjectActions, arns.objects),
-                               allow("List", {"s3:ListBucket"}, arns.bucket)}),
-                  -1);
+  Json statements = Json::array(
+      {allow("Objects", kObjectActions, arns.objects), allow("List", {"s3:ListBucket"}, arns.bucket)});
+  if (!buckets.empty()) {
+    Json whole = Json::array(), objects = Json::array();
+    for (const std::string& bucket : buckets) {
+      whole.push_back("arn:aws:s3:::" + bucket);
+      objects.push_back(strCat({"arn:aws:s3:::", bucket, "/*"}));
+    }
+    statements.push_back(allow("ObjectsOfBuckets", kObjectActions, objects));
+    statements.push_back(allow("ListBuckets", {"s3:ListBucket"}, whole));
+  }
+  return document(statements, -1);
 }
 
 std::string controlPolicy(const std::string& store_uri) {
@@ -91,8 +100,10 @@ std::string controlPolicy(const std::string& store_uri) {
                  {"iam:GetInstanceProfile", "iam:CreateInstanceProfile", "iam:DeleteInstanceProfile",
                   "iam:AddRoleToInstanceProfile", "iam:RemoveRoleFromInstanceProfile",
                   "iam:TagInstanceProfile", "iam:CreateRole", "iam:DeleteRole", "iam:PutRolePolicy",
-                  "iam:DeleteRolePolicy", "iam:TagRole"},
+                  "iam:DeleteRolePolicy", "iam:TagRole", "iam:AttachRolePolicy", "iam:DetachRolePolicy",
+                  "iam:ListAttachedRolePolicies"},
                  roles),
+           allow("LookForProfiles", {"iam:ListInstanceProfiles"}, "*"),
            allow("GiveTheRoleToMachines", {"iam:PassRole"}, "arn:aws:iam::*:role/buoy-*",
                  Json{{"StringEquals", {{"iam:PassedToService", "ec2.amazonaws.com"}}}}),
            allow("FirstSpotMachineOfAnAccount", {"iam:CreateServiceLinkedRole"},

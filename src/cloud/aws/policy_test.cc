@@ -19,6 +19,13 @@ TEST(MachinePolicy, AllowsTheStoreAndNothingElse) {
             "arn:aws:s3:::bucket/*");
 }
 
+TEST(MachinePolicy, AllowsTheBucketsThatAreNamed) {
+  const auto policy = nlohmann::json::parse(machinePolicy("s3://bucket/p", {"data", "more"}));
+  ASSERT_EQ(policy["Statement"].size(), 4u);
+  EXPECT_EQ(policy["Statement"][2]["Resource"],
+            (nlohmann::json::array({"arn:aws:s3:::data/*", "arn:aws:s3:::more/*"})));
+}
+
 TEST(ControlPolicy, EndsOnlyWhatIsTagged) {
   const auto policy = nlohmann::json::parse(controlPolicy("s3://bucket/p"));
   for (const auto& statement : policy["Statement"]) {

@@ -13,6 +13,7 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kMostTags = 40;  // AWS takes 50, and Buoy needs some
 constexpr std::size_t kMostListed = 50;
+constexpr std::size_t kMostManaged = 10;            // IAM's limit
 constexpr std::size_t kLongestCommands = 8 * 1024;  // user data may have 16 KiB
 constexpr std::uint64_t kGib = std::uint64_t{1} << 30;
 
@@ -42,6 +43,7 @@ class Checker {
     }
     checkImage();
     checkNetwork();
+    checkRole();
     checkMoney();
     if (config_.root_volume.value % kGib != 0 || config_.root_volume.value > (std::uint64_t{16} << 40))
       wrong("root_volume", "must be a whole number of GiB, at most 16 TiB");
@@ -85,6 +87,25 @@ class Checker {
     }
     if (!config_.security_groups.empty() && !config_.ssh_from.empty())
       wrong("ssh_from", "is for the group that Buoy makes; with security_groups it makes none");
+  }
+
+  void checkRole() {
+    for (const std::string& bucket : config_.buckets) {
+      if (bucket.size() < 3 || bucket.size() > 63 || !isPlain(bucket, "-."))
+        wrong("buckets", inQuotes(bucket) + " is no bucket's name: it stands there without s3:// and a key");
+    }
+    if (config_.managed_policies.size() > kMostManaged)
+      wrong("managed_policies", "has more than 10 entries, which is all that a role may have");
+    for (const std::string& arn : config_.managed_policies) {
+      if (!arn.starts_with("arn:") || arn.find(":policy/") == std::string::npos)
+        wrong("managed_policies",
+              inQuotes(arn) + " is no policy; one is arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess");
+    }
+    if (config_.instance_profile.empty()) return;
+    for (const auto& [key, list] :
+         {std::pair{"buckets", &config_.buckets}, std::pair{"managed_policies", &config_.managed_policies}}) {
+      if (!list->empty()) wrong(key, "is for the role that Buoy makes; with instance_profile it makes none");
+    }
   }
 
   void checkMoney() {
@@ -155,6 +176,8 @@ std::string toJson(const PoolConfig& config) {
   list("security_groups", config.security_groups);
   list("ssh_from", config.ssh_from);
   text("instance_profile", config.instance_profile);
+  list("buckets", config.buckets);
+  list("managed_policies", config.managed_policies);
   if (config.root_volume.value > 0) json["root_volume"] = config.root_volume.value;
   text("commands", config.commands);
   if (!config.tags.empty()) json["tags"] = config.tags;
@@ -187,6 +210,8 @@ Result<PoolConfig> parsePoolConfig(std::string_view text) {
     take(json, "security_groups", config.security_groups);
     take(json, "ssh_from", config.ssh_from);
     take(json, "instance_profile", config.instance_profile);
+    take(json, "buckets", config.buckets);
+    take(json, "managed_policies", config.managed_policies);
     take(json, "root_volume", config.root_volume.value);
     take(json, "commands", config.commands);
     take(json, "tags", config.tags);

@@ -26,8 +26,10 @@ struct PoolConfig {
   std::vector<std::string> security_groups;  // given: none is made
   std::vector<std::string> ssh_from;  // CIDRs that may reach port 22; empty: the caller's address alone
   std::string instance_profile;       // name; empty: one is made
-  ByteCount root_volume{};            // zero: the image's own
-  std::string commands;               // shell, run as root before the agent starts
+  std::vector<std::string> buckets;   // that its machines may use beside the store, by the role that is made
+  std::vector<std::string> managed_policies;  // ARNs: what else that role may do
+  ByteCount root_volume{};                    // zero: the image's own
+  std::string commands;                       // shell, run as root before the agent starts
   std::map<std::string, std::string> tags;
   PricePerHour max_price{};   // of spot machines; zero: see max_price_percent
   int max_price_percent = 0;  // of the on-demand price; zero: the on-demand price, which is AWS's own limit

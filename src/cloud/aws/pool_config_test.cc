@@ -68,6 +68,10 @@ TEST(PoolConfig, NamesWhatIsWrong) {
   EXPECT_EQ(problemOf([](auto& c) { c.commands = std::string(9000, 'x'); }), "commands");
   EXPECT_EQ(problemOf([](auto& c) { c.tags = {{"buoy:x", ""}}; }), "tags");
   EXPECT_EQ(problemOf([](auto& c) { c.max_price.nano_usd = 5, c.max_price_percent = 5; }), "max_price");
+  EXPECT_EQ(problemOf([](auto& c) { c.instance_profile.clear(), c.buckets = {"s3://x/y"}; }), "buckets");
+  EXPECT_EQ(problemOf([](auto& c) { c.instance_profile.clear(), c.managed_policies = {"Admin"}; }),
+            "managed_policies");
+  EXPECT_EQ(problemOf([](auto& c) { c.instance_profile = "mine", c.buckets = {"data"}; }), "buckets");
   EXPECT_EQ(problemOf([](auto& c) { c.max_price_percent = 1001; }), "max_price_percent");
   EXPECT_TRUE(checkPoolConfig(full()).empty());
 }

@@ -74,7 +74,9 @@ void StorageKeeper::provide(const StorageRequest& request) {
   order->request = request;
   order->since = clock_.now();
   if (const auto config = parsePoolConfig(request.provider_config)) {
-    for (const auto& [key, value] : config->tags) order->tags.push_back({key, value});
+    for (const auto& [key, value] : config->tags) {
+      if (key != kNameTag) order->tags.push_back({key, value});  // a volume's is its own
+    }
   }
   std::size_t at = 0;
   for (const VolumeSpec& spec : request.storage.volumes)

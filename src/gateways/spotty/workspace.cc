@@ -14,6 +14,20 @@ constexpr const char* kRecords = "scripts";
 constexpr Duration kGrace = std::chrono::seconds{30};
 constexpr const char* kProjectHere = "project";
 constexpr std::uint64_t kGib = 1ull << 30;
+// What the machine was told at its boot: region, endpoints.
+constexpr const char* kOfTheMachine =
+    R"sh(told="$(dirname "$BUOY_AGENT")/environment"; [ ! -r "$told" ] || . "$told"; )sh";
+// Keeps what else is in docker's configuration.
+constexpr const char* kDataRoot = R"sh(if command -v docker >/dev/null; then
+  mkdir -p /etc/docker "$data_root"
+  python3 -c 'import json, os, sys
+path = "/etc/docker/daemon.json"
+settings = json.load(open(path)) if os.path.exists(path) else {}
+settings["data-root"] = sys.argv[1]
+json.dump(settings, open(path, "w"))' "$data_root"
+  systemctl restart docker
+fi
+)sh";
 
 std::string directoryOf(const Parameters& parameters, ProviderKind provider, const VolumeMount& mount,
                         const std::string& project_root) {
@@ -36,6 +50,18 @@ std::string projectOnMachine(const Container& container,
       return mount.host + container.project_dir.substr(mount.path.size());
   }
   return {};
+}
+
+// What Spotty does on the machine before the instance's own commands.
+std::string hostCommands(const Parameters& parameters, ProviderKind provider) {
+  std::string all;
+  if (provider == ProviderKind::aws) {
+    for (const Volume& volume : parameters.volumes)
+      all += strCat({"chmod 777 ", quotedForShell(volume.mount_dir), "\n"});
+    if (!parameters.docker_data_root.empty())
+      all += strCat({"data_root=", quotedForShell(parameters.docker_data_root), "\n", kDataRoot});
+  }
+  return all + parameters.commands;
 }
 
 cloud::VolumeSpec volumeOf(const Volume& volume) {
@@ -71,7 +97,8 @@ api::WorkspacePlan planOf(const Project& project, const Instance& instance, cons
   plan.host_network = container.host_network;
   plan.runtime_parameters = container.runtime_parameters;
   plan.commands = container.commands;
-  plan.host_commands = parameters.commands;
+  plan.host_commands = hostCommands(parameters, instance.provider);
+  plan.source = options.source;
   plan.notify = options.notify;
   plan.idle = options.idle;
   return plan;
@@ -81,7 +108,8 @@ api::JobSpec jobOf(const Project& project, const Instance& instance, const Param
                    const WorkspaceOptions& options) {
   api::JobSpec job;
   job.name = workspaceName(project.name, instance.name);
-  job.run = strCat({"exec \"$BUOY_AGENT\" workspace keep --directory ", quotedForShell(options.directory),
+  job.run = strCat({instance.provider == ProviderKind::aws ? kOfTheMachine : "",
+                    "exec \"$BUOY_AGENT\" workspace keep --directory ", quotedForShell(options.directory),
                     " --kept \"$BUOY_CHECKPOINT_DIR\""});
   job.queue = job.name;
   job.pools = {job.name};

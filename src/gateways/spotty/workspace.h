@@ -15,6 +15,7 @@ namespace buoy::gateways::spotty {
 struct WorkspaceOptions {
   std::string project_root;  // of the spotty.yaml, absolute: what relative paths of a local one mean
   std::string directory;     // of the workspace on its machine
+  std::string source;        // s3:// prefix that the project is fetched from; empty: it is sent there
   std::string notify;        // shell, run when something happened; empty: none
   Duration idle{};           // zero: it stays
   Duration hours{};          // after which it ends; zero: never

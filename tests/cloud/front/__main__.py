@@ -19,7 +19,7 @@ from cloud.front.control import Controls, ControlServer
 from cloud.front.credentials import Credentials, Keys
 from cloud.front.front import Front
 from cloud.front.http_server import Server
-from cloud.front.instance_data import Instances
+from cloud.front.instance_data import Instances, public_key
 from cloud.front.lives import Life
 from cloud.front.market import Market
 from cloud.front.world import World
@@ -43,7 +43,7 @@ def make_machine(directory: pathlib.Path, world: World, life: Life) -> Machine:
     except user_data.Unknown as problem:
         world.log.add("user-data-not-run", instance=life.id, why=str(problem))
         scripts = []
-    spec = Spec(name, life.number, record.private_ip, others, routed, scripts)
+    spec = Spec(name, life.number, record.private_ip, others, routed, scripts, public_key(record))
     return Machine(directory / life.id, spec, lambda: world.powered_off(life), lambda: world.timeline.now(life.machine.boot))
 
 

@@ -40,6 +40,8 @@ class InstanceData:
                 "security-groups": "\n".join(group.name for group in record.security_groups)}
         if record.public_ip:
             tree |= {"public-ipv4": record.public_ip, "public-hostname": record.public_dns_name or ""}
+        if key := public_key(record):
+            tree["public-keys/0/openssh-key"] = key
         if record.nics:
             tree["mac"] = record.nics[0].mac_address
         return {**tree, **self._notices(), **self._role(), **self._tags()}
@@ -71,6 +73,12 @@ class InstanceData:
         if self.options().instance_metadata_tags != "enabled":
             return {}
         return {f"tags/instance/{tag['key']}": tag["value"] for tag in self._life.record.get_tags()}
+
+
+def public_key(record: Any) -> str:
+    """Of the instance's key pair, as it was at the launch; "" without one."""
+    pair = record.ec2_backend.key_pairs.get(record.key_name)
+    return str(pair.public_key).strip() if pair else ""
 
 
 class Instances:

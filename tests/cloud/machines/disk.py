@@ -10,6 +10,14 @@ OWN = ("dev", "proc", "sys", "run", "tmp", "var/lib/cloud/instance/scripts", "va
 POWER = {"shutdown": "TERM", "poweroff": "TERM", "halt": "TERM", "reboot": "HUP"}
 
 
+# What podman needs where control groups are of both kinds and limits may not be raised; it does no harm elsewhere.
+CONTAINERS = f"""[containers]
+default_ulimits=["nofile=1024:1024","nproc=1024:1024"]
+[engine]
+events_logger="file"
+cgroup_manager="cgroupfs"
+runtime="{'runc' if shutil.which('runc') else 'crun'}"
+"""
 NFS_CLIENT = pathlib.Path(__file__).with_name("mount_nfs4.sh")
 
 
@@ -32,12 +40,19 @@ def make(directory: pathlib.Path, name: str, address: str) -> None:
     for program, signal in POWER.items():
         (sbin / program).write_text(f"#!/bin/sh\nexec kill -s {signal} 1\n")
         (sbin / program).chmod(0o755)
+    containers = changed / "etc/containers"
+    containers.mkdir(parents=True)
+    (containers / "containers.conf").write_text(CONTAINERS)
     shutil.copy(NFS_CLIENT, sbin / "mount.nfs4")
     (sbin / "mount.nfs4").chmod(0o755)
 
 
-def install(directory: pathlib.Path, scripts: list[bytes]) -> None:
-    """The user data's scripts, where the first boot looks for them."""
+def install(directory: pathlib.Path, scripts: list[bytes], key: str) -> None:
+    """What cloud-init makes of an instance: the user data's scripts, where the first boot looks for them, and who may log in."""
+    if key:
+        home = directory / "root/root/.ssh"
+        home.mkdir(mode=0o700)
+        (home / "authorized_keys").write_text(f"{key}\n")
     for number, script in enumerate(scripts, 1):
         path = directory / f"root/var/lib/cloud/instance/scripts/part-{number:03}"
         path.write_bytes(script)

@@ -17,6 +17,8 @@ for tree in usr etc; do
 done
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
+# What runs containers looks for control groups.
+[ ! -d /sys/fs/cgroup ] || mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
 mount -t tmpfs -o mode=755 run "$root/run"
 mount -t tmpfs -o mode=755 dev "$root/dev"
 for node in null zero full random urandom tty; do
@@ -58,9 +60,17 @@ down() {
   exit "$1"
 }
 
+login() {
+  [ -s /root/.ssh/authorized_keys ] && [ -x /usr/sbin/sshd ] || return 0
+  mkdir -p /run/sshd
+  [ -e /etc/ssh/machine_key ] || ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/machine_key
+  /usr/sbin/sshd -f /dev/null -h /etc/ssh/machine_key -E /var/log/sshd.log -o UsePAM=no -o PidFile=none -o PermitRootLogin=prohibit-password
+}
+
 boot() {
   export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
   exec </dev/null >>/var/log/cloud-init-output.log 2>&1
+  login
   for script in /var/lib/cloud/scripts/per-boot/*; do
     [ ! -x "$script" ] || "$script" || echo "cloud-init: $script ended with $?"
   done

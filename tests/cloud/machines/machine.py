@@ -27,6 +27,7 @@ class Spec:
     others: list[str]  # further addresses
     routed: bool  # whether its subnet has a way out
     scripts: list[bytes]
+    key: str = ""  # of OpenSSH, public: who may log in as root
 
 
 class Machine:
@@ -41,7 +42,7 @@ class Machine:
         self._ending = False
         self._group = _Group(spec.name)
         disk.make(directory, spec.name, spec.address)
-        disk.install(directory, spec.scripts)
+        disk.install(directory, spec.scripts, spec.key)
 
     # -- power -------------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,216 @@
+"""A spotty.yaml on AWS: the article's commands, on machines with podman, tmux and sshd of their own."""
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import urllib.request
+
+import pytest
+
+from cloud.test_volumes import old_snapshot, snapshots_by_name, tags_of
+from support.containers import APPLETS
+from support.control_plane import wait_for
+from support.terminal import Terminal
+
+IMAGE = "localhost/spotty-busybox:1"
+START = 120  # seconds of a start
+NAME = "spotty-digits-aws-1"
+
+PROJECT = f"""
+project:
+  name: Digits
+  syncFilters:
+    - exclude: [.git/*, logs/*]
+container:
+  projectDir: /workspace/project
+  image: {IMAGE}
+  env: {{GREETING: hello}}
+  ports: [6006]
+  volumeMounts:
+    - {{name: workspace, mountPath: /workspace}}
+    - {{name: data, mountPath: /data}}
+  commands: echo made >/workspace/made
+instances:
+  - name: aws-1
+    provider: aws
+    parameters:
+      region: us-east-1
+      instanceType: m5.large
+      commands: |
+        mkdir -p /tmp/image/bin /tmp/image/tmp /tmp/image/etc
+        cp "$(command -v busybox)" /tmp/image/bin/busybox
+        for each in {" ".join(APPLETS)}; do ln -sf busybox "/tmp/image/bin/$each"; done
+        echo root:x:0:0:root:/root:/bin/sh >/tmp/image/etc/passwd
+        tar -C /tmp/image -c . | podman import - {IMAGE}
+      volumes:
+        - {{name: workspace, parameters: {{size: 1, deletionPolicy: retain}}}}
+        - {{name: data, parameters: {{size: 1, deletionPolicy: update_snapshot}}}}
+        - {{name: models, parameters: {{size: 1}}}}
+        - {{name: cache, parameters: {{size: 1, deletionPolicy: delete}}}}
+scripts:
+  preprocess: |
+    #!/bin/sh
+    mkdir -p logs /data/done
+    echo "$GREETING {{{{WHAT}}}} $*" >logs/preprocess
+    exit 3
+  train: |
+    #!/bin/sh
+    echo "training begins"
+    n=$(cat /workspace/steps 2>/dev/null || echo 0)
+    while [ ! -e /workspace/go ]; do n=$((n + 1)); echo $n >/workspace/steps; echo step $n; sleep 0.1; done
+    echo "training ends"
+  tensorboard: |
+    #!/bin/sh
+    while :; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nboard' | nc -l -p 6006; done
+"""
+
+
+@pytest.fixture
+def spotty(cloud, buoy_on_aws):
+    if missing := [each for each in ("podman", "tmux", "ssh", "ssh-keygen", "busybox") if not shutil.which(each)]:
+        pytest.skip(f"{', '.join(missing)} needed (scripts/install_packages.sh test)")
+    if not pathlib.Path("/usr/sbin/sshd").exists():
+        pytest.skip("sshd is needed (scripts/install_packages.sh test)")
+    home = pathlib.Path(tempfile.mkdtemp(prefix="me"))
+    buoy = buoy_on_aws(environment={"HOME": str(home)})
+    buoy.home, buoy.terminals = home, []
+    buoy.write("spotty.yaml", PROJECT)
+    buoy.write("train.py", "pass\n")
+    buoy.write("logs/old", "not sent")
+
+    def terminal(*words):
+        buoy.terminals.append(Terminal(buoy.project, buoy.environment, buoy.command("spotty", *words)))
+        return buoy.terminals[-1]
+
+    buoy.terminal = terminal
+    yield buoy
+    for each in buoy.terminals:
+        each.close()
+    for master in (home / ".spotty/ssh").glob("*"):
+        subprocess.run(["ssh", "-o", f"ControlPath={master}", "-O", "exit", "any"], capture_output=True)
+    buoy.stop()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def on_machine(cloud, *command):
+    instance, = cloud.instances("running")
+    return cloud.run(instance["instance"], *command)["stdout"]
+
+
+def steps(cloud):
+    return int(on_machine(cloud, "cat", "/mnt/digits-aws-1-workspace/steps") or 0)
+
+
+def disks(ec2):
+    return {tags_of(each).get("Name"): each for each in ec2.describe_volumes()["Volumes"] if str(tags_of(each).get("Name")).startswith("digits-")}
+
+
+def board(started):
+    line, = [line for line in started.splitlines() if line.startswith("Port 6006")]
+    with urllib.request.urlopen(line.rpartition(" ")[2], timeout=10) as answer:
+        return answer.read().decode()
+
+
+def test_a_dry_run_changes_nothing(cloud, spotty):
+    before = cloud.leftovers()
+    said = spotty.run("spotty", "start", "--dry-run", check=0).stdout
+    assert "a bucket for the project would be made" in said and "key pair spotty-key-digits-us-east-1 would be made" in said
+    assert "volume digits-aws-1-workspace: a new one of 1 GiB" in said and "an hour" in said
+    assert cloud.leftovers() == before and not (spotty.home / ".spotty/keys").exists()
+
+
+def test_what_cannot_be_started_is_said_before_anything_is_made(cloud, spotty):
+    ec2 = cloud.client("ec2")
+    before = cloud.leftovers()
+    spotty.write("spotty.yaml", PROJECT.replace("instanceType: m5.large", "instanceType: m5.large\n      maxPrice: 0.000001"))
+    assert "more than maxPrice" in spotty.run("spotty", "start", check=1).stderr
+    spotty.write("spotty.yaml", PROJECT.replace("name: cache, parameters: {size: 1,", "name: cache, parameters: {"))
+    assert "volume digits-aws-1-cache does not exist" in spotty.run("spotty", "start", check=1).stderr
+    ec2.create_key_pair(KeyName="spotty-key-digits-us-east-1")
+    spotty.write("spotty.yaml", PROJECT)
+    said = spotty.run("spotty", "start", check=1).stderr
+    assert "its private key is not here" in said and str(spotty.home / ".spotty/keys/aws/spotty-key-digits-us-east-1") in said
+    ec2.delete_key_pair(KeyName="spotty-key-digits-us-east-1")
+    for bucket in ("spotty-digits-aaaaaaaaaaaa-us-east-1", "spotty-digits-bbbbbbbbbbbb-us-east-1"):
+        cloud.client("s3").create_bucket(Bucket=bucket)
+    assert "several buckets" in spotty.run("spotty", "start", check=1).stderr
+    for bucket in ("spotty-digits-aaaaaaaaaaaa-us-east-1", "spotty-digits-bbbbbbbbbbbb-us-east-1"):
+        cloud.client("s3").delete_bucket(Bucket=bucket)
+    assert cloud.leftovers() == before
+    assert "is not running" in spotty.run("spotty", "status", check=1).stderr
+
+
+@pytest.mark.long
+def test_the_article_with_a_reclaim_in_the_middle(cloud, spotty):
+    ec2, s3 = cloud.client("ec2"), cloud.client("s3")
+    # Of an earlier life with Spotty: its bucket and a snapshot.
+    bucket = "spotty-digits-abcdefghijkl-us-east-1"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="project/gone.py", Body=b"pass")
+    old = old_snapshot(ec2, "digits-aws-1-data")
+
+    started = spotty.run("spotty", "start", check=0, limit=START).stdout
+    assert "is running" in started and f"made of snapshot {old}" in started, started
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["project/spotty.yaml", "project/train.py"]
+    first, = cloud.instances("running")
+    assert tags_of(ec2.describe_instances(InstanceIds=[first["instance"]])["Reservations"][0]["Instances"][0])["Name"] == "digits-aws-1"
+    assert set(disks(ec2)) == {f"digits-aws-1-{each}" for each in ("workspace", "data", "models", "cache")}
+    assert (spotty.home / ".spotty/keys/aws/spotty-key-digits-us-east-1").stat().st_mode & 0o777 == 0o600
+    shown = spotty.run("spotty", "status", check=0).stdout
+    assert "m5.large" in shown and first["zone"] in shown and "Spot Instance" in shown
+    assert "digits-aws-1" in spotty.run("spotty", "ls", check=0).stdout
+
+    # A script's own exit code; what is sent by way of the bucket.
+    preprocess = spotty.terminal("run", "preprocess", "-p", "WHAT=a && b", "--", "one")
+    preprocess.wait("Pane is dead")
+    preprocess.keys("C-b", "d")
+    assert preprocess.end() == 3
+    spotty.write("more.py", "pass\n")
+    assert "upload: " in (synced := spotty.run("spotty", "sync", check=0).stdout) and "more.py" in synced
+    done = spotty.run("spotty", "exec", "--", "sh", "-c", "ls; cat ../made; exit 7", check=7).stdout
+    assert "more.py" in done and "train.py" in done and "made" in done and "gone.py" not in done
+
+    spotty.run("spotty", "run", "tensorboard", check=0)
+    wait_for(lambda: ":1776 " in on_machine(cloud, "cat", "/proc/net/tcp", "/proc/net/tcp6"), "the listener")
+    assert board(started) == "board"
+
+    # Left, and come back to; then the machine is taken.
+    train = spotty.terminal("run", "train")
+    train.wait("step 3")
+    train.keys("C-b", "d")
+    assert train.end() == 0
+    seen = steps(cloud)
+    wait_for(lambda: steps(cloud) > seen, "steps while nobody looks")
+    assert "spotty-script-train" in spotty.run("spotty", "sh", "-l", check=0).stdout
+    seen = steps(cloud)
+    cloud.interrupt(notice=5)
+    wait_for(lambda: spotty.job(NAME)["attempts"] == 2, "the replacement", 120)
+    spotty.wait_log(NAME, "script train was started again", limit=START)
+    second, = cloud.instances("running")
+    assert second["instance"] != first["instance"] and second["zone"] == first["zone"], "a volume does not leave its zone"
+    wait_for(lambda: steps(cloud) > seen, "training that goes on")
+    assert "started again" in (shown := spotty.run("spotty", "status", check=0).stdout)
+    assert board(shown) == "board"
+    again = spotty.terminal("run", "train")
+    again.wait("step")
+    on_machine(cloud, "touch", "/mnt/digits-aws-1-workspace/go")
+    again.wait("training ends")
+    shell = spotty.terminal("sh")
+    shell.wait("#")
+    shell.keys("cat /workspace/made; exit", "Enter")
+    assert shell.end() == 0
+
+    assert "logs/preprocess" in spotty.run("spotty", "download", "-i", "logs/*", check=0).stdout
+    assert (spotty.project / "logs/preprocess").read_text() == "hello a && b one\n"
+
+    stopped = spotty.run("spotty", "stop", check=0, limit=START).stdout
+    assert "was successfully stopped" in stopped, stopped
+    for part in ("volume digits-aws-1-workspace", "is kept", "volume digits-aws-1-cache", "was deleted", "its content is in snapshot"):
+        assert part in stopped, stopped
+    assert set(disks(ec2)) == {"digits-aws-1-workspace"}
+    snapshots = snapshots_by_name(ec2)
+    assert set(snapshots) == {"digits-aws-1-data", "digits-aws-1-models"} and snapshots["digits-aws-1-data"]["SnapshotId"] != old
+    assert not cloud.instances("running") and "No instance" in spotty.run("spotty", "ls", check=0).stdout
+    assert "is not running" in spotty.run("spotty", "run", "train", check=1).stderr
+    spotty.run("aws", "orphans", "--remove", check=0)
+    assert {kind for kind, _ in cloud.leftovers()} <= {"bucket", "object", "volume", "snapshot", "key pair"}, cloud.leftovers()
