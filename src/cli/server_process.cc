@@ -9,7 +9,9 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/strings.h"
 #include "cli/context.h"
+#include "cli/exit_codes.h"
 #include "os/files.h"
 #include "os/process.h"
 #include "os/terminal.h"
@@ -20,6 +22,7 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr auto kStartLimit = std::chrono::seconds{10};
+constexpr int kLogLines = 12;
 constexpr Duration kLookAgain = std::chrono::milliseconds{5};
 
 // This process's environment with the places made absolute: the server's working directory is another one.
@@ -35,9 +38,27 @@ std::vector<std::string> serverEnvironment(const ServerAddress& address) {
   return variables;
 }
 
-std::string withLog(std::string message, const ServerAddress& address) {
-  const std::string tail = lastLines(address.log(), 12);
-  return tail.empty() ? message : message + "; the end of " + address.log() + ":\n" + tail;
+std::uint64_t sizeOf(const os::Fd& file) {
+  const off_t size = ::lseek(file.get(), 0, SEEK_END);
+  return size > 0 ? static_cast<std::uint64_t>(size) : 0;
+}
+
+// `said`: what the server wrote.
+Error notStarted(const std::optional<os::ExitStatus>& status, std::string said,
+                 const ServerAddress& address) {
+  constexpr std::string_view kPrefix = "error: ";
+  const int code = status && !status->signalled ? status->code : 0;
+  // What it refused is for whoever started it, as if they had been refused themselves.
+  if (code == static_cast<int>(ExitCode::usage) || code == static_cast<int>(ExitCode::not_found)) {
+    if (said.starts_with(kPrefix)) said.erase(0, kPrefix.size());
+    while (said.ends_with('\n')) said.pop_back();
+    return {code == static_cast<int>(ExitCode::usage) ? ErrorCode::invalid_argument : ErrorCode::not_found,
+            "the server did not start: " + said};
+  }
+  std::string message =
+      strCat({"the server did not start (", status ? status->toString() : std::string("ended"), ")"});
+  if (!said.empty()) message += strCat({"; the end of ", address.log(), ":\n", said});
+  return {ErrorCode::unavailable, message};
 }
 
 }  // namespace
@@ -61,6 +82,7 @@ Status startServer(const ServerAddress& address, const std::vector<std::string>&
   options.directory = "/";
   options.fds = {{log.get(), 1}, {log.get(), 2}};
   options.new_session = true;
+  const std::uint64_t said_before = sizeOf(log);
   BUOY_TRY(os::Spawned server, os::spawn(options));
 
   const auto deadline = SteadyClock::now() + kStartLimit;
@@ -71,17 +93,17 @@ Status startServer(const ServerAddress& address, const std::vector<std::string>&
     if (!ended && server.handle.waitEnded(kLookAgain)) {
       ended = true;
       const auto status = server.handle.reap();
-      const bool lost_the_race = status && status->code == 5;
-      if (!lost_the_race) {
-        return fail(
-            ErrorCode::unavailable,
-            withLog("the server did not start (" + (status ? status->toString() : "ended") + ")", address));
-      }
+      const bool lost_the_race = status && status->code == static_cast<int>(ExitCode::refused);
+      if (!lost_the_race)
+        return fail(notStarted(status, lastLines(address.log(), kLogLines, said_before), address));
     } else if (ended) {
       os::waitReadable(-1, kLookAgain);
     }
   }
-  return fail(ErrorCode::unavailable, withLog("the server does not answer after 10 s", address), true);
+  return fail(ErrorCode::unavailable,
+              strCat({"the server does not answer after 10 s; the end of ", address.log(), ":\n",
+                      lastLines(address.log(), kLogLines, said_before)}),
+              true);
 }
 
 std::string findAgent() {
@@ -97,12 +119,12 @@ std::string findAgent() {
   return {};
 }
 
-std::string lastLines(const std::string& path, int lines) {
+std::string lastLines(const std::string& path, int lines, std::uint64_t from) {
   constexpr std::streamoff kMost = 64 << 10;
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) return {};
   const std::streamoff size = file.tellg();
-  file.seekg(std::max<std::streamoff>(0, size - kMost));
+  file.seekg(std::max({std::streamoff{0}, size - kMost, static_cast<std::streamoff>(from)}));
   std::string text(std::istreambuf_iterator<char>(file), {});
   std::size_t begin = text.ends_with('\n') ? text.size() - 1 : text.size();
   while (begin > 0) {

@@ -44,8 +44,10 @@ std::string describe(const engine::Resources& resources) {
   const int hundredths = resources.milli_cpus % 1000 / 10;
   std::string cpus = std::to_string(resources.milli_cpus / 1000);
   if (hundredths != 0) cpus += strCat({".", hundredths < 10 ? "0" : "", std::to_string(hundredths)});
-  std::string text = strCat({cpus, " CPUs, ", formatByteCount(resources.memory)});
-  if (resources.gpus > 0) text += strCat({", ", std::to_string(resources.gpus), " GPUs"});
+  std::string text = strCat({cpus, cpus == "1" ? " CPU" : " CPUs"});
+  if (resources.memory.value > 0) text += ", " + formatByteCount(resources.memory);  // zero: any will do
+  if (resources.gpus > 0)
+    text += strCat({", ", std::to_string(resources.gpus), resources.gpus == 1 ? " GPU" : " GPUs"});
   return text;
 }
 

@@ -40,7 +40,7 @@ TEST_F(AdmissionTest, TooLargeNamesTheLargest) {
   request_.resources.milli_cpus = 9500;
   request_.pools = {"big"};
   EXPECT_EQ(why(),
-            "resources: no machine type of pool 'big' has 9.50 CPUs, 0 B; the largest, 'large', has 8 CPUs, "
+            "resources: no machine type of pool 'big' has 9.50 CPUs; the largest, 'large', has 8 CPUs, "
             "1.0 GiB");
   request_.resources = {1000, 2, {}};
   EXPECT_THAT(why(), HasSubstr("2 GPUs"));

@@ -44,6 +44,17 @@ def test_a_bad_job_file(buoy, name):
     assert buoy.json("ps", "--all")["jobs"] == [], "nothing changed"
 
 
+def test_a_bad_configuration_is_told_to_whoever_needs_the_server(make_buoy):
+    buoy = make_buoy(config="pools:\n  - {name: a, provder: local}\n")
+    for words in (["ps"], ["server", "start"]):
+        done = buoy.run(*words)
+        assert done.returncode == 2 and "did you mean 'provider'" in done.stderr, done.stderr
+        assert done.stderr.count("provder") == 2, "once, not again with every start"
+    buoy.environment["BUOY_CONFIG"] += ".not-there"
+    done = buoy.run("ps")
+    assert done.returncode == 3 and "config.yaml.not-there" in done.stderr
+
+
 def test_invalid_utf8(buoy):
     (buoy.project / "buoy.yaml").write_bytes(b"name: \xff\xfe\nrun: 'true'\n")
     done = buoy.run("submit")

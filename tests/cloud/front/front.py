@@ -17,6 +17,7 @@ class Front:
 
     def __init__(self, world: World, moto: Moto, credentials: Credentials):
         self.world, self.moto, self.credentials = world, moto, credentials
+        self._described: dict[object, tuple[float, Answer]] = {}  # under the world's lock
 
     def carry_out(self, call: Call) -> Answer:
         self.world.log.called(call.name)
@@ -38,7 +39,7 @@ class Front:
             if call.name == "pricing:GetProducts":
                 return pricing.get_products(self.world.market, call)
             with self.world.lock:  # moto is not made for threads
-                answer = self.moto.carry_out(call)
+                answer = self._carried_out(call)
                 if call.service == "elasticfilesystem":
                     self.world.shared.become(*inventory.shared_directories(call.region))
                 return answer
@@ -47,6 +48,17 @@ class Front:
         except Exception:
             traceback.print_exc(file=sys.stderr)
             return refuse(call, Refusal(500, "InternalError", "a defect of the stand-in; its log has more"))
+
+    def _carried_out(self, call: Call) -> Answer:
+        same_for = self.world.settings.same_answer_for
+        if same_for <= 0 or call.name != "ec2:DescribeInstances":
+            return self.moto.carry_out(call)
+        asked = (call.region, tuple(sorted(call.form.items())))
+        when, answer = self._described.get(asked, (0.0, None))
+        if answer is None or time.monotonic() - when > same_for:
+            answer = self.moto.carry_out(call)
+            self._described[asked] = (time.monotonic(), answer)
+        return answer
 
     def _log(self, call: Call, begin: float, status: int) -> None:
         if call.service != "s3":
