@@ -124,11 +124,16 @@ install: build
 	build/release/bin/buoy completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/buoy
 	build/release/bin/buoy completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_buoy
 	build/release/bin/buoy completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/buoy.fish
+	$(DESTDIR)$(PREFIX)/bin/spotty completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/spotty
+	$(DESTDIR)$(PREFIX)/bin/spotty completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_spotty
+	$(DESTDIR)$(PREFIX)/bin/spotty completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/spotty.fish
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/buoy $(DESTDIR)$(PREFIX)/bin/buoy-agent $(DESTDIR)$(PREFIX)/bin/spotty \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/buoy $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_buoy \
-	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/buoy.fish
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/buoy.fish \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/spotty $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_spotty \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/spotty.fish
 
 format:
 	git ls-files '*.cc' '*.h' | xargs clang-format-14 -i

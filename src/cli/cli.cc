@@ -67,6 +67,7 @@ int run(int argc, char** argv, const Hooks& hooks) {
   if (as_spotty) {
     root.details.clear();
     addSpottyCommands(root);
+    addCompletion(root);
   } else {
     addCommands(root);
   }

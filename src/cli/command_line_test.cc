@@ -177,6 +177,12 @@ TEST_F(Tree, CompletionsAndManualKnowEveryCommandAndOption) {
     });
   }
   EXPECT_FALSE(completionScript(root_, "csh"));
+  const Command other("spotty", "under another name");
+  for (const std::string_view shell : kShells) {
+    const auto script = completionScript(other, shell);
+    ASSERT_TRUE(script);
+    EXPECT_EQ(script->find("buoy"), std::string::npos) << *script;
+  }
 }
 
 }  // namespace

@@ -84,14 +84,16 @@ std::string bashScript(const Command& root) {
              shellQuote(candidates) + " -- \"$cur\")); else " + bashValues(argumentHint(command), {}) +
              "; fi ;;\n";
   });
-  return "# bash completion of buoy\n_buoy() {\n"
-         "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path=buoy word\n"
+  const std::string& name = root.name;
+  return strCat({"# bash completion of ", name, "\n_", name,
+                 "() {\n  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path=", name,
+                 " word\n"}) +
          "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
          "    [[ $word == -- ]] && { COMPREPLY=($(compgen -f -- \"$cur\")); compopt -o filenames "
          "2>/dev/null; return; }\n"
          "    case \"$path $word\" in\n" +
          children + "    esac\n  done\n  case \"$path $prev\" in\n" + values + "  esac\n  case $path in\n" +
-         words + "  esac\n}\ncomplete -F _buoy buoy\n";
+         words + strCat({"  esac\n}\ncomplete -F _", name, " ", name, "\n"});
 }
 
 // ---- zsh
@@ -167,11 +169,13 @@ std::string zshFunction(const Command& command) {
 }
 
 std::string zshScript(const Command& root) {
-  std::string out = "#compdef buoy\n";
+  const std::string& name = root.name;
+  std::string out = strCat({"#compdef ", name, "\n"});
   forEach(root, [&out](const Command& command) {
     if (!command.isHidden()) out += zshFunction(command);
   });
-  return out + "if [ \"$funcstack[1]\" = _buoy ]; then _buoy \"$@\"; else compdef _buoy buoy; fi\n";
+  return out + strCat({"if [ \"$funcstack[1]\" = _", name, " ]; then _", name, " \"$@\"; else compdef _",
+                       name, " ", name, "; fi\n"});
 }
 
 // ---- fish
@@ -203,7 +207,8 @@ std::string fishValues(Hint hint, const std::vector<std::string>& choices) {
 }
 
 std::string fishScript(const Command& root) {
-  std::string out = "# fish completion of buoy\ncomplete -c buoy -f\n";
+  const std::string complete = "complete -c " + root.name;
+  std::string out = strCat({"# fish completion of ", root.name, "\n", complete, " -f\n"});
   forEach(root, [&](const Command& command) {
     if (command.isHidden()) return;
     // True when the words so far name this command and none of its children.
@@ -217,7 +222,7 @@ std::string fishScript(const Command& root) {
       condition +=
           strCat({condition.empty() ? "" : "; and ", "not __fish_seen_subcommand_from ", join(names, " ")});
     }
-    const std::string prefix = "complete -c buoy -n " + fishQuote(condition);
+    const std::string prefix = strCat({complete, " -n ", fishQuote(condition)});
     for (const auto& child : command.children) {
       if (!child->isHidden())
         out += prefix + " -a " + fishQuote(child->name) + " -d " + fishQuote(child->summary) + "\n";

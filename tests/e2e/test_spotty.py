@@ -2,6 +2,7 @@
 import json
 import pathlib
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -163,6 +164,32 @@ def test_an_image_that_cannot_be_built_leaves_nothing(spotty):
     assert not spotty.hosts() and "No instance" in spotty.run("spotty", "ls", check=0).stdout
 
 
+def test_it_ends_by_itself(spotty):
+    for flags, why in ((("--idle", "2s"), "nothing has run for 2.0s"), (("--hours", "8s"), "")):
+        spotty.run("spotty", "start", *flags, check=0)
+        name = "spotty-digits-here"
+        wait_for(lambda: spotty.run("spotty", "status").returncode == 1, f"the end after {flags}")
+        wait_for(lambda: not spotty.hosts(), "the machine's end")
+        assert why in spotty.run("logs", name).stdout
+        assert spotty.podman.podman("container", "exists", "spotty-digits-here-default", check=None).returncode == 1
+
+
+def test_a_port_that_is_taken(spotty):
+    if not spotty.podman.bridge:
+        pytest.skip("podman has no network of its own here")
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        spotty.write("spotty.yaml", PROJECT.replace("hostNetwork: true", f"ports: [{{containerPort: 6006, hostPort: {port}}}]"))
+        failed = spotty.run("spotty", "start", check=1)
+    assert str(port) in failed.stdout and "in use" in failed.stdout, failed.stdout
+    assert "no machine is left" in failed.stderr and not spotty.hosts()
+    started = spotty.run("spotty", "start", check=0).stdout
+    assert f"http://localhost:{port}" in started, started
+    spotty.run("spotty", "stop", check=0)
+
+
 def test_what_is_wrong_is_said_with_its_place(spotty):
     spotty.write("spotty.yaml", PROJECT.replace("name: Digits", "name: a/b"))
     said = spotty.run("spotty", "status", check=2).stderr
@@ -186,5 +213,7 @@ def test_called_spotty_it_is_spotty(spotty, tmp_path):
     done = subprocess.run([link, "status"], cwd=spotty.project, env={**spotty.environment, "BUOY_AGENT": str(BIN / "buoy-agent")},
                           capture_output=True, text=True)
     assert done.returncode == 1 and 'Instance "here" is not running.' in done.stderr
+    completed = subprocess.run([link, "completion", "bash"], capture_output=True, text=True, check=True).stdout
+    assert "complete -F _spotty spotty" in completed and subprocess.run(["bash", "-n"], input=completed, text=True).returncode == 0
     usage = subprocess.run([link, "strat"], capture_output=True, text=True)
     assert usage.returncode == 2 and "spotty" in usage.stderr

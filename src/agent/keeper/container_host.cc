@@ -76,6 +76,11 @@ Status ContainerHost::remove() const {
   return fail(again.error().wrap("remove the container " + plan_.container));
 }
 
+Status ContainerHost::end() const {
+  (void)ask({facts_.runtime, "kill", plan_.container});
+  return remove();
+}
+
 bool ContainerHost::running() const {
   const auto state = ask({facts_.runtime, "inspect", "-f", "{{.State.Running}}", plan_.container});
   return state && *state == "true";

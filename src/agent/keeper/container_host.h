@@ -21,6 +21,8 @@ class ContainerHost {
   // is told what is done next. Cancelled when a signal comes to `interrupts`.
   Status start(os::InterruptWatch* interrupts, const std::function<void(const std::string&)>& step) const;
   Status remove() const;
+  // The same of one that runs, at once: its first process, a shell, heeds no SIGTERM, and podman would wait.
+  Status end() const;
   bool running() const;
   // A signal to the process group of a script; nothing if it does not run.
   void signalScript(const std::string& session, const char* signal) const;

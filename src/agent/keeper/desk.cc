@@ -46,6 +46,13 @@ Status pointTo(const std::string& link, const std::string& target) {
   return {};
 }
 
+// Where it leads went with the job that had it.
+Status makeDirectoryFor(const std::string& link) {
+  std::error_code error;
+  if (fs::is_symlink(fs::symlink_status(link, error)) && !fs::exists(link, error)) fs::remove(link, error);
+  return os::makeDirectories(link);
+}
+
 }  // namespace
 
 std::string Desk::socket() const {
@@ -60,7 +67,7 @@ Status Desk::open(const std::string& kept) const {
   // The container's user, whoever that is, runs what lies there.
   BUOY_TRY_VOID(os::makeDirectories(inside() + "/scripts"));
   BUOY_TRY_VOID(os::makeDirectories(inside() + "/logs"));
-  BUOY_TRY_VOID(kept.empty() ? os::makeDirectories(scripts()) : pointTo(scripts(), kept));
+  BUOY_TRY_VOID(kept.empty() ? makeDirectoryFor(scripts()) : pointTo(scripts(), kept));
   BUOY_TRY_VOID(os::writeFileAtomic(socketNote(), socket() + "\n", 0600));
   return os::writeFileAtomic(tmuxConfig(),
                              "set -s exit-empty off\n"

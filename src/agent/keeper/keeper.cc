@@ -143,7 +143,10 @@ class Keeper {
     const os::SystemClock clock;
     const Time give_up = clock.now() + options_.grace;
     while (!alive().empty() && clock.now() < give_up) os::waitReadable(-1, kEndLookEvery);
-    return host_.remove();
+    const Status removed = host_.end();
+    // The attempt ends when nothing of it runs.
+    terminals_.endServer();
+    return removed;
   }
 
   const Desk& desk_;

@@ -149,7 +149,7 @@ class WorkspaceProgram {
 
   Result<int> down() {
     BUOY_TRY(const ContainerHost host, ContainerHost::open(desk_, environment_));
-    BUOY_TRY_VOID(host.remove());
+    BUOY_TRY_VOID(host.end());
     if (const auto terminals = Terminals::open(desk_, environment_)) terminals->endServer();
     return 0;
   }

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "api/views.h"
+#include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/submission.h"
 
@@ -55,11 +56,11 @@ void addCompletion(Command& root) {
   auto shell = std::make_shared<std::string>();
   Command& command = root.add("completion", "Print a completion script for bash, zsh or fish");
   command.argument("SHELL", *shell, "bash, zsh or fish");
+  const std::string& name = root.name;
   command.details =
-      "Examples:\n"
-      "  buoy completion bash > ~/.local/share/bash-completion/completions/buoy\n"
-      "  buoy completion zsh  > ~/.zfunc/_buoy\n"
-      "  buoy completion fish > ~/.config/fish/completions/buoy.fish";
+      strCat({"Examples:\n  ", name, " completion bash > ~/.local/share/bash-completion/completions/", name,
+              "\n  ", name, " completion zsh  > ~/.zfunc/_", name, "\n  ", name,
+              " completion fish > ~/.config/fish/completions/", name, ".fish"});
   command.action = [shell](Context& context) { return printScript(context, *shell); };
 
   auto kind = std::make_shared<std::string>();
