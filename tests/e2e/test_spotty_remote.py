@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import urllib.request
 
 import pytest
 
@@ -122,6 +123,38 @@ def test_a_machine_of_ones_own(far):
     assert "download: count" in far.run("spotty", "download", "-i", "count", check=0).stdout
     assert (far.project / "count").read_text() == (project / "count").read_text()
     assert "was removed" in far.run("spotty", "stop", check=0).stdout
+
+
+def test_ports_are_reached_through_a_tunnel(far, podman):  # noqa: F811
+    if not podman.bridge:
+        pytest.skip("podman has no network of its own here")
+    far.write("spotty.yaml", PROJECT.format(image=IMAGE, port=far.machine.port).replace("hostNetwork: true", "ports: [{containerPort: 6006}]") + """
+  board: |
+    #!/bin/sh
+    while :; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nboard' | nc -l -p 6006; done
+""")
+    with socket.socket() as taken:
+        try:
+            taken.bind(("127.0.0.1", 6006))
+            taken.listen()
+        except OSError:
+            pass  # by somebody else
+        started = far.run("spotty", "start", check=0).stdout
+    line, = [line for line in started.splitlines() if line.startswith("Port 6006")]
+    address = line.rpartition(" ")[2]
+    assert not address.endswith(":6006"), "that one is taken here"
+    far.run("spotty", "run", "board", check=0)
+
+    def answer():
+        try:
+            with urllib.request.urlopen(address, timeout=5) as got:
+                return got.read() == b"board"
+        except OSError:
+            return False
+
+    wait_for(answer, "an answer through the tunnel")
+    far.run("spotty", "stop", check=0)
+    assert not answer(), "the tunnel is gone"
 
 
 def test_a_machine_that_does_not_answer(far):
