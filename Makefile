@@ -11,7 +11,7 @@ PYTHON ?= /usr/bin/python3
 export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 
-.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test cloud-test cloud check bench bench-transfer bench-checkpoints bench-policies bench-cloud bench-spotty simulate-faults bench-simulate install uninstall format tidy clean packages help
+.PHONY: all build demo demo-s3 test unit-test tsan-test e2e-test cloud-test cloud check bench bench-transfer bench-checkpoints bench-policies bench-cloud bench-spotty bench-batch simulate-faults bench-simulate install uninstall format tidy clean packages help
 
 all: build
 
@@ -26,6 +26,7 @@ help:
 	@echo 'make bench-checkpoints   what a save to S3 costs, and takes from training'
 	@echo 'make bench-policies   what spot policies cost over the optimum, on recorded markets (TRACES=DIRECTORY)'
 	@echo 'make bench-cloud    on the stand-in for AWS: a replacement after a notice, 5,000 machines to watch'
+	@echo 'make bench-batch    the door of AWS Batch: submits, 10,000 jobs of nothing, a million jobs in the store'
 	@echo 'make bench-spotty   what the commands of a spotty.yaml cost on this machine'
 	@echo 'make simulate-faults  run the engine through random faults in virtual time (FAULTS="--seeds N --seconds N")'
 	@echo 'make bench-simulate   how fast that is: 10,000 machines, 30 days, 100,000 jobs'
@@ -103,6 +104,13 @@ bench-policies: build
 bench-cloud: build
 	@scripts/install_packages.sh cloud
 	@$(PYTHON) bench/cloud.py $(BENCH)
+
+# The last takes minutes.
+bench-batch: build
+	@$(PYTHON) bench/batch_submit.py
+	@$(PYTHON) bench/batch_drain.py
+	@$(PYTHON) bench/batch_drain.py --array
+	@$(PYTHON) bench/batch_million.py
 
 bench-spotty: build
 	@scripts/install_packages.sh test

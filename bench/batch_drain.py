@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Jobs that do nothing, from the first submit to the end of the last: how many a second a pool of 64 slots on this machine
+starts and ends, each a process of its own.
+
+    bench/batch_drain.py [--jobs 10000] [--slots 64] [--array] [--slurm CONF]
+
+Starts a control plane of its own (build/release), submits as bench/batch_submit.py does (or one array, with --array), and prints
+JSON. --slurm: the same number through sbatch --array of a cluster that runs, whose slurm.conf this is, in the same run; the
+network namespace of its controller with --slurm-netns."""
+import argparse
+import json
+import multiprocessing
+import os
+import pathlib
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+from batch_submit import BUOY, call
+
+CONFIG = """\
+pools:
+  - name: local
+    provider: local
+    isolation: process
+    max_machines: {slots}
+    idle_timeout: 30s
+    types: [{{name: slot, cpus: 1, memory: 256MiB, price: 1}}]
+queues:
+  - {{name: drain, pools: [local]}}
+"""
+
+
+def submit(number, step, jobs, url, key, secret):
+    address = urllib.parse.urlsplit(url)
+    connection = socket.create_connection((address.hostname, address.port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    signing = {}
+    for i in range(number, jobs, step):
+        body = json.dumps({"jobName": f"drain-{i}", "jobQueue": "drain", "jobDefinition": "true"}).encode()
+        call(connection, address.netloc, "/v1/submitjob", body, key, secret, signing)
+
+
+def processor_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def buoy(options):
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="buoy-bench-"))
+    config = directory / "config.yaml"
+    config.write_text(CONFIG.format(slots=options.slots))
+    environment = {**os.environ, "BUOY_STATE_DIR": str(directory / "state"), "BUOY_CONFIG": str(config)}
+    run = lambda *words: subprocess.run([str(BUOY), *words], env=environment, check=True, text=True, capture_output=True).stdout
+    try:
+        run("server", "start", "--listen", "127.0.0.1:0", "--insecure")
+        status = json.loads(run("server", "status", "--json"))
+        url = next(e for e in status["endpoints"] if e.startswith("http:"))
+        made = json.loads(run("keys", "create", "--json"))
+        address = urllib.parse.urlsplit(url)
+        connection = socket.create_connection((address.hostname, address.port))
+        one = lambda path, value: call(connection, address.netloc, path, json.dumps(value).encode(), made["id"], made["secret"], {})
+        one("/v1/registerjobdefinition", {"jobDefinitionName": "true", "type": "container", "containerProperties": {
+            "image": "i", "vcpus": 1, "memory": 64, "command": ["true"]}})
+        unfinished = lambda: json.loads(run("queues", "--json"))["queues"][0]["unfinished"]
+        began = time.monotonic()
+        if options.array:
+            array = one("/v1/submitjob", {"jobName": "drain", "jobQueue": "drain", "jobDefinition": "true",
+                                          "arrayProperties": {"size": options.jobs}})["jobId"]
+        else:
+            workers = [multiprocessing.Process(target=submit, args=(n, 4, options.jobs, url, made["id"], made["secret"]))
+                       for n in range(4)]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+                if worker.exitcode != 0:
+                    sys.exit("bench: a submit failed")
+        submitted = time.monotonic() - began
+        if options.perf:
+            profiler = subprocess.Popen(["perf", "record", "-o", options.perf, "-g", "-a", "--", "sleep", "8"],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while unfinished() > 0:
+            time.sleep(0.1)
+            if time.monotonic() - began > options.limit:
+                sys.exit(f"bench: {unfinished()} jobs had not ended after {options.limit} s")
+        took = time.monotonic() - began
+        if options.perf:
+            profiler.wait()
+        if options.array:
+            succeeded = one("/v1/describejobs", {"jobs": [array]})["jobs"][0]["arrayProperties"]["statusSummary"]["SUCCEEDED"]
+        else:
+            succeeded, token = 0, {}
+            while token is not None:
+                page = one("/v1/listjobs", {"jobQueue": "drain", "jobStatus": "SUCCEEDED", "maxResults": 100, **token})
+                succeeded += len(page["jobSummaryList"])
+                token = {"nextToken": page["nextToken"]} if page.get("nextToken") else None
+        if succeeded != options.jobs:
+            sys.exit(f"bench: {succeeded} of {options.jobs} jobs have succeeded")
+        return {"jobs": options.jobs, "slots": options.slots, "array": options.array, "submit_s": round(submitted, 2),
+                "seconds": round(took, 2), "per_second": round(options.jobs / took, 1),
+                "server_cpu_s": round(processor_seconds(status["pid"]), 2)}
+    finally:
+        subprocess.run([str(BUOY), "server", "stop"], env=environment, capture_output=True)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def slurm(options):
+    inside = ["ip", "netns", "exec", options.slurm_netns] if options.slurm_netns else []
+    environment = {**os.environ, "SLURM_CONF": options.slurm}
+    run = lambda *words: subprocess.run([*inside, *words], env=environment, check=True, text=True, capture_output=True).stdout
+    began, left = time.monotonic(), options.jobs
+    while left > 0:  # an array has at most 1,001 tasks as Slurm comes
+        size = min(left, 1000)
+        run("sbatch", "--output=/dev/null", f"--array=1-{size}", "--wrap=true")
+        left -= size
+    submitted = time.monotonic() - began
+    while run("squeue", "-h", "-r").strip():
+        time.sleep(0.2)
+        if time.monotonic() - began > options.limit:
+            return {"jobs": options.jobs, "left": len(run("squeue", "-h", "-r").splitlines()), "seconds": options.limit}
+    took = time.monotonic() - began
+    return {"jobs": options.jobs, "submit_s": round(submitted, 2), "seconds": round(took, 2),
+            "per_second": round(options.jobs / took, 1)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--slots", type=int, default=64)
+    parser.add_argument("--array", action="store_true")
+    parser.add_argument("--slurm", help="slurm.conf of a cluster that runs")
+    parser.add_argument("--slurm-netns", help="the network namespace of its controller")
+    parser.add_argument("--slurm-jobs", type=int, default=1_000)
+    parser.add_argument("--limit", type=float, default=900)
+    parser.add_argument("--perf", help="where to put a profile of eight seconds of it")
+    options = parser.parse_args()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = {"buoy": buoy(options)}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result["clients_cpu_s"] = round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2)
+    if options.slurm:
+        options.jobs = options.slurm_jobs
+        result["slurm"] = slurm(options)
+    result["load"] = os.getloadavg()[0]
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
