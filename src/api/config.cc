@@ -22,6 +22,9 @@ constexpr std::size_t kMostTypes = 200;
 constexpr std::size_t kMostEntries = 10'000;
 constexpr std::int32_t kMostMachines = 100'000;
 constexpr std::size_t kMostListen = 16;
+constexpr std::int64_t kMostCpus = 1'000'000;
+constexpr std::size_t kMostWeights = 500;
+constexpr Duration kLongestDecay = std::chrono::hours{24 * 7};
 constexpr const char* kLocal = "local";
 constexpr Duration kLocalLaunch = std::chrono::seconds{5};  // a process
 constexpr const char* kAws = "aws";
@@ -292,6 +295,14 @@ engine::Pool readKnownPool(MapReader& reader) {
     reader.wrong("max_machines",
                  "must be from 0 (no limit) to 100000, not " + std::to_string(pool.max_machines));
   }
+  std::int64_t cpus = 0;
+  if (reader.get("max_cpus", cpus) && (cpus < 0 || cpus > kMostCpus))
+    reader.wrong("max_cpus", "must be from 0 (no limit) to 1000000");
+  pool.max_milli_cpus = cpus * 1000;
+  if (reader.get("min_machines", pool.min_machines) &&
+      (pool.min_machines < 0 ||
+       pool.min_machines > (pool.max_machines > 0 ? pool.max_machines : kMostMachines)))
+    reader.wrong("min_machines", "must be from 0 to max_machines");
   reader.get("spot", pool.spot);
   reader.get("on_demand", pool.on_demand);
   reader.get("paused", pool.paused);
@@ -321,6 +332,53 @@ engine::Pool readKnownPool(MapReader& reader) {
   return pool;
 }
 
+namespace {
+
+void readShares(MapReader& reader, engine::Queue& queue) {
+  const Node* const node = reader.map("share");
+  if (node == nullptr) return;
+  MapReader share(reader.problems(), *node, reader.pathOf("share"));
+  engine::FairShare& fair = queue.fair.emplace();
+  if (share.get("decay", fair.decay) && fair.decay > kLongestDecay)
+    share.wrong("decay", "must be at most 7 days");
+  if (share.get("reserve", fair.reserve) && (fair.reserve < 0 || fair.reserve > 99))
+    share.wrong("reserve", "must be from 0 to 99 percent");
+  if (const Node* const list = share.map("weights")) {
+    MapReader weights(reader.problems(), *list, share.pathOf("weights"));
+    if (list->items.size() > kMostWeights) share.wrong("weights", "has more than 500 entries");
+    for (std::size_t i = 0; i < std::min(list->items.size(), kMostWeights); ++i) {
+      engine::FairShare::Weight weight{list->items[i].key, 1};
+      if (!isShare(weight.share.ends_with('*') ? weight.share.substr(0, weight.share.size() - 1)
+                                               : weight.share))
+        weights.wrong(weight.share, inQuotes(weight.share) + " is no share's name");
+      if (weights.get(weight.share, weight.weight) && !(weight.weight >= 0.001 && weight.weight <= 10'000))
+        weights.wrong(weight.share, "must be from 0.001 to 10000");
+      fair.weights.push_back(std::move(weight));
+    }
+  }
+  share.refuseUnknown();
+}
+
+void readStuck(MapReader& reader, engine::Queue& queue) {
+  const Node* const node = reader.map("stuck");
+  if (node == nullptr) return;
+  MapReader stuck(reader.problems(), *node, reader.pathOf("stuck"));
+  const std::pair<engine::StuckFor, std::string_view> causes[] = {
+      {engine::StuckFor::no_type, "no machine type is large enough"},
+      {engine::StuckFor::too_large, "it needs more machines than any pool may have"},
+      {engine::StuckFor::no_capacity, "no machine can be had"}};
+  for (const auto& [cause, words] : causes) {
+    engine::StuckLimit limit{.cause = cause, .after = {}, .reason = {}};
+    if (!stuck.get(toString(cause), limit.after)) continue;
+    limit.reason = strCat({"given up after ", formatDuration(limit.after), ": ", words});
+    if (limit.after <= Duration{}) stuck.wrong(toString(cause), "must be more than 0");
+    queue.stuck_limits.push_back(std::move(limit));
+  }
+  stuck.refuseUnknown();
+}
+
+}  // namespace
+
 engine::Queue readQueue(MapReader& reader) {
   engine::Queue queue;
   reader.get("name", queue.name);
@@ -330,6 +388,8 @@ engine::Queue readQueue(MapReader& reader) {
   }
   reader.get("pools", queue.pools);
   reader.get("paused", queue.paused);
+  readShares(reader, queue);
+  readStuck(reader, queue);
   checkNamed(reader, queue.name);
   reader.require("pools");
   if (queue.pools.size() > kMostPools) reader.wrong("pools", "has more than 100 entries");
@@ -430,6 +490,8 @@ std::string toJson(const LocalMarket& market) {
 
 void writePoolFields(JsonWriter& writer, const engine::Pool& pool) {
   writer.field("name", pool.name).field("provider", pool.provider).field("max_machines", pool.max_machines);
+  if (pool.max_milli_cpus != 0) writer.field("max_cpus", pool.max_milli_cpus / 1000);
+  if (pool.min_machines != 0) writer.field("min_machines", pool.min_machines);
   writer.field("spot", pool.spot).field("on_demand", pool.on_demand).field("paused", pool.paused);
   writer.field("isolation", toString(pool.isolation));
   if (pool.idle_timeout != Duration{}) writer.field("idle_timeout", pool.idle_timeout);
@@ -457,6 +519,16 @@ void writeQueueFields(JsonWriter& writer, const engine::Queue& queue) {
   writer.field("name", queue.name).field("priority", queue.priority);
   writeTexts(writer, "pools", queue.pools);
   writer.field("paused", queue.paused);
+  if (queue.fair) {
+    writer.key("share").beginObject().field("decay", queue.fair->decay).field("reserve", queue.fair->reserve);
+    writer.key("weights").beginObject();
+    for (const engine::FairShare::Weight& each : queue.fair->weights) writer.field(each.share, each.weight);
+    writer.endObject().endObject();
+  }
+  if (queue.stuck_limits.empty()) return;
+  writer.key("stuck").beginObject();
+  for (const engine::StuckLimit& limit : queue.stuck_limits) writer.field(toString(limit.cause), limit.after);
+  writer.endObject();
 }
 
 std::string toJson(const engine::Pool& pool) {

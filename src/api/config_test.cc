@@ -73,6 +73,42 @@ queues:
   EXPECT_TRUE(config->queues[1].paused);
 }
 
+TEST(ServerConfig, ReadsSharesAndWhatIsGivenUp) {
+  const auto config = parseServerConfig(R"(
+pools:
+  - {name: local, max_machines: 8, min_machines: 2, types: [{name: t, price: 0}]}
+queues:
+  - name: team
+    pools: [local]
+    share: {decay: 1h, reserve: 20, weights: {ada: 3, "guest*": 0.5}}
+    stuck: {no_capacity: 2h, no_type: 10m}
+)",
+                                        "/etc/config.yaml");
+  ASSERT_TRUE(config) << config.error().front().toString();
+  EXPECT_EQ(config->pools[0].min_machines, 2);
+  const engine::Queue& queue = config->queues[0];
+  EXPECT_EQ(queue.fair, (engine::FairShare{1h, 20, {{"ada", 3}, {"guest*", 0.5}}}));
+  ASSERT_EQ(queue.stuck_limits.size(), 2u);
+  EXPECT_EQ(queue.stuck_limits[0].cause, engine::StuckFor::no_type);
+  EXPECT_EQ(queue.stuck_limits[1].after, 2h);
+  EXPECT_EQ(queue.stuck_limits[1].reason, "given up after 2h 0m: no machine can be had");
+  const auto again = parseQueueJson(toJson(queue));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->fair, queue.fair);
+  EXPECT_EQ(again->stuck_limits, queue.stuck_limits);
+  const auto wrong = [](const std::string& fields) {
+    return configProblems(
+        "pools: [{name: local, types: [{name: t, price: 0}]}]\nqueues: [{name: q, pools: [local], " + fields +
+        "}]\n");
+  };
+  EXPECT_THAT(wrong("share: {decay: 8d}"), HasSubstr("share.decay: must be at most 7 days"));
+  EXPECT_THAT(wrong("share: {reserve: 100}"), HasSubstr("share.reserve: must be from 0 to 99 percent"));
+  EXPECT_THAT(wrong("share: {weights: {a: 0}}"), HasSubstr("share.weights.a: must be from 0.001 to 10000"));
+  EXPECT_THAT(wrong("share: {weights: {'a b': 1}}"), HasSubstr("is no share's name"));
+  EXPECT_THAT(wrong("share: {wait: 1}"), HasSubstr("unknown key 'wait'"));
+  EXPECT_THAT(wrong("stuck: {no_type: 0}"), HasSubstr("must be more than 0"));
+}
+
 TEST(ServerConfig, MayBeEmpty) {
   for (const char* text : {"", "# nothing yet\n", "store:\n", "pools:\n"})
     EXPECT_EQ(configProblems(text), "none") << text;

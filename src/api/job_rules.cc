@@ -160,6 +160,9 @@ class Validator {
   void size() {
     range("machines", spec_.machines, 1, kMostGangMachines);
     range("priority", spec_.priority, -1'000'000, 1'000'000);
+    if (!spec_.share.empty() && !isShare(spec_.share))
+      add("share",
+          strCat({"must be 1 to 255 letters, digits, '-', '_' or '.', not ", inQuotes(spec_.share)}));
     range("retry.failures", spec_.retry_failures, 0, 1'000);
     count("retry.rules", spec_.retry_rules.size(), 20);
     many();
@@ -400,6 +403,10 @@ std::vector<Problem> validate(const JobSpec& spec) {
 bool isName(std::string_view text) {
   if (text.empty() || text.size() > 128 || !(isLetter(text.front()) || isDigit(text.front()))) return false;
   return std::all_of(text.begin(), text.end(), isNameChar);
+}
+
+bool isShare(std::string_view text) {
+  return !text.empty() && text.size() <= 255 && std::all_of(text.begin(), text.end(), isNameChar);
 }
 
 std::string jobNameFrom(std::string_view text) {

@@ -135,6 +135,7 @@ JobSpec readFields(Problems& problems, const Node& root, const std::string& path
   reader.get("race", spec.race);
   readSpot(reader, spec.spot);
   reader.get("priority", spec.priority);
+  reader.get("share", spec.share);
   readCheckpoint(reader, spec);
   readInputs(reader, spec);
   readStorage(reader, spec.storage);
@@ -342,6 +343,7 @@ std::string toJson(const JobSpec& spec) {
   writeTexts(writer, "pools", spec.pools);
   if (spec.race != 0) writer.field("race", spec.race);
   writer.field("spot", toString(spec.spot)).field("priority", spec.priority);
+  if (!spec.share.empty()) writer.field("share", spec.share);
   if (spec.checkpoint) {
     writer.key("checkpoint").beginObject();
     writer.field("dir", spec.checkpoint->dir).field("keep", spec.checkpoint->keep);
@@ -386,6 +388,7 @@ engine::JobRequest toRequest(const JobSpec& spec) {
   request.resources = spec.resources;
   request.spot = spec.spot;
   request.priority = spec.priority;
+  request.share = spec.share;
   request.retry_failures = spec.retry_failures;
   request.max_run = spec.max_run;
   request.max_wait = spec.max_wait;

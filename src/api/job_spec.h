@@ -78,6 +78,7 @@ struct JobSpec {
   std::vector<std::string> pools;
   engine::SpotPreference spot = engine::SpotPreference::prefer;
   int priority = 0;
+  std::string share;  // on whose account it runs, in a queue that is shared fairly
   std::optional<CheckpointSpec> checkpoint;
   std::map<std::string, InputSpec> inputs;     // by name
   cloud::Storage storage;                      // what it keeps beyond its machines, on pools that can
@@ -147,6 +148,8 @@ std::string jobNameFrom(std::string_view text);
 // Is this a name for a job, queue or pool: 1 to 128 of letters, digits, '.', '_', '-', beginning with a
 // letter or digit?
 bool isName(std::string_view text);
+// Is this the name of a share: 1 to 255 of letters, digits, '.', '_', '-'?
+bool isShare(std::string_view text);
 // "SIGTERM" → 15; nullopt for anything but the signals that a job may be sent (spelt with SIG).
 std::optional<int> signalNumber(std::string_view name);
 // A path below the directory it is meant for: relative, no component "..", "." or empty (a leading "./" and a

@@ -56,6 +56,7 @@ void writeRequest(JsonWriter& writer, const engine::JobRequest& request) {
   writer.endObject();
   writeTexts(writer, "pools", request.pools);
   writer.field("spot", toString(request.spot)).field("priority", request.priority);
+  if (!request.share.empty()) writer.field("share", request.share);
   writer.field("retry_failures", request.retry_failures).field("max_run", request.max_run);
   writer.field("max_wait", request.max_wait).field("stop_grace", request.stop_grace);
   if (request.policy != engine::SpotRule::none) {
@@ -75,6 +76,7 @@ void readRequest(MapReader& reader, engine::JobRequest& request) {
   readChild(reader, "resources", [&](MapReader& child) { readResourceFields(child, request.resources); });
   reader.get("pools", request.pools);
   readSpot(reader, request.spot);
+  reader.get("share", request.share);
   reader.get("priority", request.priority);
   reader.get("retry_failures", request.retry_failures);
   reader.seconds("max_run", request.max_run);

@@ -213,6 +213,7 @@ void addJobFlags(Command& command, JobFlags& flags) {
   command.under("Limits")
       .option("--queue", "QUEUE", flags.queue, "where it waits (default)")
       .option("--priority", "N", flags.priority, "within the queue, higher first (0)")
+      .option("--share", "NAME", flags.share, "on whose account, in a queue that is shared fairly")
       .option("--array", "N", flags.array, "so many tasks, each with its BUOY_ARRAY_INDEX")
       .option("--depends-on", "JOB", flags.depends_on, "begin when it has succeeded; may be repeated",
               Hint::job)
@@ -238,6 +239,7 @@ std::vector<api::Problem> applyFlags(const JobFlags& flags, const std::string& d
   applier.text(flags.name, spec.name);
   applier.image(flags.image);
   applier.text(flags.queue, spec.queue);
+  applier.text(flags.share, spec.share);
   applier.cpus(flags.cpus);
   applier.memory(flags.memory);
   applier.integer("--gpus", flags.gpus, spec.resources.gpus);
@@ -275,7 +277,7 @@ std::string flagFor(const JobFlags& flags, const std::string& field) {
     const char* flag;
     bool given;
   };
-  const std::array<Entry, 31> entries{
+  const std::array<Entry, 32> entries{
       {{"run", "the command", !flags.command.empty()},
        {"name", "--name", !flags.name.empty()},
        {"queue", "--queue", !flags.queue.empty()},
@@ -284,6 +286,7 @@ std::string flagFor(const JobFlags& flags, const std::string& field) {
        {"resources.gpus", "--gpus", !flags.gpus.empty()},
        {"machines", "--machines", !flags.machines.empty()},
        {"priority", "--priority", !flags.priority.empty()},
+       {"share", "--share", !flags.share.empty()},
        {"retry.failures", "--retries", !flags.retries.empty()},
        {"checkpoint.dir", "--checkpoint", !flags.checkpoint.empty()},
        {"checkpoint.keep", "--keep", !flags.keep.empty()},

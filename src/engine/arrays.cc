@@ -44,6 +44,7 @@ JobSlot& Stepper::makeTask(JobSlot& parent, std::uint32_t index) {
   const JobId id = taskOf(array.id, index);
   JobSlot& slot = s_.jobs.make(id.value);
   slot.timer.id = id.value;
+  slot.queue = parent.queue;
   Job& task = slot.job;
   task.id = id;
   task.request = array.request;

@@ -200,6 +200,7 @@ void Stepper::direct(JobSlot& slot) {
   Attempt& attempt = *job.current;
   attempt.directed = true;
   attempt.begun = now_;
+  slot.stuck_since = Time{};
   std::string names;
   for (std::size_t rank = 0; rank < attempt.members.size(); ++rank) {
     Member& member = attempt.members[rank];

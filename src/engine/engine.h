@@ -22,7 +22,7 @@ struct PlacementRequest {
 };
 struct PoolView {
   const Pool* pool = nullptr;
-  std::int32_t free = 0;  // machines that still fit under max_machines
+  std::int32_t free = 0;  // machines that still fit under max_machines and max_milli_cpus
   std::int32_t idle_spot = 0,
                idle_on_demand = 0;  // up, unused, large enough: taken before anything is launched
   bool trial_spot = false,

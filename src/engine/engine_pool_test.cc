@@ -184,6 +184,22 @@ TEST(Engine, AnIdleMachineIsKeptForAWhileAndReused) {
   EXPECT_EQ(world.takeAll<TerminateMachine>().size(), 1u);
 }
 
+TEST(Engine, APoolsCpusAreALimitThatTheLastMachineMayExceed) {
+  World world;
+  Pool pool = poolOf("p", 100);
+  pool.max_milli_cpus = 10'000;
+  world.send(PutPool{pool});
+  const Resources large{.milli_cpus = 4000, .gpus = 0, .memory = {}};
+  for (int i = 0; i < 5; ++i) world.submit({.resources = large});
+  EXPECT_EQ(world.takeAll<LaunchMachine>().size(), 2u) << "of eight cpus each";
+  EXPECT_EQ(world.state.machine(m(2))->type, "large");
+  world.submit();
+  EXPECT_TRUE(world.takeAll<LaunchMachine>().empty()) << "sixteen are more than ten already";
+  world.up(m(1));
+  world.send(MachineGone{m(1), GoneReason::reclaimed, ""});
+  EXPECT_EQ(world.takeAll<LaunchMachine>().size(), 1u);
+}
+
 TEST(Engine, AnIdleMachineOfTheWrongTypeMakesRoom) {
   World world;
   world.settings.idle_timeout = 1h;

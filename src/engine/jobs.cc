@@ -43,6 +43,7 @@ void Stepper::on(const SubmitJob& event) {
   s_.next_job += 1 + static_cast<std::uint64_t>(request.array);
   JobSlot& slot = s_.jobs.make(id.value);
   slot.timer.id = id.value;
+  slot.queue = &s_.queueSlot(request.queue);
   Job& job = slot.job;
   job.id = id;
   job.request = request;
@@ -216,6 +217,7 @@ std::optional<Time> Stepper::jobDeadline(const JobSlot& slot) const {
     if (const auto at = attemptEnd(job)) consider(*at);
     if (slot.ask_at != Time{} && !job.paused) consider(slot.ask_at);
     if (const auto at = budgetEnd(job)) consider(*at);
+    if (const StuckLimit* const limit = stuckLimit(slot)) consider(slot.stuck_since + limit->after);
   }
   if (const Attempt* const attempt = forming(job); attempt && attempt->vacant_since != Time{}) {
     consider(attempt->vacant_since + settings_.gang_hold);
@@ -246,6 +248,8 @@ void Stepper::jobTimer(JobSlot& slot) {
       return stopJob(slot, StopReason::max_run,
                      strCat({"its attempt ran for ", formatDuration(request.attempt_timeout)}));
     }
+    if (const StuckLimit* const limit = stuckLimit(slot); limit && due(slot.stuck_since + limit->after))
+      return cancelStuck(slot, *limit);
     if (slot.ask_at != Time{} && due(slot.ask_at)) s_.ask(slot);
     if (const auto at = budgetEnd(job); at && due(*at)) pause(slot);
   }

@@ -267,6 +267,11 @@ void Stepper::on(const PutPool& event) {
   touch(slot);
   slot.pool.no_containers = made ? knownOfSiblings(slot) : seen.no_containers;
   if (made) s_.reopenAll();
+  // Those that are kept in any case are others now.
+  if (seen.min_machines != slot.pool.min_machines) {
+    for (const MachineId id : slot.idle) touch(*s_.findMachine(id));
+    s_.freed.insert(s_.freed.end(), slot.idle.begin(), slot.idle.end());
+  }
   s_.wake(slot);
   s_.askAll(slot);
 }
@@ -301,9 +306,13 @@ void Stepper::on(const PutQueue& event) {
   }
   for (PoolSlot* const pool : s_.pools_by_number) pool->vacant.clear();
   QueueSlot& slot = s_.queueSlot(event.queue.name);
+  Queue seen = std::move(slot.queue);
   slot.queue = event.queue;
+  slot.queue.used = std::move(seen.used);
+  slot.queue.used_at = seen.used_at;
   slot.known = true;
   touch(slot);
+  if (seen.fair != slot.queue.fair) recount(slot);
   s_.reopenAll();
   // Ranks hold the queue's priority.
   s_.jobs.forEach([&](std::uint64_t, const JobSlot& job) {

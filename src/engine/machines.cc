@@ -30,6 +30,13 @@ std::string_view toText(LaunchError error) {
   return "failed";
 }
 
+// Machines that are there or on their way.
+std::int32_t liveIn(const State::Impl& state, const PoolSlot& pool) {
+  return static_cast<std::int32_t>(std::count_if(
+      pool.machines.begin(), pool.machines.end(),
+      [&](MachineId id) { return state.findMachine(id)->machine.phase != MachinePhase::releasing; }));
+}
+
 PricePerHour priceOf(const MachineType& type, Market market) {
   return market == Market::spot ? type.spot_price : type.on_demand_price;
 }
@@ -230,6 +237,7 @@ void Stepper::noteLaunchSuccess(PoolSlot& slot, Market market) {
 void Stepper::launchFailed(MachineSlot& slot, LaunchError error, const std::string& message) {
   Machine& machine = slot.machine;
   ++machine.launch_failures;
+  if (JobSlot* const job = s_.findJob(machine.job)) noteStuck(*job, StuckFor::no_capacity);
   record("launch_failed",
          strCat({machine.id.toString(), ", ", describe(machine), ", could not be launched: ", toText(error),
                  message.empty() ? "" : ": ", message}),
@@ -299,6 +307,37 @@ Duration Stepper::idleTimeout(const Machine& machine) const {
   return own > Duration{0} ? own : settings_.idle_timeout;
 }
 
+bool Stepper::isLeast(const Machine& machine) const {
+  const auto found = s_.pools.find(machine.pool);
+  if (found == s_.pools.end() || !found->second.known || found->second.pool.min_machines <= 0) return false;
+  return liveIn(s_, found->second) <= found->second.pool.min_machines;
+}
+
+void Stepper::keepLeast(PoolSlot& slot) {
+  const Pool& pool = slot.pool;
+  if (!slot.known || pool.paused || pool.min_machines <= 0 || pool.types.empty()) return;
+  const auto smaller = [](const MachineType& a, const MachineType& b) {
+    return a.resources.milli_cpus < b.resources.milli_cpus;
+  };
+  const MachineType& least = *std::min_element(pool.types.begin(), pool.types.end(), smaller);
+  for (std::int32_t live = liveIn(s_, slot); live < pool.min_machines; ++live) {
+    PoolView view = viewOf(s_, slot, least.resources);
+    view.idle_spot = view.idle_on_demand = 0;
+    const PlacementRequest request{.resources = least.resources};
+    Placement placement = policy_.place(request, {&view, 1}, now_);
+    if (!placement.pool) return;
+    auto decision = decisionOn(request, {&view, 1});
+    const MachineSlot& machine = launch(slot, *placement.type, placement.market);
+    decision->machines = {machine.machine.id};
+    Record& made = record("kept",
+                          strCat({machine.machine.id.toString(), " is launched because the pool ", pool.name,
+                                  " keeps ", std::to_string(pool.min_machines), " in any case"}),
+                          machine.machine);
+    made.candidates = std::move(placement.candidates);
+    made.decision = std::move(decision);
+  }
+}
+
 std::optional<Time> Stepper::machineDeadline(const Machine& machine, Time next_query) const {
   const Time lease = machine.unreachable ? next_query : machine.lease_until;
   switch (machine.phase) {
@@ -306,7 +345,9 @@ std::optional<Time> Stepper::machineDeadline(const Machine& machine, Time next_q
     case MachinePhase::booting:
       return std::max(machine.phase_since, s_.resumed_at) + settings_.boot_timeout;
     case MachinePhase::idle:
-      return machine.holder.empty() ? std::min(lease, machine.phase_since + idleTimeout(machine)) : lease;
+      return machine.holder.empty() && !isLeast(machine)
+                 ? std::min(lease, machine.phase_since + idleTimeout(machine))
+                 : lease;
     case MachinePhase::assigned:
       return lease;
     case MachinePhase::releasing:
@@ -326,7 +367,7 @@ void Stepper::machineTimer(MachineSlot& slot) {
     case MachinePhase::booting:
       return bootFailed(slot);
     case MachinePhase::idle:
-      if (machine.holder.empty() && now_ >= machine.phase_since + idleTimeout(machine)) {
+      if (machine.holder.empty() && now_ >= machine.phase_since + idleTimeout(machine) && !isLeast(machine)) {
         return release(slot, "nobody needs it");
       }
       [[fallthrough]];

@@ -8,13 +8,13 @@
 namespace buoy::engine {
 
 BucketKey Bucket::key() const {
-  return {queue->queue.name, &pools, &resources, spot, machines, started, image};
+  return {queue->queue.name, &pools, &resources, spot, machines, started, image, share->name};
 }
 
 bool BucketLess::less(const BucketKey& a, const BucketKey& b) {
   const auto numbers = [](const BucketKey& key) {
     return std::make_tuple(key.machines, key.started, key.image, key.spot, key.resources->milli_cpus,
-                           key.resources->gpus, key.resources->memory.value, key.queue);
+                           key.resources->gpus, key.resources->memory.value, key.queue, key.share);
   };
   const auto left = numbers(a), right = numbers(b);
   return left != right ? left < right : *a.pools < *b.pools;
@@ -37,7 +37,7 @@ void State::Impl::enqueue(JobSlot& slot) {
   const BucketKey key{request.queue,      one_pool ? &only : &request.pools,
                       &request.resources, spotOf(slot.job),
                       request.machines,   started,
-                      request.image};
+                      request.image,      request.share};
   auto found = buckets.find(key);
   if (found == buckets.end()) {
     auto bucket = std::make_unique<Bucket>();
@@ -48,6 +48,7 @@ void State::Impl::enqueue(JobSlot& slot) {
     bucket->machines = request.machines;
     bucket->started = started;
     bucket->image = request.image;
+    join(*bucket, request.share);
     found = buckets.insert(std::move(bucket)).first;
   }
   Bucket& bucket = **found;
@@ -84,7 +85,9 @@ void State::Impl::dequeue(JobSlot& slot) {
     std::for_each(blocked_in.begin(), blocked_in.end(), [&](PoolSlot* pool) { wake(*pool); });
   unlink(*bucket);
   if (bucket->waiting.empty()) {
-    buckets.erase(buckets.find(bucket->key()));
+    const auto found = buckets.find(bucket->key());
+    leave(*bucket);
+    buckets.erase(found);
   } else if (was_open) {
     reopen(*bucket);
   } else if (!blocked_in.empty()) {
@@ -103,7 +106,7 @@ namespace {
 
 void rankByHead(Bucket& bucket) {
   const Bucket::Entry& head = *bucket.waiting.begin();
-  bucket.rank = {bucket.queue->queue.priority, head.priority, head.job, &bucket};
+  bucket.rank = {bucket.queue->queue.priority, bucket.share->level, head.priority, head.job, &bucket};
 }
 
 }  // namespace

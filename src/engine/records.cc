@@ -20,6 +20,7 @@ std::uint32_t attemptNumber(const Job& job) {
 
 void Stepper::touch(JobSlot& slot) {
   list(out_.changes.jobs, slot.job.id, slot.dirty_index);
+  account(slot);
   retime(slot);
 }
 

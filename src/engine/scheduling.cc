@@ -11,15 +11,11 @@
 namespace buoy::engine {
 namespace {
 
+constexpr std::int64_t kManyMachines = 1'000'000;
+
 std::int32_t freeIn(const PoolSlot& pool) {
   if (pool.pool.max_machines <= 0) return std::numeric_limits<std::int32_t>::max();
   return std::max(0, pool.pool.max_machines - static_cast<std::int32_t>(pool.machines.size()));
-}
-
-// Whether anything at all can be had of the pool: if not, none of its buckets needs to be asked.
-bool mayYield(const PoolSlot& pool, Time now) {
-  if (!pool.idle.empty()) return !pool.pool.paused;
-  return !pool.pool.paused && now >= pool.pool.retry_at && freeIn(pool) > 0;
 }
 
 const MachineType* typeOf(const Pool& pool, const std::string& name) {
@@ -27,6 +23,30 @@ const MachineType* typeOf(const Pool& pool, const std::string& name) {
     if (type.name == name) return &type;
   }
   return nullptr;
+}
+
+// The same under max_milli_cpus, for the smallest type that covers a job: one of larger ones is the last, as
+// on AWS.
+std::int32_t freeByCpus(const State::Impl& state, const PoolSlot& slot, const Resources& resources) {
+  const Pool& pool = slot.pool;
+  std::int32_t each = 0;
+  for (const MachineType& type : pool.types) {
+    if (covers(type.resources, resources) && (each == 0 || type.resources.milli_cpus < each))
+      each = type.resources.milli_cpus;
+  }
+  std::int64_t left = pool.max_milli_cpus;
+  for (const MachineId id : slot.machines) {
+    const MachineType* const type = typeOf(pool, state.findMachine(id)->machine.type);
+    left -= type ? type->resources.milli_cpus : 0;
+  }
+  if (each <= 0 || left <= 0) return 0;
+  return static_cast<std::int32_t>(std::min<std::int64_t>((left + each - 1) / each, kManyMachines));
+}
+
+// Whether anything at all can be had of the pool: if not, none of its buckets needs to be asked.
+bool mayYield(const PoolSlot& pool, Time now) {
+  if (!pool.idle.empty()) return !pool.pool.paused;
+  return !pool.pool.paused && now >= pool.pool.retry_at && freeIn(pool) > 0;
 }
 
 }  // namespace
@@ -39,6 +59,7 @@ PoolView viewOf(const State::Impl& state, const PoolSlot& pool, const Resources&
   PoolView view;
   view.pool = &pool.pool;
   view.free = freeIn(pool);
+  if (pool.pool.max_milli_cpus > 0) view.free = std::min(view.free, freeByCpus(state, pool, resources));
   view.trial_spot = pool.pool.consecutive_failures + pool.pool.spot_failures > 0 && pool.requested_spot > 0;
   view.trial_on_demand =
       pool.pool.consecutive_failures > 0 && pool.requested_spot + pool.requested_on_demand > 0;
@@ -150,7 +171,8 @@ bool Stepper::examine(Bucket& bucket) {
   const std::vector<PoolSlot*> pools = s_.poolsOf(job);
   s_.views.clear();
   for (const PoolSlot* const pool : pools) s_.views.push_back(viewOf(s_, *pool, job.request.resources));
-  const Job* const patient = keepFree(s_, pools, s_.rankOf(job), now_, policy_, s_.views);
+  const Job* const patient = keepFree(s_, pools, bucket.rank, now_, policy_, s_.views);
+  const bool reserved = keepReserve(bucket, s_.views);
   const PlacementRequest request{.job = &job,
                                  .resources = job.request.resources,
                                  .spot = spotOf(job),
@@ -167,13 +189,16 @@ bool Stepper::examine(Bucket& bucket) {
     return true;
   }
   if (placement.pool) {
+    notePassed(bucket);
     startAttempt(job.array ? takeTask(slot) : slot, placement, decisionOn(request, s_.views));
     return true;
   }
   std::string reason = whyWaiting(placement);
   if (patient) reason += strCat({"; kept free for ", patient->id.toString(), ", which has waited long"});
+  if (reserved) reason += "; the rest is kept free for shares that have nothing";
   auto decision = moving || reason == job.reason ? nullptr : decisionOn(request, s_.views);
   s_.block(bucket, pools);
+  noteStuck(slot, pools);
   for (PoolSlot* const pool : pools) makeRoom(*pool, job);
   if (decision) {
     Record& made = record("waiting", reason, job);
@@ -214,13 +239,18 @@ Bucket* Stepper::nextBucket() {
 void Stepper::schedule() {
   if (s_.open.empty() && s_.woken.empty()) return;
   ++s_.pass;
+  for (QueueSlot* const queue : s_.fair) rankShares(*queue);
   fillWoken();
   while (Bucket* const bucket = nextBucket()) {
     // The bucket may be gone after its last job was placed; then it needs no mark.
     if (!examine(*bucket)) bucket->failed_pass = s_.pass;
+    for (QueueSlot* const queue : s_.fair) rankShares(*queue);
   }
+  for (std::size_t i = 0; i < s_.woken.size(); ++i) keepLeast(*s_.woken[i]);
   for (PoolSlot* const pool : s_.woken) pool->woken = false;
   s_.woken.clear();
+  for (PoolSlot* const pool : s_.rewoken) s_.wake(*pool);
+  s_.rewoken.clear();
 }
 
 Placement rederive(const Record::Decision& decision, Time at, const PlacementPolicy& policy) {
@@ -255,7 +285,13 @@ std::optional<Placement> explain(const State& state, JobId id, Time now, const P
   }
   std::vector<PoolView> views;
   for (const PoolSlot* const pool : pools) views.push_back(viewOf(impl, *pool, job->request.resources));
-  if (slot.bucket) (void)keepFree(impl, pools, impl.rankOf(*job), now, policy, views);
+  if (slot.bucket) {
+    Rank rank = slot.bucket->rank;
+    rank.priority = job->request.priority;
+    rank.job = id;
+    (void)keepFree(impl, pools, rank, now, policy, views);
+    (void)keepReserve(*slot.bucket, views);
+  }
   return policy.place({.job = job,
                        .resources = job->request.resources,
                        .spot = spotOf(*job),

@@ -189,6 +189,8 @@ void indexJob(State::Impl& state, JobSlot& slot) {
   slot.timer = Timer{.id = job.id.value, .kind = TimerKind::job};
   slot.bucket = nullptr;
   slot.vacant_in = nullptr;
+  slot.queue = &state.queueSlot(job.request.queue);
+  slot.stuck_since = Time{};
   slot.asked = false;
   slot.ask_at = Time{};
   if (isTerminal(job.phase)) return;
@@ -222,9 +224,17 @@ void State::Impl::rebuild() {
   ended.clear();
   dependents.clear();
   buckets.clear();
+  rewoken.clear();
+  for (auto& [name, queue] : queues) {
+    queue.shares.clear();
+    queue.shares_changed = false;
+    queue.ranked_at = Time{};
+    queue.active = 0;
+  }
   resetPools(*this);
   machines.forEach([&](std::uint64_t, MachineSlot& slot) { indexMachine(*this, slot); });
   jobs.forEach([&](std::uint64_t, JobSlot& slot) { indexJob(*this, slot); });
+  countShares();
   for (PoolSlot* const pool : pools_by_number) wake(*pool);
 }
 

@@ -5,9 +5,11 @@
 #include <optional>
 #include <set>
 #include <tuple>
+#include <vector>
 
 #include "base/id_table.h"
 #include "engine/engine.h"
+#include "engine/fair_share.h"
 #include "engine/timers.h"
 
 // The inside of State: the objects, and the indices over them. Everything here beyond the public structs can
@@ -16,15 +18,18 @@ namespace buoy::engine {
 
 struct Bucket;
 
-// The order in which waiting things are looked at: queue, then priority, then age.
+// The order in which waiting things are looked at: queue, then (where it is shared fairly) the level of the
+// share, then priority, then age.
 struct Rank {
   std::int32_t queue_priority = 0;
+  double level = 0;
   std::int32_t priority = 0;
   JobId job;
   Bucket* bucket = nullptr;  // not part of the order
 
   bool operator<(const Rank& other) const {
     if (queue_priority != other.queue_priority) return queue_priority > other.queue_priority;
+    if (level != other.level) return level < other.level;
     if (priority != other.priority) return priority > other.priority;
     return job < other.job;
   }
@@ -48,10 +53,24 @@ struct PoolSlot {
   std::uint32_t launches = 0;
 };
 
+// The jobs of a queue that name one share. There is one for each that has a bucket, and in queues with a
+// FairShare for each that holds, or of late held, something.
+struct ShareSlot {
+  std::string name;
+  ShareUse use;
+  double level = 0;              // by which its buckets stand in the sets below
+  std::vector<Bucket*> buckets;  // in which its jobs wait
+  bool changed = false;          // what it holds, since `level` was found
+};
+
 struct QueueSlot {
   Queue queue;
   bool known = false;
   std::uint32_t dirty_index = 0;
+  std::map<std::string, ShareSlot, std::less<>> shares;
+  bool shares_changed = false;  // some
+  Time ranked_at{};             // when the levels of all were found; zero: never
+  std::size_t active = 0;       // shares that hold or want something, then
 };
 
 // What placement is decided by, besides the order.
@@ -63,6 +82,7 @@ struct BucketKey {
   std::int32_t machines;
   bool started;
   bool image;
+  std::string_view share;
 };
 
 // Jobs that placement cannot tell apart wait in one bucket; only its head is ever examined.
@@ -74,6 +94,8 @@ struct Bucket {
   std::int32_t machines = 1;
   bool started = false;  // had an attempt already: a paused queue does not hold it back
   bool image = false;
+  ShareSlot* share = nullptr;
+  JobId passed;  // the head that was told that other shares go first
 
   BucketKey key() const;
 
@@ -94,6 +116,10 @@ struct Bucket {
 struct JobSlot {
   Job job;
   Timer timer;
+  QueueSlot* queue = nullptr;
+  std::int64_t held = 0;  // milli-cpus that count as its share's now
+  Time stuck_since{};     // zero: it is not, or its queue does not mind
+  StuckFor stuck = StuckFor::no_capacity;
   Time ask_at{};                  // when its spot policy is asked next, at the latest; zero: never
   bool asked = false;             // in Impl::asked
   Bucket* bucket = nullptr;       // waits for placement
@@ -134,6 +160,7 @@ struct State::Impl {
   TimerHeap timers;
   std::set<std::unique_ptr<Bucket>, BucketLess> buckets;
   std::set<Rank> open;
+  std::vector<QueueSlot*> fair;                    // queues with a FairShare
   std::set<JobId> steered;                         // unfinished jobs with a deadline
   std::map<JobId, std::vector<JobId>> dependents;  // of unfinished jobs: those that depend on them
   std::uint64_t pass = 0;
@@ -142,6 +169,7 @@ struct State::Impl {
 
   // of the running step
   std::vector<PoolSlot*> woken;
+  std::vector<PoolSlot*> rewoken;   // after the pass that goes on
   std::vector<JobId> asked;         // their spot policies are to be asked
   std::vector<JobId> pending;       // to be advanced
   std::vector<JobId> ended;         // what waits for them is to be told
@@ -166,6 +194,14 @@ struct State::Impl {
   void reopen(Bucket& bucket);  // to be examined in the next pass
   void block(Bucket& bucket, const std::vector<PoolSlot*>& pools);
   void reopenAll();
+
+  // Shares (shares.cc).
+  ShareSlot& shareOf(QueueSlot& queue, std::string_view name);  // made when missing
+  void join(Bucket& bucket, const std::string& share);
+  void leave(Bucket& bucket);
+  void moveByLevel(Bucket& bucket);  // to where its share's level puts it, in every set that it stands in
+  void listFair();
+  void countShares();                                               // from nothing
   std::vector<PoolSlot*> poolsOf(const JobRequest& request) const;  // in order of preference
   std::vector<PoolSlot*> poolsOf(const Job& job) const;             // the same, where it may now be placed
   void ask(JobSlot& slot);

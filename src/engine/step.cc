@@ -47,7 +47,8 @@ void Stepper::settle() {
   for (const MachineId id : s_.freed) {
     MachineSlot& slot = *s_.findMachine(id);
     const bool unused = slot.machine.phase == MachinePhase::idle && slot.machine.holder.empty();
-    if (unused && idleTimeout(slot.machine) <= Duration{0}) release(slot, "nobody needs it");
+    if (unused && idleTimeout(slot.machine) <= Duration{0} && !isLeast(slot.machine))
+      release(slot, "nobody needs it");
   }
   s_.freed.clear();
   for (const MachineId id : s_.redirected) {
@@ -59,6 +60,7 @@ void Stepper::settle() {
   for (const JobId id : s_.touched_jobs) {
     JobSlot& slot = *s_.findJob(id);
     slot.touched = false;
+    account(slot);
     if (const auto at = jobDeadline(slot)) {
       s_.timers.set(slot.timer, *at);
     } else {

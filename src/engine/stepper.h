@@ -8,8 +8,8 @@
 #include "engine/state_impl.h"
 
 // One step of the engine, and what its parts share. Private to src/engine; the parts are jobs.cc,
-// attempts.cc, reports.cc, machines.cc, scheduling.cc, race.cc, steering.cc, budget.cc, ledger.cc and
-// step.cc.
+// attempts.cc, reports.cc, machines.cc, scheduling.cc, shares.cc, stuck.cc, race.cc, steering.cc,
+// budget.cc, ledger.cc and step.cc.
 //
 // Rules that hold between any two steps:
 // - A machine with a job is a member of that job's current or next attempt; a machine of a directed member is
@@ -60,6 +60,20 @@ class Stepper {
   void settle();
   void refuse(ErrorCode code, std::string message);
   void runTimers();
+
+  // Shares of queues (shares.cc).
+  void account(JobSlot& slot);  // what it holds may have changed
+  void saveUse(QueueSlot& slot);
+  void recount(QueueSlot& slot);
+  void rankShares(QueueSlot& slot);
+  void rewake(const QueueSlot& slot);
+  void notePassed(const Bucket& first);  // the head of this bucket is placed before others of its queue
+
+  // Jobs that will get nothing (stuck.cc).
+  void noteStuck(JobSlot& slot, const std::vector<PoolSlot*>& pools);
+  void noteStuck(JobSlot& slot, StuckFor why);
+  const StuckLimit* stuckLimit(const JobSlot& slot) const;  // that ends it; null: none
+  void cancelStuck(JobSlot& slot, const StuckLimit& limit);
 
   // Bookkeeping (records.cc).
   void touch(JobSlot& slot);
@@ -146,6 +160,8 @@ class Stepper {
   void hear(MachineSlot& slot);      // its agent spoke
   void machineTimer(MachineSlot& slot);
   Duration idleTimeout(const Machine& machine) const;  // how long it is kept when nobody waits for it
+  bool isLeast(const Machine& machine) const;          // one of those that its pool keeps in any case
+  void keepLeast(PoolSlot& pool);                      // launches what is missing of them
   std::optional<Time> machineDeadline(const Machine& machine, Time next_query) const;
   void noteLaunchFailure(PoolSlot& pool, Market market, LaunchError error, const std::string& message);
   void noteLaunchSuccess(PoolSlot& pool, Market market);
@@ -238,6 +254,9 @@ const Job* heldFor(const State::Impl& state, const PoolSlot& pool, const Rank& r
 const Job* keepFree(const State::Impl& state, const std::vector<PoolSlot*>& pools, const Rank& rank, Time now,
                     const PlacementPolicy& policy, std::vector<PoolView>& views);
 bool covers(const Resources& have, const Resources& need);
+// Shows what is kept free for shares that have nothing as if it were not there; false: there is no such
+// thing.
+bool keepReserve(const Bucket& bucket, std::vector<PoolView>& views);
 // "waiting for a machine: local: full (4 of 4 machines); aws: paused".
 std::string whyWaiting(const Placement& placement);
 Directive directiveOf(const State::Impl& state, const MachineSlot* slot);

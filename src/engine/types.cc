@@ -55,6 +55,9 @@ constexpr std::pair<MachinePhase, std::string_view> kMachinePhases[] = {
 constexpr std::pair<Use, std::string_view> kUses[] = {
     {Use::useful, "useful"},       {Use::redone, "redone"},     {Use::saving, "saving"},
     {Use::restoring, "restoring"}, {Use::starting, "starting"}, {Use::waiting, "waiting"}};
+constexpr std::pair<StuckFor, std::string_view> kStuckFor[] = {{StuckFor::no_type, "no_type"},
+                                                               {StuckFor::too_large, "too_large"},
+                                                               {StuckFor::no_capacity, "no_capacity"}};
 constexpr std::pair<MarketEvent::What, std::string_view> kMarketEvents[] = {
     {MarketEvent::What::up, "up"}, {MarketEvent::What::down, "down"}, {MarketEvent::What::ended, "ended"}};
 
@@ -90,6 +93,9 @@ Names<MachinePhase> namesOf(MachinePhase) {
 }
 Names<Use> namesOf(Use) {
   return kUses;
+}
+Names<StuckFor> namesOf(StuckFor) {
+  return kStuckFor;
 }
 Names<MarketEvent::What> namesOf(MarketEvent::What) {
   return kMarketEvents;
@@ -142,6 +148,9 @@ std::string_view toString(MachinePhase value) {
 std::string_view toString(Use value) {
   return nameOf(value);
 }
+std::string_view toString(StuckFor value) {
+  return nameOf(value);
+}
 std::string_view toString(MarketEvent::What value) {
   return nameOf(value);
 }
@@ -164,6 +173,7 @@ template std::optional<MemberPhase> fromString<MemberPhase>(std::string_view);
 template std::optional<MemberResult::Kind> fromString<MemberResult::Kind>(std::string_view);
 template std::optional<MachinePhase> fromString<MachinePhase>(std::string_view);
 template std::optional<Use> fromString<Use>(std::string_view);
+template std::optional<StuckFor> fromString<StuckFor>(std::string_view);
 template std::optional<MarketEvent::What> fromString<MarketEvent::What>(std::string_view);
 
 std::uint64_t SaveMeasure::fitsInNotice() const {

@@ -53,7 +53,8 @@ struct JobRequest {
   std::int32_t machines = 1;       // gang size
   Resources resources;
   SpotPreference spot = SpotPreference::prefer;
-  std::int32_t priority = 0;        // within the queue, higher first
+  std::int32_t priority = 0;        // within the queue, and there within its share, higher first
+  std::string share;                // on whose account it runs in a queue with a FairShare
   std::int32_t retry_failures = 0;  // how many times the job's own non-zero exit is forgiven
   Duration max_run{};               // over all attempts, zero: none
   Duration max_wait{};              // waiting plus running from submit, zero: none
@@ -323,10 +324,12 @@ struct BillingRule {
 };
 struct Pool {
   std::string name;
-  std::string provider;            // "local", …
-  std::vector<MachineType> types;  // in order of preference
-  std::int32_t max_machines = 0;   // zero: no limit
-  bool spot = true;                // offers spot
+  std::string provider;             // "local", …
+  std::vector<MachineType> types;   // in order of preference
+  std::int32_t max_machines = 0;    // zero: no limit
+  std::int64_t max_milli_cpus = 0;  // of all its machines; the last one may exceed it; zero: no limit
+  std::int32_t min_machines = 0;    // so many are kept, whether or not anybody needs them; none while paused
+  bool spot = true;                 // offers spot
   bool on_demand = true;
   bool paused = false;
   Isolation isolation = Isolation::container;  // of jobs with an image
@@ -374,11 +377,50 @@ struct MarketEvent {
   bool taken = false;  // with ended: by the market; else it was given back, or taken because somebody asked
   bool operator==(const MarketEvent&) const = default;
 };
+// How the shares of a queue, which are whatever its jobs name (JobRequest::share), have it between them: the
+// one that uses the least for its weight goes first (fair_share.h).
+struct FairShare {
+  Duration decay{};  // how long past use counts (its weight falls by a factor e in it); zero: not at all
+  std::int32_t reserve = 0;  // percent of a pool kept free for shares that have nothing: of n active ones,
+                             // its n-th power
+  struct Weight {
+    std::string share;  // "team*": of every share that begins so and is not named itself
+    double weight = 1;  // more: more of the queue; that of shares that are not here is 1
+    bool operator==(const Weight&) const = default;
+  };
+  std::vector<Weight> weights;
+  bool operator==(const FairShare&) const = default;
+};
+// What a share has used of late, as it was at some instant: the mean of what it held, in milli-cpus.
+struct ShareHistory {
+  std::string share;
+  double milli_cpus = 0;
+  bool operator==(const ShareHistory&) const = default;
+};
+// Why a job that waits will not get anything for now, however many machines others give back.
+enum class StuckFor : std::uint8_t {
+  no_type,      // no machine type of its pools is large enough
+  too_large,    // it needs more machines than any of its pools may have
+  no_capacity,  // there is room for it, but launches fail
+};
+// A job at the head of the queue that has been stuck for so long is cancelled.
+struct StuckLimit {
+  StuckFor cause = StuckFor::no_capacity;
+  Duration after{};
+  std::string reason;  // what the job says then
+  bool operator==(const StuckLimit&) const = default;
+};
 struct Queue {
   std::string name;
   std::int32_t priority = 0;       // higher first
   std::vector<std::string> pools;  // in order
   bool paused = false;
+  std::optional<FairShare> fair = {};  // none: in order of priority and age
+  std::vector<StuckLimit> stuck_limits = {};
+  // With fair: what is remembered over a restart, at most kShareSave old.
+  std::vector<ShareHistory> used = {};
+  Time used_at{};
+  static constexpr Duration kShareSave = std::chrono::minutes{1};
 };
 
 // What an agent should be doing now: level-triggered, derived from state, so that telling it twice is
@@ -410,6 +452,7 @@ std::string_view toString(MemberPhase value);
 std::string_view toString(MemberResult::Kind value);
 std::string_view toString(MachinePhase value);
 std::string_view toString(Use value);
+std::string_view toString(StuckFor value);
 std::string_view toString(MarketEvent::What value);
 // Inverse of toString for persisted and wire values; nullopt if unknown.
 template <class Enum>

@@ -19,7 +19,7 @@ PricePerHour priceOf(const MachineType& type, Market market) {
   return market == Market::spot ? type.spot_price : type.on_demand_price;
 }
 
-std::string cpusText(std::int32_t milli) {
+std::string cpusText(std::int64_t milli) {
   return milli % 1000 == 0 ? std::to_string(milli / 1000) + " cpus" : std::to_string(milli) + "m cpus";
 }
 
@@ -58,7 +58,8 @@ std::string whyNot(const PlacementRequest& request, const PoolView& view, Market
   if (idle >= request.count) return {};
   const std::int32_t launches = request.count - idle;
   if (launches > view.free) {
-    const std::string limit = std::to_string(pool.max_machines);
+    std::string limit = std::to_string(pool.max_machines);
+    if (pool.max_milli_cpus > 0) limit = strCat({cpusText(pool.max_milli_cpus), " and ", limit});
     // Without the number that is free now: it changes with every job that ends, and each change is told once.
     if (request.count == 1) return strCat({"full (limit of ", limit, " machines)"});
     return strCat({"no room for ", std::to_string(request.count), " machines (limit of ", limit, ")"});

@@ -142,6 +142,17 @@ void promise(Random& random, const engine::Settings& settings, Happening& submit
   if (random.oneIn(6)) request.budget = Money{random.below(300) * 1'000'000LL + 1'000'000};
 }
 
+// The usual queue is shared fairly.
+void share(Random& random, Scenario& scenario) {
+  static constexpr const char* kShares[] = {"x", "y", "z"};
+  scenario.queues[0].fair = engine::FairShare{.decay = random.oneIn(2) ? Duration{0} : Duration{60s},
+                                              .reserve = random.oneIn(2) ? 0 : 40,
+                                              .weights = {{"x", 1}, {"y", 3}}};
+  for (Happening& each : scenario.happenings) {
+    if (each.kind == Kind::submit) each.request.share = kShares[random.below(3)];
+  }
+}
+
 // Leaves what no deadline gives way to.
 void calmDown(Scenario& scenario) {
   scenario.promises = true;
@@ -189,6 +200,8 @@ Scenario randomScenario(std::uint64_t seed) {
   for (Happening& each : scenario.happenings) {
     if (each.kind == Kind::submit && each.request.machines == 1 && races.oneIn(3)) each.request.race = 2;
   }
+  Random shares(mix(seed, 0x73686172));
+  if (shares.oneIn(3)) share(shares, scenario);
   Random promises(mix(seed, 0x70726f6d));
   const bool calm = promises.oneIn(3);
   for (Happening& each : scenario.happenings) {
@@ -228,6 +241,7 @@ std::string describe(const Happening& happening) {
         add("milli_cpus=", std::to_string(request.resources.milli_cpus));
       add("spot=", std::string(engine::toString(request.spot)));
       if (request.queue != "default") add("queue=", request.queue);
+      if (!request.share.empty()) add("share=", request.share);
       for (const std::string& pool : request.pools) add("pool=", pool);
       if (request.race > 1) add("race=", std::to_string(request.race));
       if (request.max_run > Duration{0}) add("max_run=", formatDuration(request.max_run));

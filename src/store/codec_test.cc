@@ -76,12 +76,12 @@ std::unique_ptr<Attempt> anyAttempt() {
 Job anyJob() {
   Job job;
   job.id = JobId{any<std::uint64_t>()};
-  job.request = {validText(),          validText(),         {validText()},
-                 any<std::int32_t>(),  anyResources(),      oneOf<SpotPreference>(2),
-                 any<std::int32_t>(),  any<std::int32_t>(), anyDuration(),
-                 anyDuration(),        anyDuration(),       oneOf<SpotRule>(4),
-                 anyDuration(),        anyTime(),           anyDuration(),
-                 {any<std::int64_t>()}};
+  job.request = {validText(),         validText(),          {validText()},
+                 any<std::int32_t>(), anyResources(),       oneOf<SpotPreference>(2),
+                 any<std::int32_t>(), validText(),          any<std::int32_t>(),
+                 anyDuration(),       anyDuration(),        anyDuration(),
+                 oneOf<SpotRule>(4),  anyDuration(),        anyTime(),
+                 anyDuration(),       {any<std::int64_t>()}};
   job.phase = oneOf<JobPhase>(8);
   job.stop = oneOf<StopReason>(6);
   job.submitted = anyTime();
@@ -155,6 +155,8 @@ TEST(CodecTest, PoolsAndQueuesSurviveExactly) {
   pool.types = {{"small", {500, 1, ByteCount{1ull << 40}}, {1'000'000'000}, {300'000'001}},
                 {"large", {}, {}, {}}};
   pool.max_machines = 8;
+  pool.max_milli_cpus = 64'000;
+  pool.min_machines = 2;
   pool.spot = false;
   pool.paused = true;
   pool.provider_config = R"({"script": [1, 2]})";
@@ -164,11 +166,19 @@ TEST(CodecTest, PoolsAndQueuesSurviveExactly) {
   EXPECT_EQ(encodePool(*decoded), encodePool(pool));
   EXPECT_EQ(decoded->provider_config, pool.provider_config);
   EXPECT_FALSE(decoded->spot);
-  const Queue queue{"default", -3, {"a", "b"}, true};
+  Queue queue{"default", -3, {"a", "b"}, true};
+  queue.fair = engine::FairShare{std::chrono::hours{1}, 20, {{"team*", 0.125}, {"ada", 3}}};
+  queue.stuck_limits = {{engine::StuckFor::too_large, std::chrono::minutes{10}, "no"}};
+  queue.used = {{"ada", 1234.5}};
+  queue.used_at = Time{Duration{9}};
   const auto queue_decoded = decodeQueue(encodeQueue(queue));
   ASSERT_TRUE(queue_decoded);
   EXPECT_EQ(queue_decoded->pools, queue.pools);
   EXPECT_EQ(queue_decoded->priority, -3);
+  EXPECT_EQ(queue_decoded->fair, queue.fair);
+  EXPECT_EQ(queue_decoded->stuck_limits, queue.stuck_limits);
+  EXPECT_EQ(queue_decoded->used, queue.used);
+  EXPECT_EQ(encodeQueue(*queue_decoded), encodeQueue(queue));
 }
 
 TEST(CodecTest, ScoresThatAreNoNumbersSurvive) {

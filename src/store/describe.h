@@ -50,7 +50,7 @@ void describe(V& v, Is<engine::ArrayState> auto& x) {
 
 template <class V>
 void describe(V& v, Is<engine::JobRequest> auto& x) {
-  auto& [name, queue, pools, machines, resources, spot, priority, retry_failures, max_run, max_wait,
+  auto& [name, queue, pools, machines, resources, spot, priority, share, retry_failures, max_run, max_wait,
          stop_grace, policy, deadline_in, deadline_at, work, budget, image, array, sequential, depends_on,
          retry_rules, attempt_timeout, race] = x;
   v.field("name", name);
@@ -60,6 +60,7 @@ void describe(V& v, Is<engine::JobRequest> auto& x) {
   v.field("resources", resources);
   v.field("spot", spot);
   v.sparse("priority", priority);
+  v.sparse("share", share);
   v.sparse("retry_failures", retry_failures);
   v.sparse("max_run", max_run);
   v.sparse("max_wait", max_wait);
@@ -272,14 +273,16 @@ void describe(V& v, Is<engine::Pool::SpotChange> auto& x) {
 
 template <class V>
 void describe(V& v, Is<engine::Pool> auto& x) {
-  auto& [name, provider, types, max_machines, spot, on_demand, paused, isolation, no_containers, idle_timeout,
-         max_spot_percent, provider_config, consecutive_failures, retry_at, spot_failures, spot_retry_at,
-         launch_time, launch_seen, spot_seen, transfer_price, learn, learned_until, market_learned,
-         market_news, billing] = x;
+  auto& [name, provider, types, max_machines, max_milli_cpus, min_machines, spot, on_demand, paused,
+         isolation, no_containers, idle_timeout, max_spot_percent, provider_config, consecutive_failures,
+         retry_at, spot_failures, spot_retry_at, launch_time, launch_seen, spot_seen, transfer_price, learn,
+         learned_until, market_learned, market_news, billing] = x;
   v.field("name", name);
   v.field("provider", provider);
   v.field("types", types);
   v.sparse("max_machines", max_machines);
+  v.sparse("max_milli_cpus", max_milli_cpus);
+  v.sparse("min_machines", min_machines);
   v.field("spot", spot);
   v.field("on_demand", on_demand);
   v.sparse("paused", paused);
@@ -400,12 +403,46 @@ void describe(V& v, Is<engine::Record::Decision> auto& x) {
 }
 
 template <class V>
+void describe(V& v, Is<engine::FairShare::Weight> auto& x) {
+  auto& [share, weight] = x;
+  v.field("share", share);
+  v.field("weight", weight);
+}
+
+template <class V>
+void describe(V& v, Is<engine::FairShare> auto& x) {
+  auto& [decay, reserve, weights] = x;
+  v.sparse("decay", decay);
+  v.sparse("reserve", reserve);
+  v.field("weights", weights);
+}
+
+template <class V>
+void describe(V& v, Is<engine::ShareHistory> auto& x) {
+  auto& [share, milli_cpus] = x;
+  v.field("share", share);
+  v.field("milli_cpus", milli_cpus);
+}
+
+template <class V>
+void describe(V& v, Is<engine::StuckLimit> auto& x) {
+  auto& [cause, after, reason] = x;
+  v.field("cause", cause);
+  v.field("after", after);
+  v.sparse("reason", reason);
+}
+
+template <class V>
 void describe(V& v, Is<engine::Queue> auto& x) {
-  auto& [name, priority, pools, paused] = x;
+  auto& [name, priority, pools, paused, fair, stuck_limits, used, used_at] = x;
   v.field("name", name);
   v.sparse("priority", priority);
   v.sparse("pools", pools);
   v.sparse("paused", paused);
+  v.sparse("fair", fair);
+  v.sparse("stuck_limits", stuck_limits);
+  v.sparse("used", used);
+  v.sparse("used_at", used_at);
 }
 
 template <class V>

@@ -143,3 +143,25 @@ def test_a_thousand_connections_that_say_nothing(batch):
     for connection in held:
         connection.close()
     answers(batch)
+
+
+def test_limits_of_waiting_are_checked_and_kept(batch):
+    # Newer than the clients of some distributions.
+    client = batch.client()
+    batch.environment(client)
+    limit = {"reason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY", "state": "RUNNABLE", "maxTimeSeconds": 600,
+             "action": "CANCEL"}
+
+    def call(operation, **fields):
+        body = json.dumps(fields)
+        return send(batch, "/v1/" + operation, body, signed(batch, "/v1/" + operation, body))
+    assert call("updatejobqueue", jobQueue="train", jobStateTimeLimitActions=[limit])[0] == 200
+    client.update_job_queue(jobQueue="train", priority=5)
+    shown = call("describejobqueues", jobQueues=["train"])[2]["jobQueues"][0]
+    assert (shown["priority"], shown["jobStateTimeLimitActions"]) == (5, [limit])
+    queue = next(q for q in batch.buoy.json("queues")["queues"] if q["name"] == "train")
+    assert queue["stuck"] == {"no_capacity": 600}
+    for wrong in ({"maxTimeSeconds": 599}, {"reason": "because"}, {"action": "TERMINATE"}, {"state": "RUNNING"}):
+        status, kind, answer = call("updatejobqueue", jobQueue="train", jobStateTimeLimitActions=[{**limit, **wrong}])
+        assert (status, kind) == (400, "ClientException"), answer
+        assert "jobStateTimeLimitActions." + next(iter(wrong)) in answer["message"]

@@ -28,7 +28,10 @@ int listQueues(const Context& context, bool json) {
     table.rows.push_back({Cell(cleaned(view.queue.name), Color::bold),
                           Cell(std::to_string(view.queue.priority)), Cell(std::to_string(view.unfinished)),
                           Cell(cleaned(join(view.queue.pools, ", "))),
-                          Cell(view.queue.paused ? "paused" : "", Color::yellow)});
+                          Cell(view.queue.paused ? "paused"
+                               : view.queue.fair ? "shared fairly"
+                                                 : "",
+                               view.queue.paused ? Color::yellow : Color::dim)});
   }
   context.print(renderTable(context.out, table));
   return 0;

@@ -93,7 +93,8 @@ std::string facts(const Look& look, const api::JobView& job) {
   if (const auto spec = api::parseJobJson(job.spec); spec) line("run", spec->run);
   line("submitted", formatTime(job.submitted));
   line("queue", job.request.queue +
-                    (job.request.priority != 0 ? ", priority " + std::to_string(job.request.priority) : ""));
+                    (job.request.priority != 0 ? ", priority " + std::to_string(job.request.priority) : "") +
+                    (job.request.share.empty() ? "" : ", share " + job.request.share));
   line("needs", resourcesLine(job.request));
   line("deadline", deadlineLine(job));
   line("budget", budgetLine(job));

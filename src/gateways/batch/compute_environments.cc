@@ -100,6 +100,9 @@ void limit(const WantedEnvironment& wanted, engine::Pool& pool) {
   for (const engine::MachineType& type : pool.types) smallest = std::min(smallest, type.resources.milli_cpus);
   const std::int64_t most = (wanted.max_vcpus * 1000 + smallest - 1) / smallest;
   pool.max_machines = static_cast<std::int32_t>(std::clamp<std::int64_t>(most, 1, 100'000));
+  pool.max_milli_cpus = wanted.max_vcpus * 1000;
+  const std::int64_t least = (wanted.min_vcpus * 1000 + smallest - 1) / smallest;
+  pool.min_machines = static_cast<std::int32_t>(std::min<std::int64_t>(least, pool.max_machines));
   pool.paused = wanted.state == "DISABLED" || (wanted.max_vcpus == 0 && wanted.type == "MANAGED");
   pool.spot = wanted.spot;
   pool.on_demand = !wanted.spot;

@@ -82,6 +82,8 @@ Result<Order> registerJobDefinition(const Desk& desk, const front::Call& call) {
   if (type != "container" && type != "multinode")
     return fail(ErrorCode::invalid_argument, "type must be container or multinode, not " + inQuotes(type));
   BUOY_TRY_VOID(checkTemplate(body));
+  int priority = 0;
+  BUOY_TRY_VOID(readSchedulingPriority(body, body.root(), "schedulingPriority", priority));
   const std::uint32_t revision = desk.library.nextRevision(name);
   const std::string named = name + ":" + std::to_string(revision);
   Order made;

@@ -10,11 +10,23 @@ namespace {
 
 constexpr std::size_t kMostEnvironments = 3;
 
+struct Stuck {
+  engine::StuckFor cause;
+  std::string_view reason;
+};
+constexpr Stuck kStuck[] = {
+    {engine::StuckFor::no_capacity, "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"},
+    {engine::StuckFor::too_large, "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"},
+    {engine::StuckFor::no_type, "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"}};
+constexpr std::size_t kMostLimits = 10;
+constexpr std::int64_t kLeastLimit = 600, kMostLimit = 86'400;  // seconds
+
 struct WantedQueue {
   std::string name, state = "ENABLED", policy;
   std::int32_t priority = 0;
   std::vector<std::string> environments;  // in order
   std::string limits = "[]";              // jobStateTimeLimitActions, JSON
+  std::vector<engine::StuckLimit> stuck;  // the same
 };
 
 Status readEnvironments(front::Body& body, const api::Node* list, WantedQueue& wanted) {
@@ -53,9 +65,12 @@ Status readQueue(front::Body& body, WantedQueue& wanted) {
   fields.get("state", wanted.state);
   fields.get("priority", wanted.priority);
   fields.get("schedulingPolicyArn", wanted.policy);
-  if (const api::Node* const limits = fields.list("jobStateTimeLimitActions"))
-    wanted.limits = api::toJson(*limits);
+  const api::Node* const limits = fields.list("jobStateTimeLimitActions");
   BUOY_TRY_VOID(body.check());
+  if (limits != nullptr) {
+    wanted.limits = api::toJson(*limits);
+    BUOY_TRY(wanted.stuck, stuckLimitsOf(body, limits));
+  }
   if (const api::Node* const list = fields.list("computeEnvironmentOrder"))
     BUOY_TRY_VOID(readEnvironments(body, list, wanted));
   if (wanted.state != "ENABLED" && wanted.state != "DISABLED")
@@ -78,6 +93,10 @@ Result<Order> order(const Desk& desk, const front::Call& call, const WantedQueue
   queue.name = wanted.name;
   queue.priority = wanted.priority;
   queue.pools = wanted.environments;
+  queue.stuck_limits = wanted.stuck;
+  queue.fair.reset();
+  if (!wanted.policy.empty())
+    queue.fair = fairShareOf(*desk.library.find(kPolicy, nameIn(wanted.policy, Thing::scheduling_policy)));
   Order order;
   std::string document;
   api::JsonWriter writer(document);
@@ -129,6 +148,38 @@ void write(api::JsonWriter& writer, const Desk& desk, const std::string& region,
 
 }  // namespace
 
+Result<std::vector<engine::StuckLimit>> stuckLimitsOf(front::Body& body, const api::Node* list) {
+  std::vector<engine::StuckLimit> limits;
+  const auto add = [&](const api::Node& item) -> Status {
+    auto fields = body.fields(&item, "jobStateTimeLimitActions");
+    std::string reason, state, action;
+    std::int64_t seconds = 0;
+    fields.get("reason", reason);
+    fields.get("state", state);
+    fields.get("action", action);
+    fields.get("maxTimeSeconds", seconds);
+    BUOY_TRY_VOID(body.check());
+    const auto known = std::find_if(std::begin(kStuck), std::end(kStuck),
+                                    [&](const Stuck& each) { return each.reason == reason; });
+    if (known == std::end(kStuck))
+      return failInvalid(strCat({"jobStateTimeLimitActions.reason must be ", kStuck[0].reason, ", ",
+                                 kStuck[1].reason, " or ", kStuck[2].reason, ", not ", inQuotes(reason)}));
+    if (state != "RUNNABLE")
+      return failInvalid("jobStateTimeLimitActions.state must be RUNNABLE, not " + inQuotes(state));
+    if (action != "CANCEL")
+      return failInvalid("jobStateTimeLimitActions.action must be CANCEL, not " + inQuotes(action));
+    if (seconds < kLeastLimit || seconds > kMostLimit)
+      return failInvalid("jobStateTimeLimitActions.maxTimeSeconds must be from 600 to 86400");
+    limits.push_back({.cause = known->cause,
+                      .after = std::chrono::seconds{seconds},
+                      .reason = strCat({"Canceled by JobStateTimeLimit action due to reason: ", reason})});
+    return {};
+  };
+  BUOY_TRY_VOID(front::forEachMap(list, "jobStateTimeLimitActions", add));
+  if (limits.size() > kMostLimits) return failInvalid("jobStateTimeLimitActions has more than 10 entries");
+  return limits;
+}
+
 Result<Order> createJobQueue(const Desk& desk, const front::Call& call) {
   BUOY_TRY(front::Body body, front::Body::parse(call.body));
   auto fields = body.fields();
@@ -157,6 +208,7 @@ Result<Order> updateJobQueue(const Desk& desk, const front::Call& call) {
   wanted.name = name;
   wanted.priority = before->priority;
   wanted.environments = before->pools;
+  wanted.stuck = before->stuck_limits;
   if (const auto document = desk.library.find(kQueue, name)) {
     wanted.state = front::textOf(*document, "state");
     wanted.policy = front::textOf(*document, "schedulingPolicyArn");

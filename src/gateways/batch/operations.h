@@ -67,6 +67,13 @@ Status addTags(Change& change, Thing thing, const std::string& name, const api::
 store::Resource tagsOf(Thing thing, const std::string& name, std::string body);
 void writeTags(api::JsonWriter& writer, const Desk& desk, Thing thing, const std::string& name);
 
+// A scheduling policy as the engine knows it; the document was checked when it was taken.
+engine::FairShare fairShareOf(const api::Node& policy);
+// jobStateTimeLimitActions: a list of {reason, state, maxTimeSeconds, action}.
+Result<std::vector<engine::StuckLimit>> stuckLimitsOf(front::Body& body, const api::Node* list);
+// schedulingPriority and the like; invalid_argument: not from 0 to 9999.
+Status readSchedulingPriority(front::Body& body, const api::Node& map, std::string_view key, int& priority);
+
 // maxResults (1 to `most`, default `most`) and nextToken, which is the last name of the page before.
 struct Page {
   std::size_t most = 100;

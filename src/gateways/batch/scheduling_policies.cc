@@ -16,25 +16,45 @@ Result<std::string> policyName(front::Body& body) {
   return nameIn(arn, Thing::scheduling_policy);
 }
 
+constexpr std::size_t kMostShares = 500;
+
 Status checkPolicy(front::Body& body, const api::Node* policy) {
   auto fields = body.fields(policy, "fairsharePolicy");
-  double decay = 0, reservation = 0;
+  std::int64_t decay = 0, reservation = 0;
   if (fields.get("shareDecaySeconds", decay) && (decay < 0 || decay > 604'800))
     fields.wrong("shareDecaySeconds", "must be from 0 to 604800");
   if (fields.get("computeReservation", reservation) && (reservation < 0 || reservation > 99))
     fields.wrong("computeReservation", "must be from 0 to 99");
-  return front::forEachMap(
-      fields.list("shareDistribution"), "fairsharePolicy.shareDistribution",
-      [&](const api::Node& item) -> Status {
-        auto share = body.fields(&item, "fairsharePolicy.shareDistribution");
-        std::string name;
-        double weight = 1;
-        share.require("shareIdentifier");
-        share.get("shareIdentifier", name);
-        if (share.get("weightFactor", weight) && !(weight >= 0.0001 && weight <= 999.9999))
-          share.wrong("weightFactor", "must be from 0.0001 to 999.9999");
-        return body.check();
-      });
+  const api::Node* const shares = fields.list("shareDistribution");
+  if (shares != nullptr && shares->items.size() > kMostShares)
+    fields.wrong("shareDistribution", "has more than 500 entries");
+  return front::forEachMap(shares, "fairsharePolicy.shareDistribution", [&](const api::Node& item) -> Status {
+    auto share = body.fields(&item, "fairsharePolicy.shareDistribution");
+    std::string name;
+    double weight = 1;
+    share.require("shareIdentifier");
+    if (share.get("shareIdentifier", name) &&
+        !api::isShare(name.ends_with('*') ? name.substr(0, name.size() - 1) : name))
+      share.wrong("shareIdentifier", "must be letters and digits, and perhaps * at its end");
+    if (share.get("weightFactor", weight) && !(weight >= 0.0001 && weight <= 999.9999))
+      share.wrong("weightFactor", "must be from 0.0001 to 999.9999");
+    return body.check();
+  });
+}
+
+// Of every queue that the policy is for.
+void putQueues(const Desk& desk, const std::string& name, const api::Node* policy, Change& change) {
+  const auto places = desk.backend.places();
+  const api::Node empty;
+  for (const Library::Entry& entry : desk.library.list(kQueue, {}, {}, SIZE_MAX)) {
+    if (nameIn(front::textOf(*entry.document, "schedulingPolicyArn"), Thing::scheduling_policy) != name)
+      continue;
+    const engine::Queue* const queue = places->queue(entry.name);
+    if (queue == nullptr) continue;
+    engine::Queue put = *queue;
+    put.fair = fairShareOf(policy == nullptr ? empty : *policy);
+    change.events.emplace_back(engine::PutQueue{std::move(put)});
+  }
 }
 
 Order orderFor(const std::string& name, std::string document, std::string answer) {
@@ -45,6 +65,27 @@ Order orderFor(const std::string& name, std::string document, std::string answer
 }
 
 }  // namespace
+
+engine::FairShare fairShareOf(const api::Node& policy) {
+  api::Problems unread{std::string()};
+  api::MapReader fields(unread, policy, {});
+  engine::FairShare fair;
+  std::int64_t decay = 0;
+  fields.get("shareDecaySeconds", decay);
+  fields.get("computeReservation", fair.reserve);
+  fair.decay = std::chrono::seconds{decay};
+  const api::Node* const shares = policy.find("shareDistribution");
+  if (shares == nullptr) return fair;
+  for (const api::Node& item : shares->items) {
+    api::MapReader share(unread, item, {});
+    engine::FairShare::Weight& weight = fair.weights.emplace_back();
+    double factor = 1;
+    share.get("shareIdentifier", weight.share);
+    share.get("weightFactor", factor);
+    weight.weight = 1 / factor;  // AWS: the lower, the more
+  }
+  return fair;
+}
 
 Result<Order> createSchedulingPolicy(const Desk& desk, const front::Call& call) {
   BUOY_TRY(front::Body body, front::Body::parse(call.body));
@@ -73,7 +114,9 @@ Result<Order> updateSchedulingPolicy(const Desk& desk, const front::Call& call) 
   const api::Node* const policy = fields.map("fairsharePolicy");
   BUOY_TRY_VOID(checkPolicy(body, policy));
   BUOY_TRY_VOID(body.check());
-  return orderFor(name, policy == nullptr ? "{}" : api::toJson(*policy), "{}");
+  Order made = orderFor(name, policy == nullptr ? "{}" : api::toJson(*policy), "{}");
+  putQueues(desk, name, policy, made.change);
+  return made;
 }
 
 Result<Order> deleteSchedulingPolicy(const Desk& desk, const front::Call& call) {

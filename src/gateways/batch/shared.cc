@@ -9,6 +9,7 @@ namespace {
 constexpr std::size_t kMostTags = 50;
 constexpr std::size_t kLongestTagKey = 128;
 constexpr std::size_t kLongestTagValue = 256;
+constexpr int kMostPriority = 9'999;
 
 }  // namespace
 
@@ -52,6 +53,13 @@ void writeTags(api::JsonWriter& writer, const Desk& desk, Thing thing, const std
   const auto tags = desk.library.find(kTags, strCat({wordOf(thing), "/", name}));
   writer.key("tags");
   tags ? writer.raw(api::toJson(*tags)) : writer.raw("{}");
+}
+
+Status readSchedulingPriority(front::Body& body, const api::Node& map, std::string_view key, int& priority) {
+  auto fields = body.fields(&map, {});
+  if (fields.get(key, priority) && (priority < 0 || priority > kMostPriority))
+    fields.wrong(key, "must be from 0 to 9999");
+  return body.check();
 }
 
 Result<Page> readPage(front::Body& body, std::size_t most) {

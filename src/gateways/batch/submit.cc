@@ -162,9 +162,11 @@ void writeDoor(api::JsonWriter& writer, const front::Body& request, const Defini
   writer.endObject();
   for (const char* key : {"retryStrategy", "timeout", "propagateTags"})
     keep(writer, key, either(request, definition, key));
-  for (const char* key :
-       {"tags", "dependsOn", "shareIdentifier", "schedulingPriorityOverride", "arrayProperties"})
+  for (const char* key : {"tags", "dependsOn", "shareIdentifier", "arrayProperties"})
     keep(writer, key, request.root().find(key));
+  const api::Node* const priority = request.root().find("schedulingPriorityOverride");
+  keep(writer, "schedulingPriority",
+       priority != nullptr ? priority : definition.document->find("schedulingPriority"));
 }
 
 Status prepare(const Desk& desk, front::Body& request, const Definition& definition, api::JobSpec& spec) {
@@ -219,6 +221,29 @@ Status identify(const Desk& desk, front::Body& request, api::JobSpec& spec, std:
   return {};
 }
 
+// In a queue with a scheduling policy: on whose account, and how urgent among the jobs of that.
+Status readShare(const Desk& desk, front::Body& request, const Definition& definition, api::JobSpec& spec) {
+  auto fields = request.fields();
+  std::string share;
+  fields.get("shareIdentifier", share);
+  BUOY_TRY_VOID(request.check());
+  int priority = 0;
+  BUOY_TRY_VOID(readSchedulingPriority(request, *definition.document, "schedulingPriority", priority));
+  BUOY_TRY_VOID(readSchedulingPriority(request, request.root(), "schedulingPriorityOverride", priority));
+  const auto places = desk.backend.places();
+  const engine::Queue* const queue = places->queue(spec.queue);
+  const bool fair = queue != nullptr && queue->fair.has_value();
+  if (fair && share.empty())
+    return failInvalid("shareIdentifier is required: the job queue has a scheduling policy");
+  if (!fair && !share.empty())
+    return failInvalid("shareIdentifier must not be given: the job queue has no scheduling policy");
+  if (!fair) return {};
+  if (!api::isShare(share)) return failInvalid("shareIdentifier must be 1 to 255 letters and digits");
+  spec.share = std::move(share);
+  spec.priority = priority;
+  return {};
+}
+
 Status refuseProblems(const std::vector<api::Problem>& problems) {
   return problems.empty() ? Status() : failInvalid(problems.front().toString());
 }
@@ -237,6 +262,7 @@ Result<Order> submitJob(const Desk& desk, const front::Call& call) {
   // What a job leaves in this directory is saved as it is complete, and is there again after a reclaim.
   spec.checkpoint.emplace();
   BUOY_TRY_VOID(prepare(desk, request, definition, spec));
+  BUOY_TRY_VOID(readShare(desk, request, definition, spec));
   BUOY_TRY_VOID(readArray(request, spec));
   BUOY_TRY_VOID(readDependencies(request, spec));
   BUOY_TRY_VOID(refuseProblems(api::validate(spec)));
