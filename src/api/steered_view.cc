@@ -10,7 +10,7 @@ using engine::SpotQuestion;
 void writeSource(JsonWriter& writer, const engine::SpotSource& source) {
   writer.beginObject().field("pool", source.pool).field("until", source.until).key("recorded").beginArray();
   for (const std::string& name : source.recorded) writer.value(name);
-  writer.endArray().endObject();
+  writer.endArray().field("machines", source.machines).endObject();
 }
 
 engine::SpotSource readSource(MapReader& reader) {
@@ -18,6 +18,7 @@ engine::SpotSource readSource(MapReader& reader) {
   reader.get("pool", source.pool);
   reader.get("until", source.until);
   reader.get("recorded", source.recorded);
+  reader.get("machines", source.machines);
   return source;
 }
 

@@ -32,11 +32,12 @@ Result<std::string> keepRecording(store::Store& store, const std::string& file) 
   return name;
 }
 
-Result<schedule::spot::History> recording(store::Store& store, const std::string& name) {
+Result<schedule::spot::History> recording(store::Store& store, const std::string& name,
+                                          std::int32_t machines) {
   BUOY_TRY(const auto text, store.value(keyOf(name)));
   if (!text) return fail(ErrorCode::not_found, "it is not kept");
   BUOY_TRY(const sim::Trace trace, sim::parseTrace(*text));
-  return schedule::spot::historyOf(trace, 1);
+  return schedule::spot::historyOf(trace, machines);
 }
 
 void logFailure(const std::string& what, const Error& error) {
@@ -57,7 +58,7 @@ Status keepRecordings(store::Store& store, engine::Pool& pool) {
 std::vector<schedule::spot::History> recall(store::Store& store, const engine::SpotSource& source) {
   std::vector<schedule::spot::History> histories;
   for (const std::string& name : source.recorded) {
-    auto history = recording(store, name);
+    auto history = recording(store, name, source.machines);
     if (!history) {
       logFailure(name, history.error());
       continue;

@@ -47,6 +47,17 @@ TEST_F(MarketMemoryTest, RecordingsAreKeptAsTheyWere) {
   EXPECT_EQ(histories[0].spans, (std::vector<engine::AvailabilitySpan>{{390s, true}, {195s, false}}));
 }
 
+TEST_F(MarketMemoryTest, AGangLearnsWhenThereWasRoomForAllOfIt) {
+  engine::Pool pool{.name = "p"};
+  pool.learn = {file(R"({"metadata": {"gap_seconds": 195}, "data": [4, 2, 1]})")};
+  ASSERT_TRUE(keepRecordings(*store_, pool));
+  const auto spans = [&](std::int32_t machines) {
+    return recall(*store_, {.pool = "p", .until = {}, .recorded = pool.learn, .machines = machines})[0].spans;
+  };
+  EXPECT_EQ(spans(2), (std::vector<engine::AvailabilitySpan>{{390s, true}, {195s, false}}));
+  EXPECT_EQ(spans(4), (std::vector<engine::AvailabilitySpan>{{195s, true}, {390s, false}}));
+}
+
 TEST_F(MarketMemoryTest, WhatIsNoRecordingIsRefused) {
   engine::Pool pool{.name = "p"};
   pool.learn = {file("something else")};

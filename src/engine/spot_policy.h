@@ -27,6 +27,7 @@ struct SpotSource {
   std::string pool;
   Time until{};  // zero: nothing of its own is used
   std::vector<std::string> recorded;
+  std::int32_t machines = 1;  // of the gang: a recorded market that tells of several is read for so many
   bool operator==(const SpotSource&) const = default;
 };
 

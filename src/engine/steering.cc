@@ -237,15 +237,16 @@ void Stepper::addPlaces(SpotQuestion& question, const JobSlot& slot, const PoolS
     const bool room = std::int64_t{view.free} + view.idle_spot >= request.machines;
     const bool can_be_tried = usable && now_ >= pool->pool.spot_retry_at && room;
     if (pool == held) question.held = static_cast<std::uint32_t>(question.places.size());
-    question.places.push_back(
-        {.pool = pool->pool.name,
-         .type = spot ? spot->name : "",
-         .price = spot ? spot->spot_price : PricePerHour{},
-         .changeover = changeover(pool->pool),
-         .move_cost = restoreCost(pool->pool, job),
-         .past = pastOf(*pool, pool == held || can_be_tried, job.submitted, now_),
-         .source = {
-             .pool = pool->pool.name, .until = pool->pool.learned_until, .recorded = pool->pool.learn}});
+    question.places.push_back({.pool = pool->pool.name,
+                               .type = spot ? spot->name : "",
+                               .price = spot ? spot->spot_price : PricePerHour{},
+                               .changeover = changeover(pool->pool),
+                               .move_cost = restoreCost(pool->pool, job),
+                               .past = pastOf(*pool, pool == held || can_be_tried, job.submitted, now_),
+                               .source = {.pool = pool->pool.name,
+                                          .until = pool->pool.learned_until,
+                                          .recorded = pool->pool.learn,
+                                          .machines = request.machines}});
   }
   // Its pools offer none any more: taken to be as slow as can be.
   if (question.changeover == Duration{0}) question.changeover = settings_.boot_timeout + settings_.lease;

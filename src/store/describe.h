@@ -327,10 +327,11 @@ void describe(V& v, Is<engine::AvailabilitySpan> auto& x) {
 
 template <class V>
 void describe(V& v, Is<engine::SpotSource> auto& x) {
-  auto& [pool, until, recorded] = x;
+  auto& [pool, until, recorded, machines] = x;
   v.field("pool", pool);
   v.sparse("until", until);
   v.sparse("recorded", recorded);
+  v.sparse("machines", machines);
 }
 
 template <class V>
