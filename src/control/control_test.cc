@@ -95,7 +95,7 @@ TEST_F(ControlTest, ImpossibleJobsAreRefusedWithTheReason) {
   };
   EXPECT_THAT(refused(R"(,"queue":"defualt")"), HasSubstr("did you mean 'default'?"));
   EXPECT_THAT(refused(R"(,"pools":["locl"])"), HasSubstr("did you mean 'local'?"));
-  EXPECT_THAT(refused(R"(,"resources":{"cpus":64})"), HasSubstr("the largest, 'small', has 1 CPUs"));
+  EXPECT_THAT(refused(R"(,"resources":{"cpus":64})"), HasSubstr("the largest, 'small', has 1 CPU,"));
   EXPECT_THAT(refused(R"(,"machines":3)"), HasSubstr("more than pool 'local' may have: 2"));
   EXPECT_THAT(refused(R"(,"colour":"red")"), HasSubstr("colour"));
   EXPECT_EQ(plane_.call("POST", "/v1/jobs", "{").status, 400);
