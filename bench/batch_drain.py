@@ -11,17 +11,13 @@ import argparse
 import json
 import multiprocessing
 import os
-import pathlib
 import resource
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.parse
 
-from batch_submit import BUOY, call
+from batch_door import Client, Server
+from run import processor_seconds
 
 CONFIG = """\
 pools:
@@ -36,45 +32,25 @@ queues:
 """
 
 
-def submit(number, step, jobs, url, key, secret):
-    address = urllib.parse.urlsplit(url)
-    connection = socket.create_connection((address.hostname, address.port))
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    signing = {}
+def submit(number, step, jobs, access):
+    client = Client(*access)
     for i in range(number, jobs, step):
-        body = json.dumps({"jobName": f"drain-{i}", "jobQueue": "drain", "jobDefinition": "true"}).encode()
-        call(connection, address.netloc, "/v1/submitjob", body, key, secret, signing)
-
-
-def processor_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        client.call("submitjob", {"jobName": f"drain-{i}", "jobQueue": "drain", "jobDefinition": "true"})
 
 
 def buoy(options):
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="buoy-bench-"))
-    config = directory / "config.yaml"
-    config.write_text(CONFIG.format(slots=options.slots))
-    environment = {**os.environ, "BUOY_STATE_DIR": str(directory / "state"), "BUOY_CONFIG": str(config)}
-    run = lambda *words: subprocess.run([str(BUOY), *words], env=environment, check=True, text=True, capture_output=True).stdout
-    try:
-        run("server", "start", "--listen", "127.0.0.1:0", "--insecure")
-        status = json.loads(run("server", "status", "--json"))
-        url = next(e for e in status["endpoints"] if e.startswith("http:"))
-        made = json.loads(run("keys", "create", "--json"))
-        address = urllib.parse.urlsplit(url)
-        connection = socket.create_connection((address.hostname, address.port))
-        one = lambda path, value: call(connection, address.netloc, path, json.dumps(value).encode(), made["id"], made["secret"], {})
-        one("/v1/registerjobdefinition", {"jobDefinitionName": "true", "type": "container", "containerProperties": {
-            "image": "i", "vcpus": 1, "memory": 64, "command": ["true"]}})
-        unfinished = lambda: json.loads(run("queues", "--json"))["queues"][0]["unfinished"]
+    with Server(CONFIG.format(slots=options.slots)) as server:
+        status = server.start()
+        access = server.access(status)
+        client = Client(*access)
+        client.define_true()
+        unfinished = lambda: json.loads(server.run("queues", "--json"))["queues"][0]["unfinished"]
         began = time.monotonic()
         if options.array:
-            array = one("/v1/submitjob", {"jobName": "drain", "jobQueue": "drain", "jobDefinition": "true",
-                                          "arrayProperties": {"size": options.jobs}})["jobId"]
+            array = client.call("submitjob", {"jobName": "drain", "jobQueue": "drain", "jobDefinition": "true",
+                                              "arrayProperties": {"size": options.jobs}})["jobId"]
         else:
-            workers = [multiprocessing.Process(target=submit, args=(n, 4, options.jobs, url, made["id"], made["secret"]))
-                       for n in range(4)]
+            workers = [multiprocessing.Process(target=submit, args=(n, 4, options.jobs, access)) for n in range(4)]
             for worker in workers:
                 worker.start()
             for worker in workers:
@@ -93,11 +69,11 @@ def buoy(options):
         if options.perf:
             profiler.wait()
         if options.array:
-            succeeded = one("/v1/describejobs", {"jobs": [array]})["jobs"][0]["arrayProperties"]["statusSummary"]["SUCCEEDED"]
+            succeeded = client.call("describejobs", {"jobs": [array]})["jobs"][0]["arrayProperties"]["statusSummary"]["SUCCEEDED"]
         else:
             succeeded, token = 0, {}
             while token is not None:
-                page = one("/v1/listjobs", {"jobQueue": "drain", "jobStatus": "SUCCEEDED", "maxResults": 100, **token})
+                page = client.call("listjobs", {"jobQueue": "drain", "jobStatus": "SUCCEEDED", "maxResults": 100, **token})
                 succeeded += len(page["jobSummaryList"])
                 token = {"nextToken": page["nextToken"]} if page.get("nextToken") else None
         if succeeded != options.jobs:
@@ -105,9 +81,6 @@ def buoy(options):
         return {"jobs": options.jobs, "slots": options.slots, "array": options.array, "submit_s": round(submitted, 2),
                 "seconds": round(took, 2), "per_second": round(options.jobs / took, 1),
                 "server_cpu_s": round(processor_seconds(status["pid"]), 2)}
-    finally:
-        subprocess.run([str(BUOY), "server", "stop"], env=environment, capture_output=True)
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def slurm(options):

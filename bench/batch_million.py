@@ -7,16 +7,12 @@ Starts a control plane of its own (build/release) whose queue starts nothing, fi
 import argparse
 import json
 import os
-import pathlib
-import shutil
-import socket
 import statistics
 import subprocess
-import tempfile
 import time
-import urllib.parse
 
-from batch_submit import BUOY, call
+from batch_door import BUOY, Client, Server
+from run import resident_kib
 
 CONFIG = """\
 pools:
@@ -30,59 +26,30 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1_000_000)
     options = parser.parse_args()
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="buoy-bench-"))
-    state = directory / "state"
-    config = directory / "config.yaml"
-    config.write_text(CONFIG)
-    environment = {**os.environ, "BUOY_STATE_DIR": str(state), "BUOY_CONFIG": str(config)}
-    run = lambda *words: subprocess.run([str(BUOY), *words], env=environment, check=True, text=True, capture_output=True).stdout
-
-    def start():
+    with Server(CONFIG) as server:
+        status = server.start()
         began = time.monotonic()
-        run("server", "start", "--listen", "127.0.0.1:0", "--insecure")
-        took = time.monotonic() - began
-        return json.loads(run("server", "status", "--json")), took
-
-    def disk():
-        return sum(path.stat().st_size for path in state.glob("state.db*")) / 2**20
-
-    def memory(pid):
-        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
-        return round(next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024)
-
-    try:
-        status, _ = start()
-        began = time.monotonic()
-        load = subprocess.run([str(BUOY.parent / "submit_load"), f"unix:{state}/server.sock", "16", str(options.jobs)],
+        load = subprocess.run([str(BUOY.parent / "submit_load"), f"unix:{server.state}/server.sock", "16", str(options.jobs)],
                               text=True, capture_output=True, check=True).stdout
         filled = time.monotonic() - began
-        before = memory(status["pid"])
-        run("server", "stop")
-        size = disk()
-        status, restart = start()
-        made = json.loads(run("keys", "create", "--json"))
-        url = next(e for e in status["endpoints"] if e.startswith("http:"))
-        address = urllib.parse.urlsplit(url)
-        connection = socket.create_connection((address.hostname, address.port))
-
-        def page(**more):
-            began = time.monotonic()
-            answer = call(connection, address.netloc, "/v1/listjobs", json.dumps(
-                {"jobQueue": "default", "jobStatus": "RUNNABLE", "maxResults": 100, **more}).encode(), made["id"], made["secret"], {})
-            return (time.monotonic() - began) * 1000, answer
-        times, token = [], None
+        before = resident_kib(status["pid"])
+        server.run("server", "stop")
+        size = sum(path.stat().st_size for path in server.state.glob("state.db*")) / 2**20
+        began = time.monotonic()
+        status = server.start()
+        restart = time.monotonic() - began
+        client = Client(*server.access(status))
+        times, more = [], {}
         for _ in range(200):
-            took, answer = page(**({"nextToken": token} if token else {}))
-            times.append(took)
-            token = answer.get("nextToken")
+            began = time.monotonic()
+            answer = client.call("listjobs", {"jobQueue": "default", "jobStatus": "RUNNABLE", "maxResults": 100, **more})
+            times.append((time.monotonic() - began) * 1000)
+            more = {"nextToken": answer["nextToken"]} if answer.get("nextToken") else {}
         print(json.dumps({"jobs": options.jobs, "submits_per_second": json.loads(load)["per_second"], "fill_s": round(filled, 1),
-                          "disk_MiB": round(size), "server_MiB": before, "server_MiB_restarted": memory(status["pid"]),
+                          "disk_MiB": round(size), "server_MiB": round(before / 1024), "server_MiB_restarted": round(resident_kib(status["pid"]) / 1024),
                           "restart_s": round(restart, 2), "list_100_p50_ms": round(statistics.median(times), 2),
                           "list_100_max_ms": round(max(times), 2), "listed": len(answer["jobSummaryList"]),
                           "load": os.getloadavg()[0]}, indent=1))
-    finally:
-        subprocess.run([str(BUOY), "server", "stop"], env=environment, capture_output=True)
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

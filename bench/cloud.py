@@ -4,7 +4,6 @@ tests/cloud. Needs root. Figures are kept by hand in docs/benchmarks.md.
     bench/cloud.py [recovery] [throttle] [reconcile]
 """
 import json
-import os
 import pathlib
 import sqlite3
 import sys
@@ -16,7 +15,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 from cloud.handle import Cloud, moto_interpreter  # noqa: E402
 from cloud.machines import network  # noqa: E402
-from run import quantiles, wait_until  # noqa: E402
+from run import processor_seconds, quantiles, wait_until  # noqa: E402
 from support.control_plane import Buoy  # noqa: E402
 from support.s3_server import free_port  # noqa: E402
 
@@ -104,8 +103,7 @@ def bench_throttle(machines=200, rate=10):
 
 
 def cpu_ms(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 1000 * processor_seconds(pid)
 
 
 def machine_row(number, instance, now):

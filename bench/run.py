@@ -65,16 +65,25 @@ class Server:
         return done.stdout
 
     def resident_kib(self, pid=None):
-        for line in pathlib.Path(f"/proc/{pid or self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS"):
-                return int(line.split()[1])
-        return 0
+        return resident_kib(pid or self.pid)
 
     def load(self, requests, *extra):
         done = subprocess.run([BIN / "submit_load", self.endpoint, "16", str(requests), *extra], text=True, capture_output=True)
         if done.returncode != 0:
             sys.exit(f"bench: submit_load: {done.stderr}")
         return json.loads(done.stdout)
+
+
+def resident_kib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1])
+    return 0
+
+
+def processor_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def quantiles(values):
@@ -190,10 +199,9 @@ def bench_agent(seconds=30):
         wait_until(lambda: json.loads(server.buoy("show", job, "--json"))["phase"] == "running")
         agent = next(int(p.name) for p in pathlib.Path("/proc").iterdir() if p.name.isdigit()
                      and (p / "cmdline").read_bytes().startswith(str(BIN / "buoy-agent").encode() + b"\0run") and str(server.state).encode() in (p / "cmdline").read_bytes())
-        cpu = lambda: sum(map(int, pathlib.Path(f"/proc/{agent}/stat").read_text().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
-        before = cpu()
+        before = processor_seconds(agent)
         time.sleep(seconds)
-        return {"agent resident MiB": round(server.resident_kib(agent) / 1024, 2), "agent CPU, % of a core": round(100 * (cpu() - before) / seconds, 3)}
+        return {"agent resident MiB": round(server.resident_kib(agent) / 1024, 2), "agent CPU, % of a core": round(100 * (processor_seconds(agent) - before) / seconds, 3)}
 
 
 def main():

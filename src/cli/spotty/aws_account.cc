@@ -15,6 +15,7 @@
 #include "cloud/aws/on_demand.h"
 #include "gateways/spotty/names.h"
 #include "os/files.h"
+#include "os/paths.h"
 
 namespace buoy::cli {
 namespace {
@@ -178,8 +179,8 @@ Status makeKeyPair(const SpottyChoice& choice, ec2::Ec2& aws,
                    const std::function<void(const std::string&)>& tell) {
   const std::string name = spotty::keyPairName(choice.project.name, choice.parameters.region);
   const std::string path = keyFileOf(choice);
-  BUOY_TRY_VOID(os::makeDirectories(path.substr(0, path.rfind('/')), 0700));
-  if (::access(path.c_str(), F_OK) == 0) {
+  BUOY_TRY_VOID(os::makeDirectories(os::parentOf(path), 0700));
+  if (os::exists(path)) {
     // Of a pair that EC2 has no longer: it may be somebody's only copy.
     const std::string aside =
         strCat({path, ".", std::to_string(wallClock().time_since_epoch().count() / 1'000'000)});
