@@ -135,11 +135,22 @@ class StartFollower {
   bool ready_ = false;
 };
 
-// Until the job has ended and no machine of it is left.
+// A job that has ended names its machines no more, while they still end.
+Result<bool> anyMachineIn(Connection& connection, const std::string& pool) {
+  BUOY_TRY(const std::string body, connection.get("/v1/machines"));
+  BUOY_TRY(const std::vector<api::MachineView> machines, api::parseMachines(body));
+  return std::any_of(machines.begin(), machines.end(),
+                     [&](const api::MachineView& machine) { return machine.pool == pool; });
+}
+
+// Until the job has ended and no machine is left in its pool, which is its alone and has its name.
 Result<api::JobView> awaitMachinesEnd(Connection& connection, JobId job) {
   for (;;) {
-    auto view = fetchJob(connection, job.toString());
-    if (!view || (engine::isTerminal(view->phase) && view->machines.empty())) return view;
+    BUOY_TRY(api::JobView view, fetchJob(connection, job.toString()));
+    if (engine::isTerminal(view.phase)) {
+      BUOY_TRY(const bool left, anyMachineIn(connection, view.request.name));
+      if (!left) return view;
+    }
     pauseFor(kLookEvery, {});
   }
 }
@@ -214,11 +225,11 @@ tl::expected<void, int> startWorkspace(const Context& context, Connection& conne
   const auto ready = StartFollower(context, connection, *job).follow();
   if (ready && *ready) return {};
   if (ready) {
-    const auto view = awaitMachinesEnd(connection, *job);
+    const auto ended = awaitMachinesEnd(connection, *job);
+    if (!ended) return tl::unexpected(failSpotty(context, ended.error()));
     return tl::unexpected(failSpotty(
         context, {ErrorCode::failed_precondition,
-                  strCat({"the instance did not start: ", view ? cleaned(view->reason) : std::string(),
-                          "; no machine is left"})}));
+                  strCat({"the instance did not start: ", cleaned(ended->reason), "; no machine is left"})}));
   }
   (void)connection.post("/v1/jobs/" + job->toString() + "/cancel", "{}");
   return tl::unexpected(failSpotty(context, ready.error()));
