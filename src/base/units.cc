@@ -221,10 +221,15 @@ std::string formatByteCount(ByteCount bytes) {
 }
 
 Money cost(PricePerHour price, Duration duration) {
+  constexpr std::int64_t kHour = 3'600'000'000;
+  std::int64_t product = 0, rounded = 0;
+  if (!__builtin_mul_overflow(price.nano_usd, duration.count(), &product) &&
+      !__builtin_add_overflow(product, kHour / 2, &rounded)) {
+    return Money{rounded / kHour};  // many times as fast as a division of 128 bits
+  }
   __extension__ typedef __int128 Int128;  // a price of a million dollars over a century overflows 64 bits
-  constexpr Int128 kHour = 3'600'000'000;
-  const Int128 product = static_cast<Int128>(price.nano_usd) * duration.count();
-  return Money{static_cast<std::int64_t>((product + kHour / 2) / kHour)};
+  const Int128 wide = static_cast<Int128>(price.nano_usd) * duration.count();
+  return Money{static_cast<std::int64_t>((wide + kHour / 2) / kHour)};
 }
 
 std::string formatMoney(Money money) {

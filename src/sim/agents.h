@@ -27,7 +27,7 @@ class Agents {
  public:
   struct Ports {
     // To the control plane, over the network.
-    std::function<void(MachineId machine, engine::Event event)> send;
+    std::function<void(MachineId machine, engine::Event&& event)> send;
     // The directive that a connected agent could read now; null: nobody answers.
     std::function<const Control::Told*(MachineId machine)> read;
     std::function<Program*(JobId job)> program;

@@ -11,7 +11,7 @@ Control::Control(Core& core, Options options, Persistence& persistence, Ports po
 
 // ---- what arrives
 
-void Control::push(Letter letter) {
+void Control::push(Letter&& letter) {
   inbox_.push_back(std::move(letter));
   if (commit_planned_) return;
   commit_planned_ = true;
@@ -23,7 +23,7 @@ void Control::receive(engine::Event event, std::uint32_t request) {
   push({std::move(event), {}, request, {}});
 }
 
-bool Control::receiveFrom(MachineId machine, engine::Event event) {
+bool Control::receiveFrom(MachineId machine, engine::Event&& event) {
   if (!up_) return true;
   if (!hub_.find(machine.value)) return false;
   push({std::move(event), machine, kNoRequest, {}});

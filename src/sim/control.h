@@ -56,7 +56,7 @@ class Control {
   // until it is answered; what was asked before is not done again.
   void receive(engine::Event event, std::uint32_t request = kNoRequest);
   // An agent's: false if the machine is unknown, which the agent is told.
-  bool receiveFrom(MachineId machine, engine::Event event);
+  bool receiveFrom(MachineId machine, engine::Event&& event);
   struct Told {
     engine::Directive directive;
     std::uint64_t generation = 0;
@@ -77,7 +77,7 @@ class Control {
     std::uint32_t request = kNoRequest;
     engine::Reply reply;
   };
-  void push(Letter letter);
+  void push(Letter&& letter);
   void step(Letter& letter);
   void finishBatch();
   bool dies(CrashPoint point);

@@ -114,7 +114,7 @@ Control::Ports Simulation::controlPorts() {
 
 Agents::Ports Simulation::agentPorts() {
   return {
-      .send = [this](MachineId machine, Event event) { send(machine, std::move(event)); },
+      .send = [this](MachineId machine, Event&& event) { send(machine, std::move(event)); },
       .read = [this](MachineId machine) -> const Control::Told* {
         return control_.up() && !agents_.silent(machine) ? control_.current(machine) : nullptr;
       },
@@ -144,7 +144,7 @@ Program* Simulation::program(JobId job) {
 
 // ---- the network
 
-void Simulation::send(MachineId machine, Event event) {
+void Simulation::send(MachineId machine, Event&& event) {
   if (agents_.silent(machine)) return;
   const Weather& weather = core_.weather;
   if (core_.now < weather.lossy_until && core_.chance.oneIn(weather.lossy)) return;
@@ -162,7 +162,7 @@ void Simulation::send(MachineId machine, Event event) {
   }
 }
 
-void Simulation::arrive(Letter letter) {
+void Simulation::arrive(Letter&& letter) {
   // Agents tell how long ago things were; the control plane counts back from the arrival.
   const Duration late = core_.now - letter.sent;
   if (auto* const report = std::get_if<engine::AgentReport>(&letter.event)) {

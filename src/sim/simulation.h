@@ -44,7 +44,7 @@ class Simulation {
   void happenToZone(const Happening& happening);
   void submit(std::size_t happening);
   void act(const engine::Action& action, const engine::State& state);
-  void send(MachineId machine, engine::Event event);
+  void send(MachineId machine, engine::Event&& event);
   void people();
   void calmDown();
   bool finished() const;
@@ -65,7 +65,7 @@ class Simulation {
     MachineId from;
     Time sent{};
   };
-  void arrive(Letter letter);
+  void arrive(Letter&& letter);
 
   struct PendingPrice {
     Time since{};
