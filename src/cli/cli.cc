@@ -29,7 +29,7 @@ void addCommands(Command& root) {
       if (child->heading.empty()) child->heading = heading;
     }
   };
-  under("Jobs", addRun, addSubmit, addRehearse, addPs, addShow, addLogs, addWhy, addCancel, addSave,
+  under("Jobs", addRun, addSubmit, addRehearse, addPs, addShow, addLogs, addWhy, addWait, addCancel, addSave,
         addResume, addReclaim, addDownload);
   under("Storage", addCp, addSync, addLs, addRm, addMb);
   under("Machines", addMachines, addPools, addQueues, addAws);

@@ -45,13 +45,12 @@ inline constexpr ExitCodeMeaning kExitCodes[] = {
     {"14", "of `buoy rehearse`: a reclaim could not come as meant"},
     {"75", "of `buoy run`: the job is paused, its budget used up; `buoy resume` lets it go on"},
     {"124",
-     "of `buoy run` and `buoy logs -f`: the job passed its max_run or max_wait; of `buoy save --wait`: not "
-     "in "
-     "time"},
+     "of `buoy run`, `wait` and `logs -f`: the job passed its max_run or max_wait; of `buoy save --wait` and "
+     "`wait --timeout`: not in time"},
     {"130",
-     "of `buoy run` and `buoy logs -f`: the job was cancelled, or Ctrl-C left it; of cp, sync and rm: "
+     "of `buoy run`, `wait` and `logs -f`: the job was cancelled, or Ctrl-C left it; of cp, sync and rm: "
      "Ctrl-C"},
-    {"N", "of `buoy run` and `buoy logs -f`: the job's own exit code; 128 + N if signal N ended it"},
+    {"N", "of `buoy run`, `wait` and `logs -f`: the job's own exit code; 128 + N if signal N ended it"},
 };
 
 int exitCodeOf(ErrorCode code);

@@ -194,7 +194,7 @@ class Follower {
 
   void handle(Item& item) {
     if (const auto* line = std::get_if<api::LogLineView>(&item)) {
-      if (options_.rank && line->rank != *options_.rank) return;
+      if (!options_.wants(*line)) return;
       printer_.print(*line);
     } else if (const auto* record = std::get_if<api::RecordView>(&item)) {
       if (options_.until_paused && (record->record.kind == "paused" || record->record.kind == "pausing")) {

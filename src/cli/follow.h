@@ -13,8 +13,11 @@ struct FollowOptions {
   bool history = true;  // notices, reclaims and restores between the lines
   bool timestamps = false;
   std::optional<std::int32_t> rank;  // only this member's lines
+  Time since{};                      // only lines from then on
   std::optional<int> tail;
   bool until_paused = false;  // ends when the job is paused; needs the history
+
+  bool wants(const api::LogLineView& line) const { return (!rank || line.rank == *rank) && line.at >= since; }
 };
 
 struct FollowEnd {

@@ -85,6 +85,34 @@ def test_cancel_saves_and_ends_the_job(buoy):
     wait_for(lambda: not buoy.hosts(), "the machine's end")
 
 
+def test_waiting_for_several_and_cancelling_them(buoy):
+    buoy.write("job.sh", PATIENT)
+    go = buoy.project / "go"
+    waits = [buoy.submit("--name", name, "--", "sh", "job.sh", str(go)) for name in ("one", "two")]
+    fails = buoy.submit("--", "sh", "-c", "exit 7")
+    assert buoy.run("wait", "--timeout", "1s", *waits, check=124).stderr.count("has not ended within 1.0s") == 1
+    waiting = buoy.popen("wait", fails, *waits)
+    buoy.wait_phase(fails, "failed")
+    go.touch()
+    out, _ = waiting.communicate(timeout=30)
+    assert waiting.returncode == 7, "of the first that did not succeed"
+    assert out.count(" succeeded after") == 2 and out.count(" failed with exit code 7 after") == 1
+    assert buoy.run("wait", "nobody").returncode == 3
+    idle = [buoy.submit("--", "sleep", "1000") for _ in range(2)]
+    assert buoy.run("cancel", idle[0], "nobody", idle[1]).returncode == 3, "one is not known"
+    assert buoy.run("wait", *idle).returncode == 130, "the others are cancelled all the same"
+
+
+def test_lines_since_an_instant(buoy):
+    job = buoy.submit("--", "sh", "-c", "echo here")
+    buoy.wait_phase(job, "succeeded")
+    assert buoy.run("logs", "--since", "1h", job, check=0).stdout == "here\n"
+    later = "2100-01-01T00:00:00Z"
+    assert buoy.run("logs", "--since", later, job, check=0).stdout == ""
+    assert buoy.run("logs", "--since", later, "--json", job, check=0).stdout == ""
+    assert "--since must be a time" in buoy.run("logs", "--since", "yesterday", job, check=2).stderr
+
+
 def test_failures_are_retried_as_often_as_asked(buoy):
     buoy.write("job.sh", 'echo try >>"$1"; exit 3\n')
     log = buoy.project / "tries"

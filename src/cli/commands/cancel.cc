@@ -9,20 +9,18 @@ namespace buoy::cli {
 namespace {
 
 struct CancelFlags {
-  std::string job;
+  std::vector<std::string> jobs;
   bool json = false;
 };
 
-int runCancel(const Context& context, const CancelFlags& flags) {
-  auto connection = connect(context);
-  if (!connection) return connection.error();
-  auto answer = (*connection)->post("/v1/jobs/" + pathPart(flags.job) + "/cancel", "{}");
+int cancelOne(const Context& context, Connection& connection, const std::string& word, bool json) {
+  auto answer = connection.post("/v1/jobs/" + pathPart(word) + "/cancel", "{}");
   if (!answer) return context.fail(answer.error());
-  if (flags.json) {
+  if (json) {
     context.print(*answer + "\n");
     return 0;
   }
-  auto job = fetchJob(**connection, flags.job);
+  auto job = fetchJob(connection, word);
   if (!job) return context.fail(job.error());
   const std::string id = job->id.toString();
   if (engine::isTerminal(job->phase)) {
@@ -33,15 +31,27 @@ int runCancel(const Context& context, const CancelFlags& flags) {
   return 0;
 }
 
+// One that cannot be cancelled is no reason to let the others run.
+int runCancel(const Context& context, const CancelFlags& flags) {
+  auto connection = connect(context);
+  if (!connection) return connection.error();
+  int code = 0;
+  for (const std::string& job : flags.jobs) {
+    const int ended = cancelOne(context, **connection, job, flags.json);
+    if (code == 0) code = ended;
+  }
+  return code;
+}
+
 }  // namespace
 
 void addCancel(Command& root) {
   auto flags = std::make_shared<CancelFlags>();
-  Command& command = root.add("cancel", "Let a job save and end");
-  command.argument("JOB", flags->job, "a job's id or name", Hint::job);
+  Command& command = root.add("cancel", "Let jobs save and end");
+  command.listArgument("JOB", flags->jobs, "a job's id or name", Hint::job);
   command.flag("--json", flags->json, "print the server's answer");
   command.details =
-      "The job gets its signal and its stop grace; what it saves is committed. A job that has ended is left "
+      "A job gets its signal and its stop grace; what it saves is committed. One that has ended is left "
       "alone.";
   command.action = [flags](Context& context) { return runCancel(context, *flags); };
 }

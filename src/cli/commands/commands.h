@@ -10,6 +10,7 @@ void addSubmit(Command& root);
 void addPs(Command& root);
 void addShow(Command& root);
 void addLogs(Command& root);
+void addWait(Command& root);
 void addWhy(Command& root);
 void addCancel(Command& root);
 void addResume(Command& root);

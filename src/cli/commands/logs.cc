@@ -14,7 +14,7 @@ namespace buoy::cli {
 namespace {
 
 struct LogsFlags {
-  std::string job, rank, tail;
+  std::string job, rank, tail, since;
   bool follow = false, timestamps = false, json = false;
 };
 
@@ -23,7 +23,16 @@ Result<std::optional<std::int32_t>> wholeNumber(const char* flag, const std::str
   const auto value = parseNumber<std::int32_t>(text);
   if (value && *value >= 0) return value;
   return fail(ErrorCode::invalid_argument,
-              strCat({flag, " must be a wholeNumber from 0 on, not '", text, "'"}));
+              strCat({flag, " must be a whole number from 0 on, not '", text, "'"}));
+}
+
+// "10m": so long ago; or an instant.
+Result<Time> sinceOf(const std::string& text) {
+  if (text.empty()) return Time{};
+  if (const auto ago = parseDuration(text)) return wallClock() - *ago;
+  if (auto at = parseTime(text)) return at;
+  return fail(ErrorCode::invalid_argument,
+              strCat({"--since must be a time such as 10m or 2026-11-21T09:30:00Z, not '", text, "'"}));
 }
 
 // Everything there is now.
@@ -31,22 +40,22 @@ int printNow(const Context& context, Connection& connection, const api::JobView&
              const FollowOptions& options) {
   LogPrinter printer(context, options.timestamps, job.request.machines > 1);
   std::optional<Error> broken;
-  const FeedSource source = logSource(job.id, options.tail, [&](const api::LogLineView& line) {
-    if (!options.rank || line.rank == *options.rank) printer.print(line);
-  });
+  const auto print = [&](std::string_view text) {
+    const auto line = api::parseLogLine(text);
+    if (!line) {
+      broken = line.error();
+    } else if (options.wants(*line)) {
+      flags.json ? context.print(strCat({text, "\n"})) : printer.print(*line);
+    }
+  };
+  const FeedSource source = logSource(job.id, options.tail, [](const api::LogLineView&) {});
   std::string rest;
   const Status status =
       connection.stream(source.target("", false), std::chrono::seconds{60}, [&](std::string_view chunk) {
-        if (flags.json) {
-          context.print(chunk);
-          return true;
-        }
         rest += chunk;
         std::size_t begin = 0;
         for (std::size_t end; (end = rest.find('\n', begin)) != std::string::npos; begin = end + 1) {
-          if (auto read = source.deliver(std::string_view(rest).substr(begin, end - begin));
-              end > begin && !read)
-            broken = read.error();
+          if (end > begin) print(std::string_view(rest).substr(begin, end - begin));
         }
         rest.erase(0, begin);
         return !broken;
@@ -71,7 +80,10 @@ int runLogs(const Context& context, const LogsFlags& flags) {
   FollowOptions options;
   const auto rank = wholeNumber("--rank", flags.rank);
   const auto tail = wholeNumber("--tail", flags.tail);
+  const auto since = sinceOf(flags.since);
   if (!rank || !tail) return context.fail(rank ? tail.error() : rank.error());
+  if (!since) return context.fail(since.error());
+  options.since = *since;
   options.rank = *rank;
   options.tail = *tail;
   options.timestamps = flags.timestamps;
@@ -97,6 +109,7 @@ void addLogs(Command& root) {
   command.flag("--timestamps,-t", flags->timestamps, "begin each line with its time");
   command.option("--rank", "N", flags->rank, "only the lines of this member of the gang");
   command.option("--tail", "N", flags->tail, "begin with the last N lines");
+  command.option("--since", "TIME", flags->since, "only lines of the last 10m, say, or from an instant on");
   command.flag("--json", flags->json, "one JSON object a line, as the server sends them");
   command.action = [flags](Context& context) { return runLogs(context, *flags); };
 }

@@ -32,12 +32,19 @@ std::string machinesOf(const api::JobView& job) {
   return text;
 }
 
+// The phase that it runs in now is counted in at its end only.
+Duration ranSoFar(const api::JobView& job, Time now) {
+  if (job.phase != engine::JobPhase::running) return job.ran;
+  return job.ran + std::max(now - job.phase_since, Duration{});
+}
+
 std::vector<Cell> jobRow(const api::JobView& job, Time now) {
   const bool ended = engine::isTerminal(job.phase);
   std::string phase(engine::toString(job.phase));
   if (job.exit_code && *job.exit_code != 0) phase += " (" + std::to_string(*job.exit_code) + ")";
   const bool explain = job.phase != engine::JobPhase::succeeded && job.phase != engine::JobPhase::running;
   const Color quiet = ended ? Color::dim : Color::plain;
+  const Duration ran = ranSoFar(job, now);
   return {Cell(job.id.toString(), ended ? Color::dim : Color::bold),
           Cell(cleaned(job.request.name), quiet),
           Cell(phase, colorOf(job.phase)),
@@ -45,7 +52,7 @@ std::vector<Cell> jobRow(const api::JobView& job, Time now) {
           Cell(machinesOf(job), quiet),
           Cell(job.attempts > 1 ? std::to_string(job.attempts) : "", quiet),
           Cell(age(job.submitted, now), quiet),
-          Cell(job.ran > Duration{} ? formatDuration(job.ran) : "", quiet),
+          Cell(ran > Duration{} ? formatDuration(ran) : "", quiet),
           Cell(job.ledger ? formatMoney(job.ledger->totalCost()) : "", quiet),
           Cell(explain ? cleaned(job.reason) : "", Color::dim)};
 }
