@@ -77,6 +77,7 @@ class Reader {
     if (problems.empty()) findSources(problems);
     if (problems.empty()) checkScript(problems);
     if (!problems.empty()) return tl::unexpected(std::move(problems));
+    noteWhatIsNotKept();
     return std::move(input_);
   }
 
@@ -189,6 +190,18 @@ class Reader {
     for (const std::string& note : tree->notes) input_.notes.push_back(note);
     rules_ = std::move(*rules);
     input_.source = std::move(*tree);
+  }
+
+  // A policy thinks of work as done once and for all.
+  void noteWhatIsNotKept() {
+    const api::JobSpec& spec = input_.spec;
+    if (!spec.deadline || spec.checkpoint || spec.spot == engine::SpotPreference::never ||
+        spec.policy != engine::SpotRule::none)
+      return;
+    if (spec.deadline->at == Time{} && spec.deadline->in >= 2 * spec.work) return;
+    input_.notes.push_back(
+        "the job keeps no checkpoint, so it begins again after every reclaim: unless there is time "
+        "to do the work twice, 'policy: on-demand' is cheaper");
   }
 
   void checkScript(Problems& problems) {

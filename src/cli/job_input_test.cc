@@ -13,8 +13,10 @@ namespace buoy::cli {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Pair;
 
 class JobInputTest : public ::testing::Test {
@@ -101,6 +103,18 @@ TEST_F(JobInputTest, FlagsPromiseADeadlineAndABudget) {
   flags_.budget.clear();
   flags_.deadline = "tomorrow";
   EXPECT_THAT(problem(), HasSubstr("--deadline: must be a time from the submit"));
+}
+
+TEST_F(JobInputTest, ADeadlineWithoutACheckpointIsNoted) {
+  flags_.command = {"python3", "train.py"};
+  flags_.deadline = "10h";
+  flags_.work = "8h";
+  EXPECT_THAT(read()->notes, Contains(HasSubstr("keeps no checkpoint")));
+  flags_.deadline = "17h";
+  EXPECT_THAT(read()->notes, IsEmpty()) << "there is time to do it twice";
+  flags_.deadline = "10h";
+  flags_.checkpoint = "checkpoints";
+  EXPECT_THAT(read()->notes, IsEmpty());
 }
 
 TEST_F(JobInputTest, APythonScriptAloneIsRunByPython) {

@@ -219,7 +219,9 @@ Result<sim::Saves> savesOf(const SimulateFlags& flags, const api::JobSpec* job, 
     BUOY_TRY(saves.interval, duration("--interval", flags.interval));
   } else if (job && !job->checkpoint) {
     saves = {.interval = sim::Saves::kNever};
-    report.assumptions.emplace_back("no checkpoint: in the job, so it begins again after every reclaim");
+    report.assumptions.emplace_back(
+        "the job keeps no checkpoint, so it begins again after every reclaim: spot helps only where "
+        "there is time to do the work twice");
     return saves;
   } else if (job && job->checkpoint->interval && flags.interval.empty()) {
     saves.interval = *job->checkpoint->interval;
