@@ -30,6 +30,7 @@
 #include "os/child.h"
 #include "os/files.h"
 #include "os/log.h"
+#include "os/paths.h"
 
 namespace buoy::agent {
 namespace {
@@ -81,11 +82,6 @@ std::string imageNameFrom(std::string_view name) {
   }
   while (out.ends_with('-')) out.pop_back();
   return strCat({"localhost/buoy/", out.empty() ? "job" : out, ":latest"});
-}
-
-std::string parentOfFile(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
 }
 
 // Zero: no limit.
@@ -172,7 +168,7 @@ Status JobContainer::pull(const Setup& setup) {
 }
 
 Status JobContainer::build(const Setup& setup) {
-  const std::string below = spec_.context.empty() ? parentOfFile(spec_.file) : spec_.context;
+  const std::string below = spec_.context.empty() ? os::parentOf(spec_.file) : spec_.context;
   const std::string prefix = below == "." ? "" : below + "/";
   const std::string context = strCat({paths_.work(), "/", below});
   if (!spec_.file.starts_with(prefix))

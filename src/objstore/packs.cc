@@ -275,7 +275,6 @@ Status PackWriter::send(Pack& pack) {
     pack.sent = true;
   }
   sent_bytes_ += pack.size;
-  ++sent_packs_;
   return {};
 }
 

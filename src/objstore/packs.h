@@ -54,7 +54,6 @@ class PackWriter {
   // After finish().
   const Content& content(std::size_t number) const { return *contents_[number]; }
   std::uint64_t sentBytes() const { return sent_bytes_; }
-  std::uint64_t sentPacks() const { return sent_packs_; }
 
  private:
   struct Source;
@@ -77,7 +76,7 @@ class PackWriter {
   const StoredBy self_;
   SliceIndex& known_;
   std::vector<std::shared_ptr<Content>> contents_;
-  std::atomic<std::uint64_t> sent_bytes_{0}, sent_packs_{0};
+  std::atomic<std::uint64_t> sent_bytes_{0};
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable room_;

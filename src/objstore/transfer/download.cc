@@ -11,6 +11,7 @@
 
 #include "base/strings.h"
 #include "objstore/sha256.h"
+#include "objstore/transfer/local_walk.h"
 #include "objstore/transfer/parts.h"
 #include "os/boot_id.h"
 #include "os/copy.h"
@@ -21,7 +22,6 @@ namespace buoy::objstore {
 namespace {
 
 constexpr std::uint64_t kOneGet = 16 * kMiB;
-constexpr std::string_view kTemporary = ".buoy-part-";
 constexpr std::uint64_t kMaxJournal = 1u << 20;
 
 bool isStillNamed(int fd, const std::string& path) {
@@ -33,7 +33,7 @@ bool isStillNamed(int fd, const std::string& path) {
 
 std::string uniqueName() {
   static std::atomic<std::uint64_t> counter{0};
-  return strCat({kTemporary, std::to_string(::getpid()), "-", std::to_string(++counter)});
+  return strCat({kUnfinishedPrefix, std::to_string(::getpid()), "-", std::to_string(++counter)});
 }
 
 }  // namespace
@@ -103,7 +103,7 @@ Status Download::getWhole() {
 Status Download::beginParts() {
   const std::string identity =
       strCat({from_.toString(), "\n", known_.etag, "\n", std::to_string(known_.size), "\n", file_});
-  const std::string name = strCat({kTemporary, sha256Hex(identity).substr(0, 24)});
+  const std::string name = strCat({kUnfinishedPrefix, sha256Hex(identity).substr(0, 24)});
   BUOY_TRY_VOID(openTemporary(name, 0));
   // Somebody else fetches the same, or has just given the file its name: each for himself.
   if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0 || !isStillNamed(fd_.get(), temporary_)) {
