@@ -66,10 +66,12 @@ class Client:
 
 
 class Server:
-    """Runs from start() to the end of the `with`, which removes its state."""
+    """Runs from start() to the end of the `with`, which removes its state; not that in a directory of the caller's."""
 
-    def __init__(self, config):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="buoy-bench-"))
+    def __init__(self, config, directory=None):
+        self.kept = directory is not None
+        self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="buoy-bench-")).resolve()
+        self.directory.mkdir(parents=True, exist_ok=True)
         self.state = self.directory / "state"
         (self.directory / "config.yaml").write_text(config)
         self.environment = {**os.environ, "BUOY_STATE_DIR": str(self.state), "BUOY_CONFIG": str(self.directory / "config.yaml")}
@@ -79,7 +81,8 @@ class Server:
 
     def __exit__(self, *_):
         subprocess.run([str(BUOY), "server", "stop"], env=self.environment, capture_output=True)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if not self.kept:
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def run(self, *words):
         return subprocess.run([str(BUOY), *words], env=self.environment, check=True, text=True, capture_output=True).stdout

@@ -36,6 +36,9 @@ class FakeStore final : public store::Store {
 
   Status load(engine::State&) override { return {}; }
   Result<store::JobRow> job(JobId) override { return fail(ErrorCode::not_found, ""); }
+  Result<std::vector<std::optional<store::JobRow>>> jobsById(std::span<const JobId> ids) override {
+    return std::vector<std::optional<store::JobRow>>(ids.size());
+  }
   Result<std::vector<store::JobRow>> jobs(const store::JobQuery&) override {
     return std::vector<store::JobRow>();
   }

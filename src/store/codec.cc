@@ -9,6 +9,7 @@
 
 #include "base/strings.h"
 #include "store/describe.h"
+#include "store/ordered_decoder.h"
 
 namespace buoy::store {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int kVersion = 1;
+constexpr std::string_view kBeginning = R"({"v":1)";
 
 // ---- writing
 
@@ -58,11 +60,6 @@ void appendEscaped(std::string& out, std::string_view text) {
   out.append(text, plain);
   out += '"';
 }
-
-template <class T>
-concept Described = requires(struct Probe& probe, T& value) {
-  describe(probe, value);
-};
 
 class Encoder {
  public:
@@ -202,7 +199,7 @@ template <class T>
 std::string encode(const T& value) {
   std::string out;
   out.reserve(512);
-  out = "{\"v\":1";
+  out = kBeginning;
   Encoder encoder(out);
   describe(encoder, value);
   out += '}';
@@ -333,6 +330,7 @@ class Decoder {
 
 template <class T>
 Result<T> decode(std::string_view text, std::string_view what) {
+  if (T value; OrderedDecoder(text).whole(kBeginning, value)) return value;
   const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (document.is_discarded()) return fail(ErrorCode::data_loss, strCat({"stored ", what, " is not JSON"}));
   try {

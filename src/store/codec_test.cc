@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+#include "store/ordered_decoder.h"
+
 namespace buoy::store {
 namespace {
 
@@ -204,6 +206,37 @@ TEST(CodecTest, BadBytesBecomeReplacementCharacters) {
   EXPECT_EQ(decoded->name,
             "a\xEF\xBF\xBD"
             "b\xEF\xBF\xBD");
+}
+
+// White space is what the encoder never writes: the same text by way of the other decoder.
+std::string spaced(const std::string& text) {
+  return text.empty() ? text : text.substr(0, 1) + " " + text.substr(1);
+}
+
+RC_GTEST_PROP(CodecTest, WhatIsWrittenIsReadInOnePassAndAsTheDocumentSays, ()) {
+  const std::string text = encodeJob(anyJob());
+  Job job;
+  RC_ASSERT(OrderedDecoder(text).whole(R"({"v":1)", job));
+  RC_ASSERT(encodeJob(job) == text);
+  const auto document = decodeJob(spaced(text));
+  RC_ASSERT(document.has_value());
+  RC_ASSERT(encodeJob(*document) == text);
+}
+
+RC_GTEST_PROP(CodecTest, DamagedTextIsReadInOnePassOnlyAsTheDocumentSays, ()) {
+  std::string text = encodeJob(anyJob());
+  for (int n = *rc::gen::inRange(1, 4); n > 0; --n) {
+    const auto at = *rc::gen::inRange<std::size_t>(1, text.size());
+    if (any<bool>()) {
+      text.erase(at, *rc::gen::inRange<std::size_t>(1, 5));
+    } else {
+      text.insert(at, 1, *rc::gen::elementOf(std::string("0-.e,:\"\\{}[]un\x01\x80")));
+    }
+  }
+  const auto decoded = decodeJob(text), document = decodeJob(spaced(text));
+  RC_ASSERT(decoded.has_value() == document.has_value());
+  if (decoded) RC_ASSERT(encodeJob(*decoded) == encodeJob(*document));
+  if (!decoded) RC_ASSERT(decoded.error().code == document.error().code);
 }
 
 TEST(CodecTest, DamageIsDataLossAndNamesThePlace) {

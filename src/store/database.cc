@@ -159,6 +159,11 @@ Result<Transaction> Transaction::begin(Database& db) {
   return Transaction(db);
 }
 
+Result<Transaction> Transaction::beginRead(Database& db) {
+  BUOY_TRY_VOID(db.query("BEGIN").run());
+  return Transaction(db);
+}
+
 Transaction::Transaction(Transaction&& other) noexcept : db_(std::exchange(other.db_, nullptr)) {}
 
 Transaction::~Transaction() {

@@ -78,6 +78,7 @@ class Database {
 class Transaction {
  public:
   static Result<Transaction> begin(Database& db);
+  static Result<Transaction> beginRead(Database& db);  // all reads see the same commit; ends with the scope
   Transaction(Transaction&& other) noexcept;
   Transaction& operator=(Transaction&&) = delete;
   ~Transaction();

@@ -457,4 +457,10 @@ void describe(V& v, Is<engine::Record::Candidate> auto& x) {
   v.sparse("rejected", rejected);
 }
 
+// What one of the above is for.
+template <class T>
+concept Described = requires(struct Probe& probe, T& value) {
+  describe(probe, value);
+};
+
 }  // namespace buoy::store

@@ -84,6 +84,7 @@ class SqliteStore final : public Store {
   Status load(engine::State& state) override;
   Result<std::optional<JobId>> findRequest(const std::string& request_id) override;
   Result<JobRow> job(JobId id) override;
+  Result<std::vector<std::optional<JobRow>>> jobsById(std::span<const JobId> ids) override;
   Result<std::string> jobSpec(JobId id) override;
   Result<std::vector<JobRow>> jobs(const JobQuery& query) override;
   Result<std::int64_t> countJobs(bool finished) override {
@@ -432,15 +433,34 @@ Result<std::optional<JobId>> SqliteStore::findRequest(const std::string& request
   });
 }
 
+Result<std::optional<JobRow>> readJob(Database& db, JobId id) {
+  Query query = db.query(
+      "SELECT record, spec FROM jobs LEFT JOIN specs ON specs.job = IIF(jobs.parent = 0, jobs.id, "
+      "jobs.parent) "
+      "WHERE jobs.id = ?");
+  BUOY_TRY(const bool row, query.bind(id.value).next());
+  if (!row) return std::optional<JobRow>();
+  return std::optional<JobRow>({id, std::string(query.text(0)), std::string(query.text(1))});
+}
+
 Result<JobRow> SqliteStore::job(JobId id) {
   return readers_.with([&](Database& db) -> Result<JobRow> {
-    Query query = db.query(
-        "SELECT record, spec FROM jobs LEFT JOIN specs ON specs.job = IIF(jobs.parent = 0, jobs.id, "
-        "jobs.parent) "
-        "WHERE jobs.id = ?");
-    BUOY_TRY(const bool row, query.bind(id.value).next());
+    BUOY_TRY(std::optional<JobRow> row, readJob(db, id));
     if (!row) return fail(ErrorCode::not_found, "there is no job " + id.toString());
-    return JobRow{id, std::string(query.text(0)), std::string(query.text(1))};
+    return std::move(*row);
+  });
+}
+
+Result<std::vector<std::optional<JobRow>>> SqliteStore::jobsById(std::span<const JobId> ids) {
+  return readers_.with([&](Database& db) -> Result<std::vector<std::optional<JobRow>>> {
+    BUOY_TRY(const Transaction all, Transaction::beginRead(db));
+    std::vector<std::optional<JobRow>> rows;
+    rows.reserve(ids.size());
+    for (const JobId id : ids) {
+      BUOY_TRY(std::optional<JobRow> row, readJob(db, id));
+      rows.push_back(std::move(row));
+    }
+    return rows;
   });
 }
 

@@ -85,6 +85,15 @@ TEST_F(SqliteStoreTest, JobsComeBackAfterReopening) {
   EXPECT_FALSE(store_->findRequest("request-2")->has_value());
   EXPECT_EQ(store_->job(JobId{9}).error().code, ErrorCode::not_found);
   EXPECT_EQ(store_->jobSpec(JobId{9}).error().code, ErrorCode::not_found);
+  const std::vector<JobId> ids{JobId{2}, JobId{9}, JobId{1}};
+  const auto rows = store_->jobsById(ids);
+  ASSERT_TRUE(rows && rows->size() == 3);
+  EXPECT_FALSE((*rows)[1]);
+  EXPECT_EQ((*rows)[2]->spec, "{\"run\":\"a\"}");
+  EXPECT_EQ((*rows)[0]->record, store_->job(JobId{2})->record);
+  ASSERT_TRUE(commitJob(makeJob(3)));
+  EXPECT_TRUE(store_->jobsById({ids.data(), 0})->empty());
+  EXPECT_TRUE(store_->job(JobId{3})) << "its reader holds no old commit";
 }
 
 TEST_F(SqliteStoreTest, CountersFollowTheJobs) {

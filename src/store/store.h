@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -96,7 +97,9 @@ class Store {
   virtual Status load(engine::State& state) = 0;
 
   virtual Result<std::optional<JobId>> findRequest(const std::string& request_id) = 0;
-  virtual Result<JobRow> job(JobId id) = 0;                                    // not_found
+  virtual Result<JobRow> job(JobId id) = 0;  // not_found
+  // As of one commit, in the order of the ids; nullopt: there is no such job.
+  virtual Result<std::vector<std::optional<JobRow>>> jobsById(std::span<const JobId> ids) = 0;
   virtual Result<std::string> jobSpec(JobId id) = 0;                           // not_found
   virtual Result<std::vector<JobRow>> jobs(const JobQuery& query) = 0;         // newest first, without specs
   virtual Result<std::int64_t> countJobs(bool finished) = 0;                   // kept as a counter: O(log n)
