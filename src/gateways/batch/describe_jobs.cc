@@ -1,7 +1,9 @@
-#include <algorithm>
+#include <map>
+#include <optional>
 
 #include "base/strings.h"
 #include "gateways/batch/jobs.h"
+#include "gateways/front/members.h"
 #include "store/codec.h"
 
 // DescribeJobs: the engine's account of a job beside what submitJob kept of it.
@@ -14,7 +16,7 @@ struct Shown {
   const Desk& desk;
   const std::string& region;
   engine::Job job;
-  front::Body door;
+  std::vector<front::Member> door;
   std::string definition;  // "train:3"
 };
 
@@ -61,11 +63,11 @@ void writeAttempts(api::JsonWriter& writer, const Shown& shown) {
 }
 
 void writeContainer(api::JsonWriter& writer, const Shown& shown) {
-  const api::Node* const container = shown.door.root().find("container");
+  const auto container = front::membersOf(front::valueOf(shown.door, "container"));
   const engine::Job& job = shown.job;
   writer.key("container").beginObject();
-  if (container != nullptr) {
-    for (const api::Node& item : container->items) writer.key(item.key).raw(api::toJson(item));
+  if (container) {
+    for (const front::Member& item : *container) writer.key(item.key).raw(item.value);
   }
   if (job.exit_code) writer.field("exitCode", *job.exit_code);
   if (engine::isTerminal(job.phase))
@@ -110,11 +112,11 @@ void write(api::JsonWriter& writer, const Shown& shown) {
   writeAttempts(writer, shown);
   bool depends = false;
   const auto tags = shown.desk.library.find(kTags, "job/" + id);
-  for (const api::Node& item : shown.door.root().items) {
+  for (const front::Member& item : shown.door) {
     if (item.key == "kind" || item.key == "definition" || item.key == "container") continue;
     if ((item.key == "tags" && tags) || item.key == "arrayProperties") continue;
     depends = depends || item.key == "dependsOn";
-    writer.key(item.key).raw(api::toJson(item));
+    writer.key(item.key).raw(item.value);
   }
   if (tags) writer.key("tags").raw(api::toJson(*tags));
   writeArray(writer, job);
@@ -126,16 +128,6 @@ void write(api::JsonWriter& writer, const Shown& shown) {
   writer.endObject();
 }
 
-// Of a task its own row, or its array's as long as it has not begun.
-Result<store::JobRow> rowOf(const Desk& desk, const JobReference& reference) {
-  if (reference.index) {
-    auto row = desk.backend.store().job(engine::taskOf(reference.job, *reference.index));
-    const auto task = row ? store::decodeJob(row->record) : Result<engine::Job>(tl::unexpect, row.error());
-    if (task && task->parent == reference.job) return row;
-  }
-  return desk.backend.store().job(reference.job);
-}
-
 engine::Job notBegun(const engine::Job& array, std::uint32_t index) {
   engine::Job task = engine::clone(array);
   task.array.reset();
@@ -143,6 +135,46 @@ engine::Job notBegun(const engine::Job& array, std::uint32_t index) {
   task.index = static_cast<std::int32_t>(index);
   task.request.name += "." + std::to_string(index);
   return task;
+}
+
+using Rows = std::map<JobId, store::JobRow>;
+
+// Of a task its own row, if it has begun, and its array's.
+Result<Rows> rowsOf(const Desk& desk, const std::vector<JobReference>& references) {
+  std::vector<JobId> ids;
+  for (const JobReference& reference : references) {
+    ids.push_back(reference.job);
+    if (reference.index) ids.push_back(engine::taskOf(reference.job, *reference.index));
+  }
+  BUOY_TRY(std::vector<std::optional<store::JobRow>> found, desk.backend.store().jobsById(ids));
+  Rows rows;
+  for (std::optional<store::JobRow>& row : found) {
+    if (row) rows.emplace(row->id, std::move(*row));
+  }
+  return rows;
+}
+
+// nullopt: there is no such job, or task.
+Result<std::optional<engine::Job>> jobOf(const Rows& rows, const JobReference& reference) {
+  if (reference.index) {
+    if (const auto row = rows.find(engine::taskOf(reference.job, *reference.index)); row != rows.end()) {
+      BUOY_TRY(engine::Job task, store::decodeJob(row->second.record));
+      if (task.parent == reference.job) return std::optional(std::move(task));
+    }
+  }
+  const auto row = rows.find(reference.job);
+  if (row == rows.end()) return std::optional<engine::Job>();
+  BUOY_TRY(engine::Job job, store::decodeJob(row->second.record));
+  if (!reference.index) return std::optional(std::move(job));
+  if (*reference.index >= static_cast<std::uint32_t>(job.request.array)) return std::optional<engine::Job>();
+  return std::optional(notBegun(job, *reference.index));
+}
+
+// What submitJob kept; nothing for a job of another door.
+std::vector<front::Member> doorIn(std::string_view spec) {
+  const auto members = front::membersOf(spec);
+  if (!members) return {};
+  return front::membersOf(front::valueOf(*members, "door")).value_or(std::vector<front::Member>());
 }
 
 }  // namespace
@@ -155,24 +187,21 @@ Result<std::string> describeJobs(const Desk& desk, const front::Call& call) {
   BUOY_TRY_VOID(body.check());
   if (ids.empty() || ids.size() > kMostIds)
     return fail(ErrorCode::invalid_argument, "jobs must hold 1 to 100 ids");
+  std::vector<JobReference> references;
+  for (const std::string& id : ids) {
+    if (const auto reference = parseJobReference(id)) references.push_back(*reference);
+  }
+  BUOY_TRY(const Rows rows, rowsOf(desk, references));
   std::string json;
   api::JsonWriter writer(json);
   writer.beginObject().key("jobs").beginArray();
-  for (const std::string& id : ids) {
-    const auto reference = parseJobReference(id);
-    if (!reference) continue;
-    const auto row = rowOf(desk, *reference);
-    if (!row && row.error().code == ErrorCode::not_found) continue;
-    if (!row) return fail(row.error());
-    BUOY_TRY(engine::Job job, store::decodeJob(row->record));
-    if (reference->index && !job.parent) {
-      if (*reference->index >= static_cast<std::uint32_t>(job.request.array)) continue;
-      job = notBegun(job, *reference->index);
-    }
-    BUOY_TRY(front::Body door, doorOf(row->spec));
-    std::string definition = front::textOf(door.root(), "definition");
-    if (definition.empty()) definition = job.request.name + ":1";
-    write(writer, {desk, call.region, std::move(job), std::move(door), std::move(definition)});
+  for (const JobReference& reference : references) {
+    BUOY_TRY(std::optional<engine::Job> job, jobOf(rows, reference));
+    if (!job) continue;
+    std::vector<front::Member> door = doorIn(rows.at(job->id).spec);
+    std::string definition = front::textOf(front::valueOf(door, "definition"));
+    if (definition.empty()) definition = job->request.name + ":1";
+    write(writer, {desk, call.region, std::move(*job), std::move(door), std::move(definition)});
   }
   writer.endArray().endObject();
   return json;
