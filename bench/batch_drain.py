@@ -5,8 +5,32 @@ starts and ends, each a process of its own.
     bench/batch_drain.py [--jobs 10000] [--slots 64] [--array] [--slurm CONF]
 
 Starts a control plane of its own (build/release), submits as bench/batch_submit.py does (or one array, with --array), and prints
-JSON. --slurm: the same number through sbatch --array of a cluster that runs, whose slurm.conf this is, in the same run; the
-network namespace of its controller with --slurm-netns."""
+JSON.
+
+--slurm: jobs of `true` through a Slurm that runs, whose slurm.conf this is, in the same run, after ours: single submits from as
+many clients (held, so that nothing runs meanwhile), then --slurm-jobs in arrays of 1,000 until the last has ended. Where its
+controller is in a network namespace of its own, that is --slurm-netns. Debian's slurm-wlm and munge, as root, on one machine:
+
+    ClusterName=bench                           # DIR/slurm.conf; beside it cgroup.conf: CgroupPlugin=cgroup/v1
+    SlurmctldHost=HOSTNAME(127.0.0.1)
+    SlurmUser=root
+    SlurmdUser=root
+    StateSaveLocation=DIR/state                 # to be made, as is DIR/spool
+    SlurmdSpoolDir=DIR/spool
+    SlurmctldPidFile=DIR/slurmctld.pid
+    SlurmdPidFile=DIR/slurmd.pid
+    ProctrackType=proctrack/linuxproc
+    TaskPlugin=task/none
+    MinJobAge=10
+    MaxJobCount=20000
+    SchedulerParameters=batch_sched_delay=0,sched_interval=1
+    SelectType=select/cons_tres
+    SelectTypeParameters=CR_CPU
+    SlurmdParameters=config_overrides           # 64 slots, whatever the machine has
+    NodeName=n1 NodeHostname=HOSTNAME NodeAddr=127.0.0.1 CPUs=64 RealMemory=8000
+    PartitionName=all Nodes=n1 Default=YES MaxTime=INFINITE State=UP
+
+    service munge start; export SLURM_CONF=DIR/slurm.conf; slurmctld; slurmd -N n1; sinfo"""
 import argparse
 import json
 import multiprocessing
@@ -14,6 +38,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 
 from batch_door import Client, Server
@@ -30,6 +55,9 @@ pools:
 queues:
   - {{name: drain, pools: [local]}}
 """
+
+
+CLIENTS, SLURM_SUBMITS = 4, 400
 
 
 def submit(number, step, jobs, access):
@@ -50,7 +78,8 @@ def buoy(options):
             array = client.call("submitjob", {"jobName": "drain", "jobQueue": "drain", "jobDefinition": "true",
                                               "arrayProperties": {"size": options.jobs}})["jobId"]
         else:
-            workers = [multiprocessing.Process(target=submit, args=(n, 4, options.jobs, access)) for n in range(4)]
+            workers = [multiprocessing.Process(target=submit, args=(n, CLIENTS, options.jobs, access))
+                       for n in range(CLIENTS)]
             for worker in workers:
                 worker.start()
             for worker in workers:
@@ -79,27 +108,44 @@ def buoy(options):
         if succeeded != options.jobs:
             sys.exit(f"bench: {succeeded} of {options.jobs} jobs have succeeded")
         return {"jobs": options.jobs, "slots": options.slots, "array": options.array, "submit_s": round(submitted, 2),
-                "seconds": round(took, 2), "per_second": round(options.jobs / took, 1),
+                **({} if options.array else {"submits_per_second": round(options.jobs / submitted)}), "seconds": round(took, 2), "per_second": round(options.jobs / took, 1),
                 "server_cpu_s": round(processor_seconds(status["pid"]), 2)}
+
+
+def sbatch(number, run):
+    for _ in range(number):
+        run("sbatch", "--hold", "--output=/dev/null", "--job-name=held", "--wrap=true")
 
 
 def slurm(options):
     inside = ["ip", "netns", "exec", options.slurm_netns] if options.slurm_netns else []
     environment = {**os.environ, "SLURM_CONF": options.slurm}
     run = lambda *words: subprocess.run([*inside, *words], env=environment, check=True, text=True, capture_output=True).stdout
-    began, left = time.monotonic(), options.jobs
+    if run("squeue", "-h").strip():
+        sys.exit("bench: the Slurm of --slurm has other jobs")
+    began = time.monotonic()
+    clients = [threading.Thread(target=sbatch, args=(SLURM_SUBMITS // CLIENTS, run)) for _ in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    submits = SLURM_SUBMITS / (time.monotonic() - began)
+    run("scancel", "--name=held")
+    while run("squeue", "-h").strip():
+        time.sleep(0.2)
+    began, left = time.monotonic(), options.slurm_jobs
     while left > 0:  # an array has at most 1,001 tasks as Slurm comes
         size = min(left, 1000)
         run("sbatch", "--output=/dev/null", f"--array=1-{size}", "--wrap=true")
         left -= size
     submitted = time.monotonic() - began
-    while run("squeue", "-h", "-r").strip():
+    while waiting := run("squeue", "-h", "-r").splitlines():
         time.sleep(0.2)
         if time.monotonic() - began > options.limit:
-            return {"jobs": options.jobs, "left": len(run("squeue", "-h", "-r").splitlines()), "seconds": options.limit}
+            sys.exit(f"bench: {len(waiting)} of Slurm's jobs had not ended after {options.limit} s")
     took = time.monotonic() - began
-    return {"jobs": options.jobs, "submit_s": round(submitted, 2), "seconds": round(took, 2),
-            "per_second": round(options.jobs / took, 1)}
+    return {"submits_per_second": round(submits), "jobs": options.slurm_jobs, "array_submit_s": round(submitted, 2),
+            "seconds": round(took, 2), "per_second": round(options.slurm_jobs / took, 1)}
 
 
 def main():
@@ -118,7 +164,6 @@ def main():
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     result["clients_cpu_s"] = round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2)
     if options.slurm:
-        options.jobs = options.slurm_jobs
         result["slurm"] = slurm(options)
     result["load"] = os.getloadavg()[0]
     print(json.dumps(result, indent=1))
