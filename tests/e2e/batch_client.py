@@ -17,6 +17,7 @@ pools:
     provider: local
     max_machines: 16
     isolation: {isolation}
+    idle_timeout: {idle}
     types:
       - {{name: small, cpus: 1, memory: 512MiB, price: 1.00, spot_price: 0.30}}
     market: {{script: {script}}}
@@ -25,8 +26,8 @@ queues:
 """
 
 
-def configuration(isolation="process", script="[]"):
-    return POOL.format(isolation=isolation, script=script)
+def configuration(isolation="process", script="[]", idle="0s"):
+    return POOL.format(isolation=isolation, script=script, idle=idle)
 
 
 class Batch:

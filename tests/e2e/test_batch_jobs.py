@@ -39,6 +39,13 @@ def test_arrays_and_what_waits_for_them(batch):
     assert batch.wait(client, after)["status"] == "FAILED"
     assert batch.wait(client, paired)["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 5
     assert batch.wait(client, steps)["status"] == "SUCCEEDED"
+
+    def times(array, indices):
+        tasks = client.describe_jobs(jobs=[f"{array}:{i}" for i in indices])["jobs"]
+        return [(task["startedAt"], task["stoppedAt"]) for task in tasks]
+    waited, paced = (0, 1, 2, 4, 5), times(steps, range(3))
+    assert all(started >= ended for (_, ended), (started, _) in zip(times(first, waited), times(paired, waited)))
+    assert all(started >= ended for (_, ended), (started, _) in zip(paced, paced[1:]))
     pages = client.get_paginator("list_jobs").paginate(arrayJobId=first, jobStatus="SUCCEEDED",
                                                        PaginationConfig={"PageSize": 2})
     listed = [job["jobId"] for page in pages for job in page["jobSummaryList"]]
@@ -57,6 +64,23 @@ def test_retries_rules_and_reasons(batch):
     once = client.submit_job(jobName="y", jobQueue="train", jobDefinition="fails",
                              containerOverrides={"command": ["sh", "-c", "exit 42"]})["jobId"]
     assert len(batch.wait(client, once)["attempts"]) == 1
+
+
+def test_what_a_command_is_given(batch):
+    client = batch.client()
+    batch.environment(client)
+    secret = batch.buoy.project / "secret"
+    secret.write_text("s3cret\n")
+    batch.definition(client, "given", ["sh", "-c", 'echo "$0|$1|$WORD|$SECRET|$AWS_BATCH_JQ_NAME|$AWS_BATCH_CE_NAME|$AWS_BATCH_JOB_ATTEMPT"',
+                                       "Ref::first", "--x=Ref::second.txt"],
+                     parameters={"first": "a b", "second": "default"},
+                     container={"environment": [{"name": "WORD", "value": "it's"}],
+                                "secrets": [{"name": "SECRET", "valueFrom": f"file://{secret}"}]})
+    job = client.submit_job(jobName="x", jobQueue="train", jobDefinition="given", parameters={"second": "mine"})["jobId"]
+    shown = batch.wait(client, job)
+    assert log_of(batch, shown) == ["a b|--x=mine.txt|it's|s3cret|train|spot|1"]
+    assert shown["parameters"] == {"first": "a b", "second": "mine"}
+    assert shown["container"]["secrets"] == [{"name": "SECRET", "valueFrom": f"file://{secret}"}]
 
 
 def test_a_reclaim_spends_no_attempt_and_loses_no_work(make_buoy):

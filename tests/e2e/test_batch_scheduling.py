@@ -88,6 +88,46 @@ def test_machines_are_kept_down_to_the_least(batch):
     wait_for(lambda: desired() == 0, "nothing is kept any more")
 
 
+def test_spot_is_taken_up_to_the_bid(batch):
+    # Spot costs 30 % of on-demand here.
+    client = batch.client()
+    batch.environment(client, bidPercentage=29)
+    batch.definition(client, "true", ["true"])
+    job = client.submit_job(jobName="x", jobQueue="train", jobDefinition="true")["jobId"]
+    wait_for(lambda: "more than 29% of on-demand" in batch.buoy.run("why", job, check=0).stdout, "the reason")
+    assert client.describe_jobs(jobs=[job])["jobs"][0]["status"] == "RUNNABLE"
+    client.update_compute_environment(computeEnvironment="spot", computeResources={"bidPercentage": 30})
+    assert batch.wait(client, job)["status"] == "SUCCEEDED"
+
+
+def test_machines_raised_by_hand_end_some_time_after_they_were_needed(make_buoy):
+    batch = Batch(make_buoy(configuration(idle="2s")))
+    client = batch.client()
+    batch.environment(client)
+
+    def resources():
+        return client.describe_compute_environments(computeEnvironments=["spot"])["computeEnvironments"][0]["computeResources"]
+
+    def update(desired):
+        client.update_compute_environment(computeEnvironment="spot", computeResources={"desiredvCpus": desired})
+    for wrong in (9, -1):
+        with pytest.raises(client.exceptions.ClientException, match="from minvCpus to maxvCpus"):
+            update(wrong)
+    update(3)
+    assert (resources()["desiredvCpus"], resources()["minvCpus"]) == (3, 0)
+    with pytest.raises(client.exceptions.ClientException, match="only be raised"):
+        update(2)
+    wait_for(lambda: len([m for m in batch.buoy.json("machines")["machines"] if m["phase"] == "idle"]) == 3, "three machines")
+    batch.definition(client, "nap", ["sleep", "2.5"])
+    job = client.submit_job(jobName="x", jobQueue="train", jobDefinition="nap")["jobId"]
+    wait_for(lambda: resources()["desiredvCpus"] == 1, "the end of those that nothing ran on")
+    assert client.describe_jobs(jobs=[job])["jobs"][0]["status"] == "RUNNING"
+    shown = batch.wait(client, job)
+    wait_for(lambda: resources()["desiredvCpus"] == 0, "the end of the last")
+    (machine,) = [m for m in batch.buoy.json("machines", "--all")["machines"] if m["id"] == shown["container"]["containerInstanceArn"].split("/")[-1]]
+    assert machine["phase"] == "gone"
+
+
 def test_a_log_is_followed_by_the_real_client(batch):
     client = batch.client()
     batch.environment(client)

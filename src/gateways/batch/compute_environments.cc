@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "base/strings.h"
 #include "gateways/batch/operations.h"
@@ -18,7 +19,8 @@ constexpr int kAllMachines = 1'000'000;
 struct WantedEnvironment {
   std::string name, type = "MANAGED", state = "ENABLED", model;
   bool spot = false;
-  std::int64_t min_vcpus = 0, max_vcpus = 0, desired_vcpus = 0, bid_percentage = 100;
+  std::int64_t min_vcpus = 0, max_vcpus = 0, bid_percentage = 100;
+  std::optional<std::int64_t> desired_vcpus;  // by hand
   std::vector<std::string> instance_types;
 };
 
@@ -36,7 +38,8 @@ Status readResources(front::Body& body, const api::Node* node, bool create, Want
   const bool typed = fields.get("type", type);
   fields.get("minvCpus", wanted.min_vcpus);
   const bool limited = fields.get("maxvCpus", wanted.max_vcpus);
-  fields.get("desiredvCpus", wanted.desired_vcpus);
+  std::int64_t desired = 0;
+  if (fields.get("desiredvCpus", desired)) wanted.desired_vcpus = desired;
   fields.get("bidPercentage", wanted.bid_percentage);
   fields.get("instanceTypes", wanted.instance_types);
   fields.get("allocationStrategy", strategy);
@@ -50,6 +53,8 @@ Status readResources(front::Body& body, const api::Node* node, bool create, Want
   wanted.spot = type == "SPOT";
   if (wanted.min_vcpus < 0 || wanted.max_vcpus < wanted.min_vcpus || wanted.max_vcpus > kMostVcpus)
     return failInvalid("computeResources: minvCpus and maxvCpus must be in order, from 0 to 1000000");
+  if (wanted.desired_vcpus && (desired < wanted.min_vcpus || desired > wanted.max_vcpus))
+    return failInvalid("computeResources.desiredvCpus must be from minvCpus to maxvCpus");
   if (wanted.bid_percentage < 1 || wanted.bid_percentage > 100)
     return failInvalid("computeResources.bidPercentage must be from 1 to 100");
   return {};
@@ -95,9 +100,14 @@ Status chooseTypes(const engine::Pool& model, const WantedEnvironment& wanted, e
       strCat({"computeResources.instanceTypes: pool '", model.name, "' has none of them; it has ", known}));
 }
 
-void limit(const WantedEnvironment& wanted, engine::Pool& pool) {
+std::int64_t smallestOf(const engine::Pool& pool) {
   std::int32_t smallest = pool.types.front().resources.milli_cpus;
   for (const engine::MachineType& type : pool.types) smallest = std::min(smallest, type.resources.milli_cpus);
+  return smallest;
+}
+
+void limit(const WantedEnvironment& wanted, engine::Pool& pool) {
+  const std::int64_t smallest = smallestOf(pool);
   const std::int64_t most = (wanted.max_vcpus * 1000 + smallest - 1) / smallest;
   pool.max_machines = static_cast<std::int32_t>(std::clamp<std::int64_t>(most, 1, 100'000));
   pool.max_milli_cpus = wanted.max_vcpus * 1000;
@@ -129,6 +139,50 @@ std::string documentOf(const WantedEnvironment& wanted, const std::string& model
   return json;
 }
 
+// The machines of a pool that are there or coming.
+struct InUse {
+  std::int64_t milli_cpus = 0;
+  std::int32_t machines = 0;
+  std::int64_t vcpus() const { return (milli_cpus + 999) / 1000; }
+};
+Result<std::map<std::string, InUse>> inUse(const Desk& desk, const Places& places) {
+  std::map<std::string, InUse> all;
+  BUOY_TRY(const auto rows, desk.backend.store().machines(false, kAllMachines));
+  for (const store::MachineRow& row : rows) {
+    BUOY_TRY(const engine::Machine machine, store::decodeMachine(row.record));
+    const engine::Pool* const pool = places.pool(machine.pool);
+    if (pool == nullptr || machine.phase == engine::MachinePhase::releasing) continue;
+    InUse& used = all[machine.pool];
+    ++used.machines;
+    for (const engine::MachineType& type : pool->types) {
+      if (type.name == machine.type) used.milli_cpus += type.resources.milli_cpus;
+    }
+  }
+  return all;
+}
+
+// desiredvCpus by hand: the pool keeps so many machines, for a moment, so that those that are missing are
+// launched. They are like any others from then on: what no job takes is ended as always.
+Status raise(const Desk& desk, const Places& places, const WantedEnvironment& wanted,
+             const engine::Pool& pool, Change& change) {
+  if (!wanted.desired_vcpus) return {};
+  BUOY_TRY(const auto all, inUse(desk, places));
+  const auto found = all.find(pool.name);
+  const InUse now = found == all.end() ? InUse{} : found->second;
+  if (*wanted.desired_vcpus < now.vcpus())
+    return failInvalid(
+        strCat({"computeResources.desiredvCpus can only be raised by hand: ", wanted.name, " has ",
+                std::to_string(now.vcpus()), ", and ends by itself what no job needs"}));
+  const std::int64_t smallest = smallestOf(pool);
+  const std::int64_t missing = (*wanted.desired_vcpus * 1000 - now.milli_cpus + smallest - 1) / smallest;
+  if (missing <= 0) return {};
+  engine::Pool raised = pool;
+  raised.min_machines =
+      static_cast<std::int32_t>(std::min<std::int64_t>(now.machines + missing, pool.max_machines));
+  if (raised.min_machines > pool.min_machines) change.events.emplace_back(engine::PutPool{std::move(raised)});
+  return {};
+}
+
 Result<Order> order(const Desk& desk, const front::Call& call, const WantedEnvironment& wanted,
                     const api::Node* resources, const std::string& service_role) {
   const auto places = desk.backend.places();
@@ -140,28 +194,13 @@ Result<Order> order(const Desk& desk, const front::Call& call, const WantedEnvir
   Order order;
   order.change.resources.push_back(
       {std::string(kEnvironment), wanted.name, documentOf(wanted, model->name, resources, service_role)});
+  BUOY_TRY_VOID(raise(desk, *places, wanted, pool, order.change));
   order.change.events.emplace_back(engine::PutPool{std::move(pool)});
   order.answer = [region = call.region, name = wanted.name](const engine::Reply&) {
     return namesAnswer(region, Thing::compute_environment, name, "computeEnvironmentName",
                        "computeEnvironmentArn");
   };
   return order;
-}
-
-// Machines that are there, in vCPUs, by pool.
-Result<std::map<std::string, std::int64_t>> vcpusInUse(const Desk& desk, const Places& places) {
-  std::map<std::string, std::int64_t> milli;
-  BUOY_TRY(const auto rows, desk.backend.store().machines(false, kAllMachines));
-  for (const store::MachineRow& row : rows) {
-    BUOY_TRY(const engine::Machine machine, store::decodeMachine(row.record));
-    const engine::Pool* const pool = places.pool(machine.pool);
-    if (pool == nullptr || machine.phase == engine::MachinePhase::releasing) continue;
-    for (const engine::MachineType& type : pool->types) {
-      if (type.name == machine.type) milli[machine.pool] += type.resources.milli_cpus;
-    }
-  }
-  for (auto& [name, sum] : milli) sum = (sum + 999) / 1000;
-  return milli;
 }
 
 // A pool that was not made through this door, as a compute environment.
@@ -300,7 +339,7 @@ Result<std::string> describeComputeEnvironments(const Desk& desk, const front::C
   BUOY_TRY_VOID(body.check());
   for (std::string& name : names) name = nameIn(name, Thing::compute_environment);
   const auto places = desk.backend.places();
-  BUOY_TRY(const auto in_use, vcpusInUse(desk, *places));
+  BUOY_TRY(const auto in_use, inUse(desk, *places));
   std::string json;
   api::JsonWriter writer(json);
   writer.beginObject().key("computeEnvironments").beginArray();
@@ -314,7 +353,7 @@ Result<std::string> describeComputeEnvironments(const Desk& desk, const front::C
       return json;
     }
     const auto found = in_use.find(pool.name);
-    write(writer, desk, call.region, pool, found == in_use.end() ? 0 : found->second);
+    write(writer, desk, call.region, pool, found == in_use.end() ? 0 : found->second.vcpus());
     next = pool.name;
     ++written;
   }
