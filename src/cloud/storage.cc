@@ -146,6 +146,12 @@ std::string_view toString(VolumeFormat value) {
   return "ext4";
 }
 
+bool isFileSystemId(std::string_view name) {
+  constexpr std::string_view kPrefix = "fs-", kHex = "0123456789abcdef";
+  return name.starts_with(kPrefix) && name.size() > kPrefix.size() &&
+         name.find_first_not_of(kHex, kPrefix.size()) == std::string_view::npos;
+}
+
 Storage storageOf(const Storage& storage, std::int32_t machines, std::int32_t rank) {
   Storage own = storage;
   for (VolumeSpec& each : own.volumes) {

@@ -44,6 +44,9 @@ struct FileSystemSpec {
   bool operator==(const FileSystemSpec&) const = default;
 };
 
+// Whether a name is one that EFS gave ("fs-0123"): then it is that one, which is never made.
+bool isFileSystemId(std::string_view name);
+
 struct Storage {
   std::vector<VolumeSpec> volumes;
   std::vector<FileSystemSpec> file_systems;

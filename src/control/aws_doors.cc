@@ -115,8 +115,11 @@ std::shared_ptr<const gateways::Places> AwsDoors::places() {
   return services_.catalog.view();
 }
 
-std::vector<api::Problem> AwsDoors::admit(const engine::JobRequest& request) {
-  return checkAdmission(*services_.catalog.view(), request);
+std::vector<api::Problem> AwsDoors::admit(const engine::JobRequest& request, const cloud::Storage& storage) {
+  const auto view = services_.catalog.view();
+  auto problems = checkAdmission(*view, request);
+  if (problems.empty()) problems = checkStoragePools(*view, request, storage, services_.storage_providers);
+  return problems;
 }
 
 void AwsDoors::apply(gateways::Change change, gateways::ChangeDone done) {

@@ -35,7 +35,7 @@ class AwsDoors final : private gateways::Backend {
   Time now() const override;
   store::Store& store() override;
   std::shared_ptr<const gateways::Places> places() override;
-  std::vector<api::Problem> admit(const engine::JobRequest& request) override;
+  std::vector<api::Problem> admit(const engine::JobRequest& request, const cloud::Storage& storage) override;
   void apply(gateways::Change change, gateways::ChangeDone done) override;
   bool background(std::function<void()> work) override;
   Result<std::vector<gateways::LogPlace>> logs(JobId job) override;

@@ -57,8 +57,9 @@ class Backend {
   virtual Time now() const = 0;
   virtual store::Store& store() = 0;
   virtual std::shared_ptr<const Places> places() = 0;
-  // Why a job can never run with the pools and queues there are; empty: it can.
-  virtual std::vector<api::Problem> admit(const engine::JobRequest& request) = 0;
+  // Why a job that keeps `storage` can never run with the pools and queues there are; empty: it can.
+  virtual std::vector<api::Problem> admit(const engine::JobRequest& request,
+                                          const cloud::Storage& storage) = 0;
   // `done` is called once, when all of it is durable or refused, perhaps before this returns; it must not
   // block.
   virtual void apply(Change change, ChangeDone done) = 0;

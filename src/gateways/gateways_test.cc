@@ -3,6 +3,7 @@
 #include "gateways/batch/container.h"
 #include "gateways/batch/jobs.h"
 #include "gateways/batch/library.h"
+#include "gateways/front/members.h"
 #include "gateways/front/signature_gate.h"
 #include "gateways/logs/filter_pattern.h"
 #include "gateways/logs/streams.h"
@@ -139,6 +140,21 @@ TEST(Container, IsRunAsTheDefinitionSays) {
   EXPECT_EQ(spec.env.at("AWS_BATCH_JOB_ID"), "${BUOY_JOB_ID}");
 }
 
+TEST(Container, VolumesOfEfsAreDirectoriesOfAFileSystemOfTheJob) {
+  auto body = front::Body::parse(R"({"volumes":[
+      {"name":"data","efsVolumeConfiguration":{"fileSystemId":"fs-0a1","rootDirectory":"/sets/one/"}},
+      {"name":"all","efsVolumeConfiguration":{"fileSystemId":"fs-0a1","transitEncryption":"DISABLED"}}],
+    "mountPoints":[{"sourceVolume":"data","containerPath":"/in","readOnly":true},
+                   {"sourceVolume":"all","containerPath":"/all"}]})");
+  ASSERT_TRUE(body);
+  batch::Container container;
+  ASSERT_TRUE(batch::layOver(*body, &body->root(), "c", container));
+  EXPECT_EQ(container.file_systems, (std::vector<cloud::FileSystemSpec>{{"fs-0a1", "/mnt/fs-0a1", {}}}));
+  EXPECT_EQ(container.run.volumes, (std::vector<container::Volume>{{"/mnt/fs-0a1/sets/one", "/in", true},
+                                                                   {"/mnt/fs-0a1", "/all", false}}));
+  EXPECT_TRUE(cloud::checkStorage({{}, container.file_systems}).empty());
+}
+
 TEST(Container, MistakesAreNamed) {
   for (const auto& [json, said] :
        {std::pair{R"({"environment":[{"name":"AWS_BATCH_X","value":"1"}]})", "reserved"},
@@ -146,7 +162,14 @@ TEST(Container, MistakesAreNamed) {
         std::pair{R"({"resourceRequirements":[{"type":"DISK","value":"1"}]})", "VCPU, MEMORY or GPU"},
         std::pair{R"({"secrets":[{"name":"A B","valueFrom":"/x"}]})", "variable"},
         std::pair{R"({"secrets":[{"name":"A","valueFrom":"arn:aws:ssm:x"}]})", "file"},
-        std::pair{R"({"volumes":[{"name":"v","efsVolumeConfiguration":{}}]})", "efsVolumeConfiguration"},
+        std::pair{R"({"volumes":[{"name":"v","efsVolumeConfiguration":{}}]})", "fileSystemId"},
+        std::pair{R"({"volumes":[{"name":"v","efsVolumeConfiguration":{"fileSystemId":"shared"}}]})", "fs-"},
+        std::pair{R"({"volumes":[{"name":"v","efsVolumeConfiguration":{"fileSystemId":"fs-1",
+          "transitEncryption":"ENABLED"}}]})",
+                  "plain NFS"},
+        std::pair{R"({"volumes":[{"name":"v","efsVolumeConfiguration":{"fileSystemId":"fs-1",
+          "authorizationConfig":{"iam":"ENABLED"}}}]})",
+                  "authorizationConfig"},
         std::pair{R"({"mountPoints":[{"sourceVolume":"v","containerPath":"/x"}]})", "is no volume"},
         std::pair{R"({"ulimits":[{"name":"nofile"}]})", "softLimit"},
         std::pair{R"({"command":{"a":1}})", "command"}}) {
@@ -157,6 +180,20 @@ TEST(Container, MistakesAreNamed) {
     ASSERT_FALSE(laid) << json;
     EXPECT_NE(laid.error().message.find(said), std::string::npos) << laid.error().message;
   }
+}
+
+TEST(Members, StandAsInTheText) {
+  const std::string text = R"( {"a": {"b": [1, "}"]}, "c\"d":"x\\", "e" : -1.5 } )";
+  const auto members = front::membersOf(text);
+  ASSERT_TRUE(members);
+  ASSERT_EQ(members->size(), 3u);
+  EXPECT_EQ(front::valueOf(*members, "a"), R"({"b": [1, "}"]})");
+  EXPECT_EQ(front::textOf(front::valueOf(*members, "c\"d")), "x\\");
+  EXPECT_EQ(front::valueOf(*members, "e"), "-1.5");
+  EXPECT_EQ(front::valueOf(*members, "f"), "");
+  for (const char* wrong :
+       {"", "[]", "{", R"({"a"})", R"({"a":})", R"({"a":1,})", R"({"a":[1})", R"({"a":1}})"})
+    EXPECT_FALSE(front::membersOf(wrong)) << wrong;
 }
 
 TEST(Library, KeepsRevisionsInOrderAndNeverGivesOneTwice) {

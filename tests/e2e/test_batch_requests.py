@@ -145,6 +145,46 @@ def test_a_thousand_connections_that_say_nothing(batch):
     answers(batch)
 
 
+def test_pages_of_everything_that_is_listed(batch):
+    client = batch.client()
+    for i in range(5):
+        batch.definition(client, f"d{i}", ["true"])
+        batch.environment(client, name=f"e{i}", queue=f"q{i}")
+        client.create_scheduling_policy(name=f"p{i}", fairsharePolicy={})
+    for i in range(5):
+        client.submit_job(jobName="x", jobQueue="q0", jobDefinition="d0", dependsOn=[{"jobId": f"j{i}"}] if i else [])
+
+    def names(operation, key, field, **arguments):
+        pages = list(client.get_paginator(operation).paginate(PaginationConfig={"PageSize": 2}, **arguments))
+        assert all(len(page[key]) <= 2 for page in pages) and len(pages) >= 3
+        return [item[field] for page in pages for item in page[key]]
+    assert names("describe_job_definitions", "jobDefinitions", "jobDefinitionName") == [f"d{i}" for i in range(5)]
+    assert names("describe_job_queues", "jobQueues", "jobQueueName") == ["default"] + [f"q{i}" for i in range(5)]
+    assert names("describe_compute_environments", "computeEnvironments", "computeEnvironmentName") == \
+        [f"e{i}" for i in range(5)] + ["local"]
+    assert [arn.rsplit("/", 1)[1] for arn in names("list_scheduling_policies", "schedulingPolicies", "arn")] == \
+        [f"p{i}" for i in range(5)]
+    assert sorted(names("list_jobs", "jobSummaryList", "jobId", jobQueue="q0", filters=[{"name": "JOB_NAME", "values": ["x"]}])) \
+        == [f"j{i}" for i in range(1, 6)]
+    # The command line follows the pages by itself.
+    assert len(batch.aws("batch", "describe-job-definitions", "--page-size", "2")["jobDefinitions"]) == 5
+    cut = batch.aws("batch", "describe-job-queues", "--max-items", "2")
+    assert len(cut["jobQueues"]) == 2
+    assert len(batch.aws("batch", "describe-job-queues", "--starting-token", cut["NextToken"])["jobQueues"]) == 4
+
+
+def test_file_systems_of_efs_are_for_pools_on_aws(batch):
+    client = batch.client()
+    batch.environment(client)
+    batch.definition(client, "efs", ["true"], container={
+        "volumes": [{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs-0123456789abcdef0", "rootDirectory": "/a"}}],
+        "mountPoints": [{"sourceVolume": "v", "containerPath": "/data"}]})
+    with pytest.raises(client.exceptions.ClientException) as error:
+        client.submit_job(jobName="x", jobQueue="train", jobDefinition="efs")
+    said = error.value.response["Error"]["Message"]
+    assert said.startswith("efsVolumeConfiguration: pool 'spot' has none (its provider is 'local')"), said
+
+
 def test_limits_of_waiting_are_checked_and_kept(batch):
     # Newer than the clients of some distributions.
     client = batch.client()

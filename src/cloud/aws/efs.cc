@@ -147,8 +147,9 @@ Answer<void> Efs::removeTarget(const std::string& id, const std::stop_token& sto
 // ---- the plan
 
 const SharedFileSystem* findByName(const std::vector<SharedFileSystem>& systems, std::string_view name) {
+  const bool is_id = isFileSystemId(name);
   for (const SharedFileSystem& each : systems) {
-    if (each.tag("Name") == name) return &each;
+    if ((is_id ? std::string_view(each.id) : each.tag("Name")) == name) return &each;
   }
   return nullptr;
 }
@@ -166,6 +167,11 @@ SharedStep nextStep(const SharedWish& wish, const std::vector<SharedFileSystem>&
                     const std::vector<MountTarget>& targets) {
   SharedStep next;
   const SharedFileSystem* found = findByName(systems, wish.spec.name);
+  if (found == nullptr && isFileSystemId(wish.spec.name)) {
+    next.kind = Kind::fail;
+    next.why = "there is none of that id in the region";
+    return next;
+  }
   if (found == nullptr) {
     next.kind = Kind::create;
     return next;

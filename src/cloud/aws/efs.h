@@ -70,7 +70,7 @@ struct SharedStep {
 // `targets`: of the file system that is called so, if there is one.
 SharedStep nextStep(const SharedWish& wish, const std::vector<SharedFileSystem>& systems,
                     const std::vector<MountTarget>& targets);
-// The one of that name; nullptr: there is none.
+// The one of that name, or of that id ("fs-0123"); nullptr: there is none.
 const SharedFileSystem* findByName(const std::vector<SharedFileSystem>& systems, std::string_view name);
 // Those that a job with this wish gives it: that of its cluster when it is made, the job's where it is to be
 // deleted with it.

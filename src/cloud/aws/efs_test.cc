@@ -43,6 +43,14 @@ TEST(SharedPlan, MarksOnlyWhatItWillDelete) {
   EXPECT_EQ(nextStep(sharedWish(Deletion::remove), {found}, {}).kind, Kind::mark);
 }
 
+TEST(SharedPlan, WhatIsNamedByItsIdIsNeverMade) {
+  SharedWish wish{{"fs-1", "/mnt/fs-1", Deletion::retain}, "c1", JobId{7}, "a"};
+  EXPECT_EQ(nextStep(wish, {system("available")}, {}).kind, Kind::create_target);
+  EXPECT_EQ(nextStep(wish, {system("available")}, {}).id, "fs-1");
+  wish.spec.name = "fs-2";
+  EXPECT_EQ(nextStep(wish, {system("available")}, {}).kind, Kind::fail);
+}
+
 TEST(EfsAnswers, AreRead) {
   const auto page = parseFileSystems(
       R"({"FileSystems":[{"FileSystemId":"fs-1","LifeCycleState":"available","Tags":[{"Key":"Name","Value":"x"}]},7,{}],"NextMarker":"m"})");

@@ -118,7 +118,7 @@ Status layOver(front::Body& body, const api::Node* node, const std::string& path
   BUOY_TRY_VOID(body.check());
   BUOY_TRY_VOID(readVariables(body, fields.list("environment"), path, container));
   BUOY_TRY_VOID(readSecrets(body, fields.list("secrets"), path, container));
-  BUOY_TRY_VOID(readRunProperties(body, node, path, container.run));
+  BUOY_TRY_VOID(readRunProperties(body, node, path, container.run, container.file_systems));
   return front::forEachMap(
       fields.list("resourceRequirements"), path + ".resourceRequirements",
       [&](const api::Node& item) { return addRequirement(body, item, path, container.resources); });

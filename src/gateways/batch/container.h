@@ -6,6 +6,7 @@
 
 #include "api/job_spec.h"
 #include "api/json_writer.h"
+#include "cloud/storage.h"
 #include "container/run_args.h"
 #include "container/spec.h"
 #include "gateways/front/body.h"
@@ -19,7 +20,8 @@ struct Container {
   std::map<std::string, std::string> env;
   std::map<std::string, std::string> secret_files;  // name → path on the machine
   engine::Resources resources;
-  container::Spec run;  // how it is run; its image and variables are those above
+  container::Spec run;                              // how it is run; its image and variables are those above
+  std::vector<cloud::FileSystemSpec> file_systems;  // of EFS, in which volumes of it are
 };
 using Parameters = std::map<std::string, std::string>;
 

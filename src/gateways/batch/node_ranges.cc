@@ -111,6 +111,7 @@ Status prepareNodes(front::Body& request, const Definition& definition, const Pa
       spec.container = range->container.run;
       spec.container->image = range->container.image;
       spec.container->working_dir = container::kImagesWorkingDir;
+      spec.storage.file_systems = range->container.file_systems;
     }
     spec.run += strCat({std::to_string(node), ")\n", exports(range->container.env),
                         processScript(range->container, range->container.command, variables), ";;\n"});

@@ -1,5 +1,6 @@
 #include "gateways/batch/run_properties.h"
 
+#include <algorithm>
 #include <map>
 
 #include "base/strings.h"
@@ -21,20 +22,46 @@ Status readUlimits(front::Body& body, const api::Node* list, const std::string& 
   });
 }
 
+// Where the directory of a file system of EFS is on the machine, which has it mounted as a job's own
+// (docs/aws.md).
+Result<std::string> readEfs(front::Body& body, const api::Node* node, const std::string& path,
+                            std::vector<cloud::FileSystemSpec>& file_systems) {
+  auto fields = body.fields(node, path);
+  std::string id, directory, encryption = "DISABLED";
+  fields.require("fileSystemId");
+  if (fields.get("fileSystemId", id) && !cloud::isFileSystemId(id))
+    fields.wrong("fileSystemId", "must be the id of a file system (fs-…), not " + inQuotes(id));
+  fields.get("rootDirectory", directory);
+  if (!directory.empty() && !directory.starts_with('/'))
+    fields.wrong("rootDirectory", "must be an absolute path, not " + inQuotes(directory));
+  if (fields.get("transitEncryption", encryption) && encryption != "DISABLED")
+    fields.wrong("transitEncryption", "must be DISABLED: it is mounted by plain NFS 4.1");
+  const api::Node* const authorization = fields.map("authorizationConfig");
+  if (authorization != nullptr && !authorization->items.empty())
+    fields.wrong("authorizationConfig", "needs transit encryption, which is not done here: leave it out");
+  BUOY_TRY_VOID(body.check());
+  const bool known = std::any_of(file_systems.begin(), file_systems.end(),
+                                 [&](const cloud::FileSystemSpec& each) { return each.name == id; });
+  if (!known) file_systems.push_back({id, "/mnt/" + id, cloud::Deletion::retain});
+  while (directory.ends_with('/')) directory.pop_back();
+  return strCat({"/mnt/", id, directory});
+}
+
 // Where the mount points of each volume lead on the machine; empty: a new directory for each attempt.
 Result<std::map<std::string, std::string>> readVolumes(front::Body& body, const api::Node* list,
-                                                       const std::string& path) {
+                                                       const std::string& path,
+                                                       std::vector<cloud::FileSystemSpec>& file_systems) {
   std::map<std::string, std::string> places;
   const auto add = [&](const api::Node& item) -> Status {
     auto fields = body.fields(&item, path + ".volumes");
     std::string name;
     fields.require("name");
     fields.get("name", name);
-    if (item.find("efsVolumeConfiguration") != nullptr)
-      fields.wrong("efsVolumeConfiguration",
-                   "is not mounted here: mount it on the machines and give its path as host.sourcePath");
-    if (const api::Node* const host = fields.map("host"))
+    if (const api::Node* const efs = fields.map("efsVolumeConfiguration")) {
+      BUOY_TRY(places[name], readEfs(body, efs, path + ".volumes.efsVolumeConfiguration", file_systems));
+    } else if (const api::Node* const host = fields.map("host")) {
       body.fields(host, path + ".volumes.host").get("sourcePath", places[name]);
+    }
     places.try_emplace(name);
     return body.check();
   };
@@ -111,7 +138,7 @@ Status readLinux(front::Body& body, const api::Node* node, const std::string& pa
 }  // namespace
 
 Status readRunProperties(front::Body& body, const api::Node* node, const std::string& path,
-                         container::Spec& spec) {
+                         container::Spec& spec, std::vector<cloud::FileSystemSpec>& file_systems) {
   if (node == nullptr) return {};
   auto fields = body.fields(node, path);
   bool read_only = false;
@@ -121,7 +148,7 @@ Status readRunProperties(front::Body& body, const api::Node* node, const std::st
     spec.runtime_args.emplace_back("--read-only");
   BUOY_TRY_VOID(body.check());
   BUOY_TRY_VOID(readUlimits(body, fields.list("ulimits"), path, spec));
-  BUOY_TRY(const auto places, readVolumes(body, fields.list("volumes"), path));
+  BUOY_TRY(const auto places, readVolumes(body, fields.list("volumes"), path, file_systems));
   BUOY_TRY_VOID(readMounts(body, fields.list("mountPoints"), path, places, spec));
   return readLinux(body, fields.map("linuxParameters"), path + ".linuxParameters", spec);
 }

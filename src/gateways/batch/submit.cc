@@ -191,6 +191,7 @@ Status prepare(const Desk& desk, front::Body& request, const Definition& definit
     spec.container = containerSpec(container, filledIn(variables));
     spec.resources = container.resources;
     spec.env = container.env;
+    spec.storage.file_systems = container.file_systems;
     if (!container.command.empty()) spec.run = processScript(container, container.command, variables);
     door.key("container");
     beginContainer(door, properties, container);
@@ -267,7 +268,11 @@ Result<Order> submitJob(const Desk& desk, const front::Call& call) {
   BUOY_TRY_VOID(readDependencies(request, spec));
   BUOY_TRY_VOID(refuseProblems(api::validate(spec)));
   engine::JobRequest wanted = api::toRequest(spec);
-  BUOY_TRY_VOID(refuseProblems(desk.backend.admit(wanted)));
+  std::vector<api::Problem> problems = desk.backend.admit(wanted, spec.storage);
+  for (api::Problem& problem : problems) {
+    if (problem.field == "file_systems") problem.field = "efsVolumeConfiguration";
+  }
+  BUOY_TRY_VOID(refuseProblems(problems));
   Order made;
   made.change.spec = api::toJson(spec);
   if (!call.invocation.empty()) made.change.request_id = "aws/" + call.invocation;
