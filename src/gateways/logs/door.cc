@@ -42,11 +42,14 @@ std::size_t readLimit(api::MapReader& fields, std::size_t most) {
   return given ? static_cast<std::size_t>(limit) : most;
 }
 
-Status checkGroup(api::MapReader& fields) {
+// The body of a call that must name the one group that there is.
+Result<front::Body> aboutTheGroup(const front::Call& call) {
+  BUOY_TRY(front::Body body, front::Body::parse(call.body));
+  auto fields = body.fields();
   std::string group, identifier;
   fields.get("logGroupName", group);
   if (fields.get("logGroupIdentifier", identifier)) group = identifier.substr(identifier.rfind(':') + 1);
-  if (group == kGroup) return {};
+  if (group == kGroup) return body;
   return fail(ErrorCode::not_found,
               strCat({"The specified log group does not exist: there is only ", kGroup, " here"}));
 }
@@ -86,9 +89,8 @@ Result<Position> readPosition(api::MapReader& fields) {
 }
 
 Result<std::string> getLogEvents(Backend& backend, const front::Call& call) {
-  BUOY_TRY(front::Body body, front::Body::parse(call.body));
+  BUOY_TRY(front::Body body, aboutTheGroup(call));
   auto fields = body.fields();
-  BUOY_TRY_VOID(checkGroup(fields));
   std::string name;
   fields.get("logStreamName", name);
   const Period period = readPeriod(fields);
@@ -119,9 +121,8 @@ void writeStream(api::JsonWriter& writer, const std::string& region, const Strea
 }
 
 Result<std::string> describeLogStreams(Backend& backend, const front::Call& call) {
-  BUOY_TRY(front::Body body, front::Body::parse(call.body));
+  BUOY_TRY(front::Body body, aboutTheGroup(call));
   auto fields = body.fields();
-  BUOY_TRY_VOID(checkGroup(fields));
   std::string prefix, next;
   fields.get("logStreamNamePrefix", prefix);
   fields.get("nextToken", next);
@@ -196,9 +197,8 @@ Result<std::vector<Stream>> streamsFor(Backend& backend, api::MapReader& fields)
 }
 
 Result<std::string> filterLogEvents(Backend& backend, const front::Call& call) {
-  BUOY_TRY(front::Body body, front::Body::parse(call.body));
+  BUOY_TRY(front::Body body, aboutTheGroup(call));
   auto fields = body.fields();
-  BUOY_TRY_VOID(checkGroup(fields));
   std::string pattern_text, next;
   fields.get("filterPattern", pattern_text);
   fields.get("nextToken", next);
