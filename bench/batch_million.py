@@ -56,7 +56,7 @@ def main():
             answer = client.call("listjobs", {"jobQueue": "default", "jobStatus": "RUNNABLE", "maxResults": 100, **more})
             times.append((time.monotonic() - began) * 1000)
             more = {"nextToken": answer["nextToken"]} if answer.get("nextToken") else {}
-        print(json.dumps({"jobs": status["unfinished"], **result, "server_MiB_restarted": round(resident_kib(status["pid"]) / 1024),
+        print(json.dumps({"jobs": status["jobs"]["unfinished"], **result, "server_MiB_restarted": round(resident_kib(status["pid"]) / 1024),
                           "restart_s": restarts, "list_100_p50_ms": round(statistics.median(times), 2),
                           "list_100_max_ms": round(max(times), 2), "listed": len(answer["jobSummaryList"]),
                           "load": os.getloadavg()[0]}, indent=1))
