@@ -261,6 +261,16 @@ TEST_F(AgentTest, EveryLineArrivesOnceThroughRestartsAndLostAnswers) {
   EXPECT_EQ(log(), expected + "end");
 }
 
+TEST_F(AgentTest, ALineThatComesRightAfterAnotherDoesNotWaitForTheHeartbeat) {
+  config_.heartbeat = std::chrono::hours{1};
+  options_.uplink.log_interval = milliseconds{300};
+  start();
+  run("echo one; while [ ! -e go ]; do sleep 0.01; done; echo two; sleep 1000");
+  ASSERT_TRUE(waitForLog("one\n"));
+  std::ofstream(work("go")).put('x');
+  EXPECT_TRUE(waitForLog("two\n"));
+}
+
 TEST_F(AgentTest, AControlPlaneThatHasLessOfTheLogGetsTheRest) {
   start();
   run("echo one; echo two; while [ ! -e go ]; do sleep 0.01; done; echo three");

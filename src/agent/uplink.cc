@@ -214,8 +214,11 @@ void Uplink::sendAll(const std::stop_token& stop) {
       };
       while (!ready() && !stop.stop_requested()) {
         Time until = greeted_ ? next_beat : clock_.now() + std::chrono::minutes{1};
-        if (greeted_ && outbox_.nextLog()) until = std::min(until, next_log);
-        wake_.wait_for(lock, stop, std::max(until - clock_.now(), Duration{1'000}), ready);
+        const bool log_waits = greeted_ && outbox_.nextLog();
+        if (log_waits) until = std::min(until, next_log);
+        // Log that comes before its turn shortens the wait to that turn.
+        const auto sooner = [&] { return ready() || (!log_waits && greeted_ && outbox_.nextLog()); };
+        wake_.wait_for(lock, stop, std::max(until - clock_.now(), Duration{1'000}), sooner);
       }
     }
     if (stop.stop_requested()) return;
