@@ -103,12 +103,12 @@ Words ContainerHost::enterScript(const api::WorkspaceScript& script) const {
   return enter({.interactive = true, .terminal = true, .user = script.user}, command);
 }
 
-void ContainerHost::signalScript(const std::string& session, const char* signal) const {
+bool ContainerHost::signalScript(const std::string& session, const char* signal) const {
   const std::string pid = strCat({kInsidePath, "/scripts/", session, ".pid"});
   // busybox's shell takes no "--" before a process group, dash and bash none without it.
   constexpr const char* kill =
       R"sh(g=$(cat "$0") && { kill -s "$1" -- "-$g" 2>/dev/null || kill -s "$1" "-$g"; })sh";
-  (void)ask(enter({.user = "root"}, {"/bin/sh", "-c", kill, pid, signal}));
+  return ask(enter({.user = "root"}, {"/bin/sh", "-c", kill, pid, signal})).has_value();
 }
 
 }  // namespace buoy::agent

@@ -24,8 +24,8 @@ class ContainerHost {
   // The same of one that runs, at once: its first process, a shell, heeds no SIGTERM, and podman would wait.
   Status end() const;
   bool running() const;
-  // A signal to the process group of a script; nothing if it does not run.
-  void signalScript(const std::string& session, const char* signal) const;
+  // A signal to the process group of a script. False if it does not run, or has only just been started.
+  bool signalScript(const std::string& session, const char* signal) const;
 
   Words enter(const ExecOptions& options, const Words& command) const {
     return execWords(plan_, facts_.runtime, options, command);

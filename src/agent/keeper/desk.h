@@ -22,6 +22,7 @@ class Desk {
   // Below the container's kInsidePath.
   std::string inside() const { return root_ + "/inside"; }
   std::string scriptFile(const std::string& session) const { return inside() + "/scripts/" + session; }
+  std::string pidFile(const std::string& session) const { return scriptFile(session) + ".pid"; }
   std::string logFile(const std::string& session) const { return inside() + "/logs/" + session + ".log"; }
   // Records of scripts; a link to where they outlive the machine.
   std::string scripts() const { return root_ + "/scripts"; }

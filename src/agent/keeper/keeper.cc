@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "agent/keeper/container_host.h"
 #include "agent/keeper/scripts.h"
@@ -139,10 +140,17 @@ class Keeper {
       std::erase_if(all, [&](const auto& session) { return session.dead || !desk_.record(session.name); });
       return all;
     };
-    for (const Terminals::Session& session : alive()) host_.signalScript(session.name, "TERM");
     const os::SystemClock clock;
     const Time give_up = clock.now() + options_.grace;
-    while (!alive().empty() && clock.now() < give_up) os::waitReadable(-1, kEndLookEvery);
+    std::set<std::string> told;
+    for (auto left = alive(); !left.empty() && clock.now() < give_up; left = alive()) {
+      // Once each; one that was only just started has not yet said which process it is.
+      for (const Terminals::Session& session : left) {
+        if (!told.contains(session.name) && host_.signalScript(session.name, "TERM"))
+          told.insert(session.name);
+      }
+      os::waitReadable(-1, kEndLookEvery);
+    }
     const Status removed = host_.end();
     // The attempt ends when nothing of it runs.
     terminals_.endServer();

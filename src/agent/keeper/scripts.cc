@@ -19,6 +19,8 @@ constexpr int kCannotRun = 126;
 }  // namespace
 
 Status startScript(const Desk& desk, const Terminals& terminals, api::WorkspaceScript script) {
+  // Of its last start: another process may have that number now.
+  ::unlink(desk.pidFile(script.session).c_str());
   BUOY_TRY_VOID(os::writeFileAtomic(desk.scriptFile(script.session), script.text, kRunnable));
   ++script.starts;
   script.ended = false;
