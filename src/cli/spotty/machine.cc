@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <set>
+#include <thread>
+#include <variant>
 
 #include "api/config.h"
 #include "base/pause.h"
 #include "base/strings.h"
 #include "cli/exit_codes.h"
 #include "cli/job_feed.h"
+#include "cli/line_queue.h"
 #include "cli/spotty/aws_account.h"
 #include "cli/story.h"
 #include "cli/submission.h"
@@ -22,6 +25,7 @@ constexpr Duration kLookEvery = std::chrono::milliseconds{100};
 // As Spotty waits for a launch.
 constexpr Duration kStartPatience = std::chrono::minutes{30};
 constexpr int kTail = 2000;
+constexpr std::size_t kMostHeldLines = 4096;
 // As long as snapshots may take; what is left then goes on by itself.
 constexpr Duration kVolumesPatience = std::chrono::minutes{30};
 constexpr int kSshPort = 22;
@@ -79,25 +83,57 @@ Result<JobId> submitWorkspace(Connection& connection, const SpottyChoice& choice
 // Prints what the workspace says until it is ready.
 class StartFollower {
  public:
-  StartFollower(const Context& context, Connection& connection, JobId job)
-      : context_(context), connection_(connection), job_(job) {}
+  StartFollower(const Context& context, const ServerAddress& address, JobId job)
+      : context_(context),
+        job_(job),
+        log_(address, Connection::Start::never),
+        status_(address, Connection::Start::never) {}
 
   // False: the job ended before.
   Result<bool> follow() {
-    const auto give_up = std::chrono::steady_clock::now() + kStartPatience;
-    for (;;) {
-      BUOY_TRY(const api::JobView view, fetchJob(connection_, job_.toString()));
-      tellPhase(view);
-      BUOY_TRY_VOID(printNew());
-      if (ready_) return true;
-      if (engine::isTerminal(view.phase)) return false;
-      if (std::chrono::steady_clock::now() >= give_up)
-        return fail(ErrorCode::deadline_exceeded, "it has not become ready within half an hour");
-      pauseFor(kLookEvery, {});
-    }
+    std::jthread lines([this](std::stop_token stop) {
+      const FeedSource source =
+          logSource(job_, std::nullopt, [&](api::LogLineView line) { queue_.push(std::move(line), stop); });
+      queue_.push(readFeed(
+                      log_, job_, source, [](bool) {}, stop),
+                  stop);
+    });
+    std::jthread phases([this](std::stop_token stop) {
+      do {
+        if (auto view = fetchJob(status_, job_.toString())) queue_.push(std::move(*view), stop);
+      } while (pauseFor(kLookEvery, stop));
+    });
+    const Result<bool> ready = print();
+    // Waiting reads are broken off, then the threads join.
+    lines.request_stop();
+    phases.request_stop();
+    log_.cancel();
+    status_.cancel();
+    return ready;
   }
 
  private:
+  // Status: the log has ended, with its job.
+  using Item = std::variant<api::LogLineView, api::JobView, Status>;
+
+  Result<bool> print() {
+    const auto give_up = std::chrono::steady_clock::now() + kStartPatience;
+    while (std::chrono::steady_clock::now() < give_up) {
+      const std::optional<Item> item = queue_.pop(kLookEvery);
+      if (!item) continue;
+      if (const auto* line = std::get_if<api::LogLineView>(&*item)) {
+        if (isReady(*line)) return true;
+      } else if (const auto* view = std::get_if<api::JobView>(&*item)) {
+        tellPhase(*view);
+      } else if (const Status& ended = std::get<Status>(*item); ended) {
+        return false;
+      } else {
+        return fail(ended.error());
+      }
+    }
+    return fail(ErrorCode::deadline_exceeded, "it has not become ready within half an hour");
+  }
+
   void tellPhase(const api::JobView& view) {
     if (view.phase == phase_ && view.reason == reason_) return;
     phase_ = view.phase;
@@ -107,32 +143,25 @@ class StartFollower {
                            cleaned(reason_), "\n"}));
   }
 
-  Status printNew() {
-    std::string target = "/v1/jobs/" + job_.toString() + "/logs";
-    if (!cursor_.empty()) target += "?from=" + pathPart(cursor_);
-    BUOY_TRY(const std::string body, connection_.get(target));
-    for (const std::string_view text : split(body, '\n')) {
-      if (text.empty()) continue;
-      BUOY_TRY(const api::LogLineView line, api::parseLogLine(text));
-      cursor_ = line.cursor;
-      const std::string step = strCat({api::kWorkspaceSign, api::kWorkspaceReady});
-      if (line.text == step) {
-        ready_ = true;
-      } else if (line.text.starts_with(api::kWorkspaceSign)) {
-        context_.print(strCat({"  - ", cleaned(line.text.substr(api::kWorkspaceSign.size())), "\n"}));
-      } else {
-        context_.print(strCat({"    ", cleaned(line.text), "\n"}));
-      }
+  // Prints the line unless it says that all is ready.
+  bool isReady(const api::LogLineView& line) const {
+    const std::string_view text = line.text;
+    if (!text.starts_with(api::kWorkspaceSign)) {
+      context_.print(strCat({"    ", cleaned(text), "\n"}));
+      return false;
     }
-    return {};
+    const std::string_view step = text.substr(api::kWorkspaceSign.size());
+    if (step == api::kWorkspaceReady) return true;
+    context_.print(strCat({"  - ", cleaned(step), "\n"}));
+    return false;
   }
 
   const Context& context_;
-  Connection& connection_;
   const JobId job_;
-  std::string cursor_, reason_;
+  Connection log_, status_;
+  LineQueue<Item> queue_{kMostHeldLines};
+  std::string reason_;
   engine::JobPhase phase_ = engine::JobPhase::queued;
-  bool ready_ = false;
 };
 
 // A job that has ended names its machines no more, while they still end.
@@ -222,7 +251,7 @@ tl::expected<void, int> startWorkspace(const Context& context, Connection& conne
                                        const SpottyChoice& choice, const StartOptions& options) {
   const auto job = submitWorkspace(connection, choice, options);
   if (!job) return tl::unexpected(failSpotty(context, job.error()));
-  const auto ready = StartFollower(context, connection, *job).follow();
+  const auto ready = StartFollower(context, connection.address(), *job).follow();
   if (ready && *ready) return {};
   if (ready) {
     const auto ended = awaitMachinesEnd(connection, *job);
