@@ -41,6 +41,8 @@ struct WorkspacePlan {
   std::string host_commands;                    // shell, on the machine before that
   std::string notify;                           // shell, on the machine, when something happened
   Duration idle{};                              // ends by itself after so long without a script; zero: never
+  // Its machine is somewhere else than who works on it.
+  bool isReachedBySsh() const { return !source.empty(); }
   bool operator==(const WorkspacePlan&) const = default;
 };
 std::string toJson(const WorkspacePlan& plan);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "agent/keeper/shown_command.h"
+#include "agent/keeper/way_in.h"
 #include "base/parse_number.h"
 #include "base/strings.h"
 #include "os/command_output.h"
@@ -28,8 +29,9 @@ Result<ContainerHost> ContainerHost::open(const Desk& desk, const Environment& e
   BUOY_TRY(api::WorkspacePlan plan, desk.plan());
   BuildFacts facts;
   BUOY_TRY(facts.runtime, findContainerRuntime(environment));
-  facts.uid = ::getuid();
-  facts.gid = ::getgid();
+  const LoginUser owner = plan.isReachedBySsh() ? loginUserHere() : LoginUser{{}, ::getuid(), ::getgid()};
+  facts.uid = owner.uid;
+  facts.gid = owner.gid;
   facts.nvidia = ::access("/dev/nvidiactl", F_OK) == 0;
   facts.inside = desk.inside();
   return ContainerHost(std::move(plan), std::move(facts), environment);
@@ -44,16 +46,19 @@ Result<std::string> ContainerHost::ask(Words words) const {
   return std::string(trim(output.out));
 }
 
+Status ContainerHost::prepareMachine(os::InterruptWatch* interrupts,
+                                     const std::function<void(const std::string&)>& step) const {
+  if (plan_.host_commands.empty()) return {};
+  step("running the instance's commands");
+  return shown({"/bin/bash", "-xec", plan_.host_commands}, environment_, interrupts,
+               "the instance's commands");
+}
+
 Status ContainerHost::start(os::InterruptWatch* interrupts,
                             const std::function<void(const std::string&)>& step) const {
   // Docker makes a directory that is missing, but as root.
   for (const auto& mount : plan_.mounts) BUOY_TRY_VOID(os::makeDirectories(mount.host));
   BUOY_TRY_VOID(remove());
-  if (!plan_.host_commands.empty()) {
-    step("running the instance's commands");
-    BUOY_TRY_VOID(shown({"/bin/bash", "-xec", plan_.host_commands}, environment_, interrupts,
-                        "the instance's commands"));
-  }
   if (plan_.image.empty()) {
     step("building the image from " + plan_.dockerfile);
     BUOY_TRY_VOID(shown(buildWords(plan_, facts_), environment_, interrupts, "building the image"));

@@ -17,6 +17,10 @@ class ContainerHost {
   // failed_precondition: there is nothing here that runs containers.
   static Result<ContainerHost> open(const Desk& desk, const Environment& environment);
 
+  // The instance's own commands, once a machine: they may move where containers lie. Cancelled when a signal
+  // comes to `interrupts`.
+  Status prepareMachine(os::InterruptWatch* interrupts,
+                        const std::function<void(const std::string&)>& step) const;
   // Builds or finds the image, removes a container of the name and starts it anew, with its commands. `step`
   // is told what is done next. Cancelled when a signal comes to `interrupts`.
   Status start(os::InterruptWatch* interrupts, const std::function<void(const std::string&)>& step) const;

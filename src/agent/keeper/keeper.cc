@@ -43,23 +43,21 @@ class Keeper {
 
   Status run() {
     BUOY_TRY_VOID(fetch());
+    BUOY_TRY_VOID(host_.prepareMachine(&interrupts_, say));
     BUOY_TRY_VOID(host_.start(&interrupts_, say));
     BUOY_TRY_VOID(terminals_.startServer());
     restartScripts();
     for (const auto& port : host_.plan().ports) sayPort(port);
-    if (isReachedBySsh()) say(strCat({api::kWorkspaceUser, loginUserHere()}));
+    if (host_.plan().isReachedBySsh()) say(strCat({api::kWorkspaceUser, loginUserHere().name}));
     say(std::string(api::kWorkspaceReady));
     stay();
     return end();
   }
 
  private:
-  // The machine is somewhere else than who works on it.
-  bool isReachedBySsh() const { return !host_.plan().source.empty(); }
-
   // After a reclaim what was changed on a volume since its copy was made is not to be undone.
   Status fetch() {
-    if (!isReachedBySsh()) return {};
+    if (!host_.plan().isReachedBySsh()) return {};
     BUOY_TRY_VOID(writeWayIn(desk_, environment_));
     say("fetching the project from " + host_.plan().source);
     BUOY_TRY(const std::string agent, os::executablePath());

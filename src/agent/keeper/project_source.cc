@@ -1,5 +1,10 @@
 #include "agent/keeper/project_source.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
 #include <memory>
 
 #include "aws/credentials.h"
@@ -90,6 +95,21 @@ Status fetchProject(const std::string& source, const std::string& directory, boo
   }
   transfers.wait();
   return *first.lock();
+}
+
+Status giveProject(const std::string& directory, const LoginUser& user) {
+  const auto give = [&](const std::string& path) -> Status {
+    struct stat state {};
+    if (::lstat(path.c_str(), &state) != 0 || state.st_uid != 0) return {};
+    if (::lchown(path.c_str(), user.uid, user.gid) != 0) return failErrno(errno, path);
+    return {};
+  };
+  BUOY_TRY_VOID(give(directory));
+  std::error_code error;
+  for (auto each = std::filesystem::recursive_directory_iterator(directory, error);
+       !error && each != std::filesystem::recursive_directory_iterator(); each.increment(error))
+    BUOY_TRY_VOID(give(each->path().string()));
+  return {};
 }
 
 }  // namespace buoy::agent

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "agent/keeper/container_words.h"
+#include "agent/keeper/way_in.h"
 #include "base/result.h"
 
 namespace buoy::agent {
@@ -13,5 +14,8 @@ namespace buoy::agent {
 // which have ended when it returns. The error is the first one; the other files are fetched all the same.
 Status fetchProject(const std::string& source, const std::string& directory, bool keep_newer,
                     const Environment& environment);
+// What is root's in there becomes the user's, who could not change it otherwise; links themselves, not where
+// they lead.
+Status giveProject(const std::string& directory, const LoginUser& user);
 
 }  // namespace buoy::agent

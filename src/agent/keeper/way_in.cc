@@ -21,18 +21,19 @@ constexpr std::array kPassedOn = {"AWS_", "CONTAINER",      "DOCKER_",
 
 }  // namespace
 
-std::string loginUser(std::string_view passwd, const std::function<bool(const std::string& home)>& has_keys) {
+LoginUser loginUser(std::string_view passwd, const std::function<bool(const std::string& home)>& has_keys) {
   for (const std::string_view line : split(passwd, '\n')) {
     const auto fields = split(line, ':');
     if (fields.size() < kFields) continue;
     const auto uid = parseNumber<unsigned>(fields[2]);
-    if (uid && *uid >= kFirstPerson && *uid < kNobody && has_keys(std::string(fields[5])))
-      return std::string(fields[0]);
+    const auto gid = parseNumber<unsigned>(fields[3]);
+    if (uid && gid && *uid >= kFirstPerson && *uid < kNobody && has_keys(std::string(fields[5])))
+      return {std::string(fields[0]), *uid, *gid};
   }
-  return "root";
+  return {};
 }
 
-std::string loginUserHere() {
+LoginUser loginUserHere() {
   const auto passwd = os::readFile("/etc/passwd", kMostPasswd);
   return loginUser(passwd ? *passwd : std::string(), [](const std::string& home) {
     return ::access((home + "/.ssh/authorized_keys").c_str(), F_OK) == 0;

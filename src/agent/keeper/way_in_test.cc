@@ -13,13 +13,16 @@ constexpr const char* kPasswd =
     "daemon:x:1:1::/usr/sbin:/usr/sbin/nologin\n"
     "service:x:1000:1000::/srv/service:/bin/sh\n"
     "broken:x:1002\n"
-    "ubuntu:x:1001:1001:Ubuntu:/home/ubuntu:/bin/bash\n"
+    "ubuntu:x:1001:1002:Ubuntu:/home/ubuntu:/bin/bash\n"
     "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
 
 TEST(WayIn, IsThePersonWhoLetsKeysIn) {
-  EXPECT_EQ(loginUser(kPasswd, [](const std::string& home) { return home == "/home/ubuntu"; }), "ubuntu");
-  EXPECT_EQ(loginUser(kPasswd, [](const std::string& home) { return home == "/nonexistent"; }), "root");
-  EXPECT_EQ(loginUser("", [](const std::string&) { return true; }), "root");
+  const LoginUser user = loginUser(kPasswd, [](const std::string& home) { return home == "/home/ubuntu"; });
+  EXPECT_EQ(user.name, "ubuntu");
+  EXPECT_EQ(user.uid, 1001u);
+  EXPECT_EQ(user.gid, 1002u);
+  EXPECT_EQ(loginUser(kPasswd, [](const std::string& home) { return home == "/nonexistent"; }).name, "root");
+  EXPECT_EQ(loginUser("", [](const std::string&) { return true; }).name, "root");
 }
 
 TEST(WayIn, HasWhatTheKeeperKnowsOfContainersAndAws) {

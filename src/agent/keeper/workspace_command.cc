@@ -195,8 +195,7 @@ class WorkspaceProgram {
     if (!terminals.has(words_.session)) {
       Words command;
       if (words_.host) {
-        const auto wanted = environment_.find("SHELL");
-        command = {wanted == environment_.end() ? "/bin/sh" : wanted->second, "-l"};
+        command = hostShell();
       } else {
         BUOY_TRY(const ContainerHost host, ContainerHost::open(desk_, environment_));
         command = host.enter({.interactive = true, .terminal = true, .user = words_.user},
@@ -205,6 +204,14 @@ class WorkspaceProgram {
       BUOY_TRY_VOID(terminals.create(words_.session, "shell", command, false, {}));
     }
     return attachTo(terminals, words_.session);
+  }
+
+  // Of whoever came in; over SSH that is not root, as whom this program runs.
+  Words hostShell() const {
+    const auto came = environment_.find("SUDO_USER");
+    if (came != environment_.end()) return {"su", "-", came->second};
+    const auto wanted = environment_.find("SHELL");
+    return {wanted == environment_.end() ? "/bin/sh" : wanted->second, "-l"};
   }
 
   Result<int> exec() {
@@ -248,6 +255,7 @@ class WorkspaceProgram {
   Result<int> pull() {
     BUOY_TRY(const api::WorkspacePlan plan, desk_.plan());
     BUOY_TRY_VOID(fetchProject(plan.source, plan.project, words_.keep_newer, environment_));
+    if (plan.run_as_host_user) BUOY_TRY_VOID(giveProject(plan.project, loginUserHere()));
     return 0;
   }
 

@@ -25,7 +25,9 @@ path = "/etc/docker/daemon.json"
 settings = json.load(open(path)) if os.path.exists(path) else {}
 settings["data-root"] = sys.argv[1]
 json.dump(settings, open(path, "w"))' "$data_root"
-  systemctl restart docker
+  systemctl restart docker || service docker restart
+else
+  echo "dockerDataRoot is docker's, and there is none on this machine" >&2
 fi
 )sh";
 
