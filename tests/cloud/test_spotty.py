@@ -3,14 +3,13 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
-import urllib.request
 
 import pytest
 
 from cloud.test_volumes import old_snapshot, snapshots_by_name, tags_of
 from support.containers import APPLETS
 from support.control_plane import wait_for
-from support.terminal import Terminal
+from support.spotty import SCRIPTS, board, close_connections, close_terminals, give_terminals
 
 IMAGE = "localhost/spotty-busybox:1"
 START = 120  # seconds of a start
@@ -47,22 +46,7 @@ instances:
         - {{name: data, parameters: {{size: 1, deletionPolicy: update_snapshot}}}}
         - {{name: models, parameters: {{size: 1}}}}
         - {{name: cache, parameters: {{size: 1, deletionPolicy: delete}}}}
-scripts:
-  preprocess: |
-    #!/bin/sh
-    mkdir -p logs /data/done
-    echo "$GREETING {{{{WHAT}}}} $*" >logs/preprocess
-    exit 3
-  train: |
-    #!/bin/sh
-    echo "training begins"
-    n=$(cat /workspace/steps 2>/dev/null || echo 0)
-    while [ ! -e /workspace/go ]; do n=$((n + 1)); echo $n >/workspace/steps; echo step $n; sleep 0.1; done
-    echo "training ends"
-  tensorboard: |
-    #!/bin/sh
-    while :; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nboard' | nc -l -p 6006; done
-"""
+""" + SCRIPTS
 
 
 @pytest.fixture
@@ -73,21 +57,14 @@ def spotty(cloud, buoy_on_aws):
         pytest.skip("sshd is needed (scripts/install_packages.sh test)")
     home = pathlib.Path(tempfile.mkdtemp(prefix="me"))
     buoy = buoy_on_aws(environment={"HOME": str(home)})
-    buoy.home, buoy.terminals = home, []
+    buoy.home = home
+    give_terminals(buoy)
     buoy.write("spotty.yaml", PROJECT)
     buoy.write("train.py", "pass\n")
     buoy.write("logs/old", "not sent")
-
-    def terminal(*words):
-        buoy.terminals.append(Terminal(buoy.project, buoy.environment, buoy.command("spotty", *words)))
-        return buoy.terminals[-1]
-
-    buoy.terminal = terminal
     yield buoy
-    for each in buoy.terminals:
-        each.close()
-    for master in (home / ".spotty/ssh").glob("*"):
-        subprocess.run(["ssh", "-o", f"ControlPath={master}", "-O", "exit", "any"], capture_output=True)
+    close_terminals(buoy)
+    close_connections(home)
     buoy.stop()
     shutil.rmtree(home, ignore_errors=True)
 
@@ -105,10 +82,9 @@ def disks(ec2):
     return {tags_of(each).get("Name"): each for each in ec2.describe_volumes()["Volumes"] if str(tags_of(each).get("Name")).startswith("digits-")}
 
 
-def board(started):
+def port_of(started):
     line, = [line for line in started.splitlines() if line.startswith("Port 6006")]
-    with urllib.request.urlopen(line.rpartition(" ")[2], timeout=10) as answer:
-        return answer.read().decode()
+    return line.rpartition(" ")[2]
 
 
 def test_a_dry_run_changes_nothing(cloud, spotty):
@@ -140,7 +116,6 @@ def test_what_cannot_be_started_is_said_before_anything_is_made(cloud, spotty):
     assert "is not running" in spotty.run("spotty", "status", check=1).stderr
 
 
-@pytest.mark.long
 def test_the_article_with_a_reclaim_in_the_middle(cloud, spotty):
     ec2, s3 = cloud.client("ec2"), cloud.client("s3")
     # Of an earlier life with Spotty: its bucket and a snapshot.
@@ -170,9 +145,9 @@ def test_the_article_with_a_reclaim_in_the_middle(cloud, spotty):
     done = spotty.run("spotty", "exec", "--", "sh", "-c", "ls; cat ../made; exit 7", check=7).stdout
     assert "more.py" in done and "train.py" in done and "made" in done and "gone.py" not in done
 
-    spotty.run("spotty", "run", "tensorboard", check=0)
+    spotty.run("spotty", "run", "tensorboard", "-p", "PORT=6006", check=0)
     wait_for(lambda: ":1776 " in on_machine(cloud, "cat", "/proc/net/tcp", "/proc/net/tcp6"), "the listener")
-    assert board(started) == "board"
+    assert board(port_of(started)) == "board"
 
     # Left, and come back to; then the machine is taken.
     train = spotty.terminal("run", "train")
@@ -190,7 +165,7 @@ def test_the_article_with_a_reclaim_in_the_middle(cloud, spotty):
     assert second["instance"] != first["instance"] and second["zone"] == first["zone"], "a volume does not leave its zone"
     wait_for(lambda: steps(cloud) > seen, "training that goes on")
     assert "started again" in (shown := spotty.run("spotty", "status", check=0).stdout)
-    assert board(shown) == "board"
+    assert board(port_of(shown)) == "board"
     again = spotty.terminal("run", "train")
     again.wait("step")
     on_machine(cloud, "touch", "/mnt/digits-aws-1-workspace/go")

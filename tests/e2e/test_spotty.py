@@ -9,7 +9,8 @@ import pytest
 
 from conftest import BIN, wait_for
 from support.containers import IMAGE, podman  # noqa: F401  (a fixture)
-from support.terminal import Terminal
+from support.s3_server import free_port
+from support.spotty import SCRIPTS, board, close_terminals, give_terminals
 
 PROJECT = f"""
 project:
@@ -29,18 +30,7 @@ instances:
     provider: local
     parameters:
       volumes: [{{name: workspace, type: HostPath, parameters: {{path: ../disk}}}}]
-scripts:
-  preprocess: |
-    #!/bin/sh
-    echo "$GREETING {{{{WHAT}}}} $*" >logs/preprocess
-    exit 3
-  train: |
-    #!/bin/sh
-    echo "training begins"
-    n=$(cat /workspace/steps 2>/dev/null || echo 0)
-    while [ ! -e /workspace/go ]; do n=$((n + 1)); echo $n >/workspace/steps; echo step $n; sleep 0.1; done
-    echo "training ends"
-"""
+""" + SCRIPTS
 
 
 @pytest.fixture
@@ -52,17 +42,9 @@ def spotty(make_buoy, podman):
     buoy.disk = buoy.project.parent / "disk"
     buoy.write("spotty.yaml", PROJECT)
     buoy.write("logs/.keep", "")
-    buoy.terminals = []
-
-    def terminal(*words):
-        terminal_of_mine = Terminal(buoy.project, buoy.environment, buoy.command("spotty", *words))
-        buoy.terminals.append(terminal_of_mine)
-        return terminal_of_mine
-
-    buoy.terminal = terminal
+    give_terminals(buoy)
     yield buoy
-    for each in buoy.terminals:
-        each.close()
+    close_terminals(buoy)
     buoy.stop()
     podman.podman("rm", "--force", "spotty-digits-here-default", check=None)
     podman.podman("rm", "--force", "spotty-digits-here-default", check=None)
@@ -94,7 +76,6 @@ def test_the_commands_of_the_article(spotty):
     assert "/workspace/project" in done.stdout and "more.py" in done.stdout and "spotty-digits-here-default" in done.stdout
 
     # A script's parameters and arguments, and its own exit code where it ends while it is looked at.
-    (project / "logs").mkdir(exist_ok=True)
     assert "no parameter 'NO'" in spotty.run("spotty", "run", "preprocess", "-p", "NO=1", check=2).stderr
     preprocess = spotty.terminal("run", "preprocess", "-p", "WHAT=a && b", "--", "one", "two")
     preprocess.wait("Pane is dead")
@@ -113,6 +94,10 @@ def test_the_commands_of_the_article(spotty):
     again = spotty.terminal("run", "train")
     again.wait(f"step {seen + 5}")
     assert spotty.run("spotty", "sync", check=0).stdout == "", "nothing changed"
+
+    port = free_port()
+    spotty.run("spotty", "run", "tensorboard", "-p", f"PORT={port}", check=0)
+    wait_for(lambda: board(f"http://localhost:{port}") == "board", "the board")
 
     shell = spotty.terminal("sh")
     shell.wait("#")
@@ -172,6 +157,29 @@ def test_it_ends_by_itself(spotty):
         wait_for(lambda: not spotty.hosts(), "the machine's end")
         assert why in spotty.run("logs", name).stdout
         assert spotty.podman.podman("container", "exists", "spotty-digits-here-default", check=None).returncode == 1
+
+
+def test_a_full_disk_on_the_machine(spotty):
+    spotty.disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "full", spotty.disk], capture_output=True).returncode != 0:
+        pytest.skip("mounting is not permitted")
+    try:
+        big = spotty.write("big", "x" * (2 << 20))
+        failed = spotty.run("spotty", "start", check=1).stderr
+        assert len(failed.splitlines()) == 1 and "project/big" in failed and "No space left on device" in failed, failed
+        assert not spotty.hosts() and "No instance" in spotty.run("spotty", "ls", check=0).stdout
+        big.unlink()
+        spotty.run("spotty", "start", check=0)
+        spotty.write("big", "x" * (2 << 20))
+        assert "No space left on device" in spotty.run("spotty", "exec", "--", "true", check=1).stderr
+        # The instance is of use, and has room: nothing is left of what did not fit.
+        spotty.run("spotty", "exec", "--no-sync", "--", "sh", "-c", "cat /workspace/made >made && test ! -e big", check=0)
+        big.unlink()
+        spotty.write("small", "x" * (1 << 19))
+        assert spotty.run("spotty", "sync", check=0).stdout == "upload: small\n"
+        spotty.run("spotty", "stop", check=0)
+    finally:
+        subprocess.run(["umount", "--lazy", spotty.disk], check=True)
 
 
 def test_a_port_that_is_taken(spotty):

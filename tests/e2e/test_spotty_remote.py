@@ -2,17 +2,15 @@
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-import urllib.request
 
 import pytest
 
 from conftest import wait_for
 from support.containers import IMAGE, podman  # noqa: F401  (a fixture)
-from support.terminal import Terminal
+from support.spotty import TENSORBOARD, board, close_connections, close_terminals, give_terminals
 
 PROJECT = """
 project:
@@ -62,7 +60,7 @@ class Machine:
 
     def cut(self):
         """The network between is gone: every connection, not the machine."""
-        subprocess.run(["ss", "-K", "dport", "=", str(self.port)], capture_output=True)
+        subprocess.run(["ss", "-K", "dport", "=", str(self.port)], check=True, capture_output=True)
 
     def stop(self):
         self.process.kill()
@@ -83,10 +81,11 @@ def far(make_buoy, podman):
     buoy.write(".git/config", "")
     buoy.write(".git/keep", "")
     buoy.write("sub/a file", "content")
+    give_terminals(buoy)
     yield buoy
+    close_terminals(buoy)
     buoy.run("spotty", "stop")
-    for master in (place / ".spotty/ssh").glob("*"):
-        subprocess.run(["ssh", "-o", f"ControlPath={master}", "-O", "exit", "any"], capture_output=True)
+    close_connections(place)
     machine.stop()
     shutil.rmtree(place, ignore_errors=True)
 
@@ -103,23 +102,24 @@ def test_a_machine_of_ones_own(far):
     done = far.run("spotty", "exec", "--", "sh", "-c", "cat new.txt; exit 5", check=5)
     assert done.stdout == "new"
 
-    terminal = Terminal(far.project, far.environment, far.command("spotty", "run", "count"))
-    try:
-        terminal.wait("step 3")
-        far.machine.cut()
-        before = int((project / "count").read_text())
-        wait_for(lambda: int((project / "count").read_text() or 0) > before, "steps after the connection is gone")
-    finally:
-        terminal.close()
-    again = Terminal(far.project, far.environment, far.command("spotty", "run", "count"))
-    try:
-        again.wait(f"step {before + 3}")
-        (project / "go").touch()
-        again.wait("Pane is dead")
-        again.keys("C-b", "d")
-        assert again.end() == 4
-    finally:
-        again.close()
+    counting, shell = far.terminal("run", "count"), far.terminal("sh")
+    counting.wait("step 3")
+    shell.wait("#")
+    shell.keys("stays=there", "Enter")
+    far.machine.cut()
+    for terminal in (counting, shell):
+        terminal.wait("The connection to the machine ended; what runs there goes on.")
+        assert terminal.end() == 255
+    before = int((project / "count").read_text())
+    wait_for(lambda: int((project / "count").read_text() or 0) > before, "steps after the connection is gone")
+    counting, shell = far.terminal("run", "count"), far.terminal("sh")
+    counting.wait(f"step {before + 3}")
+    shell.keys("clear; echo it is $stays; exit", "Enter")
+    shell.wait("it is there")
+    (project / "go").touch()
+    counting.wait("Pane is dead")
+    counting.keys("C-b", "d")
+    assert counting.end() == 4
     assert "download: count" in far.run("spotty", "download", "-i", "count", check=0).stdout
     assert (far.project / "count").read_text() == (project / "count").read_text()
     assert "was removed" in far.run("spotty", "stop", check=0).stdout
@@ -128,11 +128,7 @@ def test_a_machine_of_ones_own(far):
 def test_ports_are_reached_through_a_tunnel(far, podman):  # noqa: F811
     if not podman.bridge:
         pytest.skip("podman has no network of its own here")
-    far.write("spotty.yaml", PROJECT.format(image=IMAGE, port=far.machine.port).replace("hostNetwork: true", "ports: [{containerPort: 6006}]") + """
-  board: |
-    #!/bin/sh
-    while :; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nboard' | nc -l -p 6006; done
-""")
+    far.write("spotty.yaml", PROJECT.format(image=IMAGE, port=far.machine.port).replace("hostNetwork: true", "ports: [{containerPort: 6006}]") + TENSORBOARD)
     with socket.socket() as taken:
         try:
             taken.bind(("127.0.0.1", 6006))
@@ -143,18 +139,11 @@ def test_ports_are_reached_through_a_tunnel(far, podman):  # noqa: F811
     line, = [line for line in started.splitlines() if line.startswith("Port 6006")]
     address = line.rpartition(" ")[2]
     assert not address.endswith(":6006"), "that one is taken here"
-    far.run("spotty", "run", "board", check=0)
+    far.run("spotty", "run", "tensorboard", "-p", "PORT=6006", check=0)
 
-    def answer():
-        try:
-            with urllib.request.urlopen(address, timeout=5) as got:
-                return got.read() == b"board"
-        except OSError:
-            return False
-
-    wait_for(answer, "an answer through the tunnel")
+    wait_for(lambda: board(address) == "board", "an answer through the tunnel")
     far.run("spotty", "stop", check=0)
-    assert not answer(), "the tunnel is gone"
+    assert board(address) is None, "the tunnel is gone"
 
 
 def test_a_machine_that_does_not_answer(far):

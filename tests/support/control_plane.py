@@ -12,6 +12,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("BUOY_BIN", ROOT / "build/release/bin"))
+PASSED_ON = ("BUOY_LOCAL_ISOLATION", "BUOY_LOCAL_CGROUPS")  # so that the tests run as on a host with less
 LIMIT = 60  # seconds that anything may take before the test is given up
 
 
@@ -41,7 +42,7 @@ class Buoy:
         self.state = directory / "state"
         self.project = directory / "project"
         self.project.mkdir(parents=True)
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("BUOY_")}
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("BUOY_") or k in PASSED_ON}
         self.environment.update(BUOY_STATE_DIR=str(self.state), NO_COLOR="1", LC_ALL="C.UTF-8",
                                 XDG_CONFIG_HOME=str(directory / "config"), XDG_CACHE_HOME=str(directory / "cache"))
         self.environment.update(environment or {})

@@ -20,6 +20,8 @@ namespace {
 
 namespace spotty = gateways::spotty;
 
+constexpr int kSshFailed = 255;  // what ssh ends with when it is not the command there that ended
+
 struct ShellFlags : SpottyFlags {
   bool host = false, list = false;
   std::string user, session;
@@ -58,6 +60,16 @@ int listSessions(const Context& context, const Reach& reach) {
   return 0;
 }
 
+// A terminal on the machine, to its end or to that of the way there.
+int attached(const Context& context, const SpottyChoice& choice, const Words& words) {
+  const auto code = runHere(words);
+  if (!code) return failSpotty(context, code.error());
+  if (*code == kSshFailed && choice.instance.provider != spotty::ProviderKind::local)
+    context.note(
+        "The connection to the machine ended; what runs there goes on. The same command comes back to it.\n");
+  return *code;
+}
+
 bool needsTerminal(const Context& context) {
   if (::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0) return true;
   (void)context.fail({ErrorCode::failed_precondition, "this needs a terminal"});
@@ -77,8 +89,7 @@ int shell(const Context& context, const ShellFlags& flags) {
   Words words = {"--session", session};
   if (flags.host) words.emplace_back("--host");
   if (!flags.user.empty()) words.insert(words.end(), {"--user", flags.user});
-  const auto code = runHere((*reach)->workspace("shell", words, true));
-  return code ? *code : failSpotty(context, code.error());
+  return attached(context, *choice, (*reach)->workspace("shell", words, true));
 }
 
 tl::expected<api::WorkspaceScript, int> scriptOf(const Context& context, const SpottyChoice& choice,
@@ -137,8 +148,7 @@ int runScript(const Context& context, ScriptFlags flags) {
         strCat({"The script runs in the session ", script->session, "; come back to it from a terminal.\n"}));
     return 0;
   }
-  const auto code = runHere((*reach)->workspace("attach", {"--session", script->session}, true));
-  return code ? *code : failSpotty(context, code.error());
+  return attached(context, *choice, (*reach)->workspace("attach", {"--session", script->session}, true));
 }
 
 int execute(const Context& context, const ExecFlags& flags) {

@@ -202,7 +202,10 @@ int startContainer(const Context& context, const SpottyChoice& choice, const Sta
   const auto reach = reachRunning(context, choice);
   if (!reach) return reach.error();
   if (const int code = prepare(context, choice, **reach, flags); code != 0) return code;
-  return upContainer(context, choice, **reach);
+  if (const int code = upContainer(context, choice, **reach); code != 0) return code;
+  // Those that were chosen freely are others now.
+  openPorts(context, choice, **reach);
+  return 0;
 }
 
 int start(const Context& context, const StartFlags& flags) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -116,25 +117,33 @@ Result<std::unique_ptr<TreeStream>> openMachine(const Reach& reach) {
   return std::make_unique<ListedFiles>(std::move(listed));
 }
 
-// Whole or not at all, with its mode and time.
-Status copyFile(const std::string& from, const std::string& to) {
+// With its mode and time.
+Status copyInto(const std::string& part, const std::string& from) {
   BUOY_TRY(const os::Fd source, os::openFile(from, O_RDONLY));
   struct stat state {};
   if (::fstat(source.get(), &state) != 0) return failErrno(errno, from);
-  const fs::path target(to);
-  BUOY_TRY_VOID(os::makeDirectories(target.parent_path().string()));
-  const std::string part =
-      (target.parent_path() / strCat({objstore::kUnfinishedPrefix, target.filename().string()})).string();
   BUOY_TRY(const os::Fd copy, os::openFile(part, O_WRONLY | O_CREAT | O_TRUNC, state.st_mode & 07777));
   BUOY_TRY(const std::uint64_t copied,
            os::copyContent(source.get(), copy.get(), static_cast<std::uint64_t>(state.st_size)));
   if (copied != static_cast<std::uint64_t>(state.st_size))
-    return fail(ErrorCode::unavailable, from + " changed while it was copied", true);
+    return fail(ErrorCode::unavailable, "it changed while it was copied", true);
   const timespec times[] = {state.st_mtim, state.st_mtim};
-  if (::fchmod(copy.get(), state.st_mode & 07777) != 0 || ::futimens(copy.get(), times) != 0 ||
-      std::rename(part.c_str(), to.c_str()) != 0)
-    return failErrno(errno, to);
+  if (::fchmod(copy.get(), state.st_mode & 07777) != 0 || ::futimens(copy.get(), times) != 0)
+    return failErrno(errno, part);
   return {};
+}
+
+// Whole or not at all: of a disk that is full nothing more is taken.
+Status copyFile(const std::string& from, const std::string& to) {
+  const fs::path target(to);
+  const std::string directory = target.parent_path().string();
+  if (const Status made = os::makeDirectories(directory); !made) return made;
+  const std::string part = strCat({directory, "/", objstore::kUnfinishedPrefix, target.filename().string()});
+  Status copied = copyInto(part, from);
+  if (copied && std::rename(part.c_str(), to.c_str()) != 0) copied = failErrno(errno, "rename");
+  if (copied) return {};
+  ::unlink(part.c_str());
+  return fail(copied.error().wrap(to));
 }
 
 struct Difference {
