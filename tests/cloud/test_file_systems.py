@@ -28,6 +28,16 @@ def test_the_machines_of_a_gang_share_a_file_system(cloud, buoy_on_aws):
     buoy.run("cancel", gang, check=0)
     buoy.wait_phase(gang, "cancelled")
 
+    # By its id it is found, too, and neither made nor taken away.
+    known = systems(cloud)["common"]["FileSystemId"]
+    by_id = submit(buoy, "by-id", f"cat /mnt/{known}/0", "retain", file_systems=[{"name": known}])
+    buoy.wait_phase(by_id, "succeeded", limit=120)
+    assert "0 here" in buoy.run("logs", by_id).stdout
+    missing = submit(buoy, "missing", "true", "retain", file_systems=[{"name": "fs-0000000000000bad0"}])
+    buoy.wait_phase(missing, "failed", limit=120)
+    assert "there is none of that id" in buoy.run("show", missing).stdout + buoy.run("why", missing).stdout
+    assert list(systems(cloud)) == ["common"]
+
     # The next job finds it, with what is in it, and takes it away.
     last = submit(buoy, "last", "cat $BUOY_SHARED_COMMON/*", "delete")
     buoy.wait_phase(last, "succeeded", limit=120)
