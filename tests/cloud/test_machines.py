@@ -184,3 +184,15 @@ def test_a_subnet_without_a_route_leads_nowhere(cloud, ec2):
     instance = up(cloud, ec2, SubnetId=subnet)
     assert cloud.run(instance, "/usr/bin/curl", "-sS", "-m2", cloud.endpoint)["status"] != 0
     assert metadata(cloud, instance, "meta-data/instance-id") == instance
+
+
+def test_a_page_counts_instances(cloud, ec2):
+    """Not the requests that made them."""
+    made = {*run(ec2, "#!/bin/sh\n", count=3), *run(ec2, "#!/bin/sh\n", count=2)}
+    seen, token = [], ""
+    for so_far in (2, 4, 5):
+        page = ec2.describe_instances(MaxResults=2, **({"NextToken": token} if token else {}))
+        seen += [instance["InstanceId"] for reservation in page["Reservations"] for instance in reservation["Instances"]]
+        token = page.get("NextToken", "")
+        assert len(seen) == so_far and bool(token) == (so_far < 5)
+    assert sorted(seen) == sorted(made)

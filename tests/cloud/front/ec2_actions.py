@@ -1,5 +1,6 @@
 """The EC2 actions that moto lacks or does otherwise than AWS. They take the place of moto's own methods of the same names,
 with moto's parsing and serialising, which follow botocore's service model."""
+import copy
 import datetime
 import time
 from typing import Any
@@ -17,7 +18,7 @@ from cloud.front.lives import CODES, Life
 from cloud.front.once import once
 from cloud.front.world import World
 
-PAGE = 1000  # entries of a price history in one answer
+PAGE = 1000  # entries in one answer
 LINUX = "Linux/UNIX"
 
 
@@ -73,11 +74,14 @@ class Actions(EC2BaseResponse):
             for wanted in self._get_param("InstanceIds", []):
                 if wanted in hidden:
                     raise InvalidInstanceIdError(wanted)
-        result = InstanceResponse.describe_instances(self).result
-        for reservation in result["Reservations"]:
+        inner = copy.copy(self)
+        inner.params = {**self.params, "MaxResults": len(self.ec2_backend.reservations) + 1, "NextToken": None}
+        reservations = InstanceResponse.describe_instances(inner).result["Reservations"]
+        for reservation in reservations:
             reservation.instances = [instance for instance in reservation.instances if instance.id not in hidden]
-        result["Reservations"] = [reservation for reservation in result["Reservations"] if reservation.instances]
-        return ActionResult(result)
+        most = int(self._get_param("MaxResults") or PAGE)
+        page, following = _instances_page(reservations, self._get_param("NextToken"), most)
+        return ActionResult({"Reservations": page, "NextToken": following})
 
     def terminate_instances(self) -> ActionResult:
         def end(life: Life) -> None:
@@ -215,6 +219,17 @@ def _anywhere(response: Any, order: launching.Order) -> list[Life]:
                 raise
             error = refusal
     raise error or EC2ClientError("VPCIdNotSpecified", "No default VPC for this user")
+
+
+def _instances_page(reservations: list[Any], after: str | None, most: int) -> tuple[list[Any], str | None]:
+    """EC2 counts instances, where moto counts the requests that made them; a token is the page's last instance."""
+    entries = [(reservation, instance) for reservation in reservations for instance in reservation.instances]
+    first = 1 + next((n for n, (_, instance) in enumerate(entries) if instance.id == after), len(entries)) if after else 0
+    page = entries[first:first + most]
+    shown = {instance.id for _, instance in page}
+    for reservation in reservations:
+        reservation.instances = [instance for instance in reservation.instances if instance.id in shown]
+    return [reservation for reservation in reservations if reservation.instances], page[-1][1].id if first + most < len(entries) else None
 
 
 def _named_fleets(response: Any, wanted: list[str]) -> list[fleets.Fleet]:
