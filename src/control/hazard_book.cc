@@ -25,7 +25,7 @@ MachineLife lifeOf(const Machine& machine) {
 }  // namespace
 
 Status HazardBook::load(store::Store& store) {
-  BUOY_TRY(const std::vector<store::MachineRow> rows, store.machines(true, kMostLives));
+  BUOY_TRY(const std::vector<store::MachineRow> rows, store.machines(kMostLives));
   for (const store::MachineRow& row : rows) {
     BUOY_TRY(const Machine machine, store::decodeMachine(row.record));
     note(machine);

@@ -15,8 +15,10 @@ Result<MachineId> machineOf(const Call& call) {
 Result<std::string> listMachines(store::Store& store, const net::Request& request) {
   BUOY_TRY(const auto all, flagParameter(request, "all"));
   BUOY_TRY(const std::int64_t limit, numberParameter(request, "limit", 1000, 1, 100'000));
+  // Of those that are there none is left out: who compares this with a cloud's list would take it for
+  // nobody's.
   BUOY_TRY(const std::vector<store::MachineRow> rows,
-           store.machines(all.value_or(false), static_cast<int>(limit)));
+           store.machines(all.value_or(false) ? static_cast<int>(limit) : 0));
   std::vector<api::MachineView> machines;
   for (const store::MachineRow& row : rows) {
     BUOY_TRY(const engine::Machine machine, store::decodeMachine(row.record));

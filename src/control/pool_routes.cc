@@ -12,10 +12,8 @@
 namespace buoy::control {
 namespace {
 
-constexpr int kAllMachines = 1'000'000;
-
 Result<std::string> listPools(store::Store& store) {
-  BUOY_TRY(const std::vector<store::MachineRow> rows, store.machines(false, kAllMachines));
+  BUOY_TRY(const std::vector<store::MachineRow> rows, store.machines(0));
   std::map<std::string, std::int32_t> in_use;
   for (const store::MachineRow& row : rows) {
     BUOY_TRY(const engine::Machine machine, store::decodeMachine(row.record));

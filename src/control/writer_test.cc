@@ -44,9 +44,7 @@ class FakeStore final : public store::Store {
   }
   Result<std::int64_t> countJobs(bool) override { return 0; }
   Result<std::int64_t> countUnfinished(const std::string&) override { return 0; }
-  Result<std::vector<store::MachineRow>> machines(bool, int) override {
-    return std::vector<store::MachineRow>();
-  }
+  Result<std::vector<store::MachineRow>> machines(int) override { return std::vector<store::MachineRow>(); }
   Result<store::MachineRow> machine(MachineId) override { return fail(ErrorCode::not_found, ""); }
   Result<std::vector<engine::Pool>> pools() override { return std::vector<engine::Pool>(); }
   Result<std::vector<engine::Queue>> queues() override { return std::vector<engine::Queue>(); }

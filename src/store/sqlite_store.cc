@@ -93,7 +93,7 @@ class SqliteStore final : public Store {
   Result<std::int64_t> countUnfinished(const std::string& queue) override {
     return counter(queueCounter(queue));
   }
-  Result<std::vector<MachineRow>> machines(bool include_gone, int limit) override;
+  Result<std::vector<MachineRow>> machines(int most_gone) override;
   Result<MachineRow> machine(MachineId id) override;
   Result<std::vector<engine::Pool>> pools() override;
   Result<std::vector<engine::Queue>> queues() override;
@@ -528,12 +528,14 @@ Result<std::vector<JobRow>> SqliteStore::jobs(const JobQuery& query) {
   });
 }
 
-Result<std::vector<MachineRow>> SqliteStore::machines(bool include_gone, int limit) {
+Result<std::vector<MachineRow>> SqliteStore::machines(int most_gone) {
   return readers_.with([&](Database& db) -> Result<std::vector<MachineRow>> {
     Query select =
-        db.query(include_gone ? "SELECT id, record FROM machines ORDER BY id DESC LIMIT ?"
-                              : "SELECT id, record FROM machines WHERE gone = 0 ORDER BY id DESC LIMIT ?");
-    select.bind(limit);
+        db.query(most_gone > 0 ? "SELECT id, record FROM machines WHERE gone = 0 OR id IN"
+                                 " (SELECT id FROM machines WHERE gone = 1 ORDER BY id DESC LIMIT ?)"
+                                 " ORDER BY id DESC"
+                               : "SELECT id, record FROM machines WHERE gone = 0 ORDER BY id DESC");
+    if (most_gone > 0) select.bind(most_gone);
     std::vector<MachineRow> rows;
     for (;;) {
       BUOY_TRY(const bool row, select.next());

@@ -104,10 +104,11 @@ class Store {
   virtual Result<std::vector<JobRow>> jobs(const JobQuery& query) = 0;         // newest first, without specs
   virtual Result<std::int64_t> countJobs(bool finished) = 0;                   // kept as a counter: O(log n)
   virtual Result<std::int64_t> countUnfinished(const std::string& queue) = 0;  // likewise
-  virtual Result<std::vector<MachineRow>> machines(bool include_gone, int limit) = 0;  // newest first
-  virtual Result<MachineRow> machine(MachineId id) = 0;                                // not_found
-  virtual Result<std::vector<engine::Pool>> pools() = 0;                               // by name
-  virtual Result<std::vector<engine::Queue>> queues() = 0;                             // by name
+  // All that there are, and the last `most_gone` of those that are gone; newest first.
+  virtual Result<std::vector<MachineRow>> machines(int most_gone) = 0;
+  virtual Result<MachineRow> machine(MachineId id) = 0;     // not_found
+  virtual Result<std::vector<engine::Pool>> pools() = 0;    // by name
+  virtual Result<std::vector<engine::Queue>> queues() = 0;  // by name
   // In the order of `seq`, behind `after_seq`. `job` or `machine` none: of any.
   virtual Result<std::vector<RecordRow>> records(JobId job, MachineId machine, std::int64_t after_seq,
                                                  int limit) = 0;

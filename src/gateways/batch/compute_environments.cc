@@ -14,7 +14,6 @@ namespace {
 constexpr std::string_view kModelTag = "buoy:pool";
 constexpr const char* kUsualModel = "local";
 constexpr int kMostVcpus = 1'000'000;
-constexpr int kAllMachines = 1'000'000;
 
 struct WantedEnvironment {
   std::string name, type = "MANAGED", state = "ENABLED", model;
@@ -147,7 +146,7 @@ struct InUse {
 };
 Result<std::map<std::string, InUse>> inUse(const Desk& desk, const Places& places) {
   std::map<std::string, InUse> all;
-  BUOY_TRY(const auto rows, desk.backend.store().machines(false, kAllMachines));
+  BUOY_TRY(const auto rows, desk.backend.store().machines(0));
   for (const store::MachineRow& row : rows) {
     BUOY_TRY(const engine::Machine machine, store::decodeMachine(row.record));
     const engine::Pool* const pool = places.pool(machine.pool);
