@@ -4,7 +4,6 @@
 
 #include "aws/endpoint.h"
 #include "aws/shared_files.h"
-#include "base/parse_number.h"
 #include "base/strings.h"
 
 namespace buoy::aws {
@@ -28,7 +27,6 @@ class Loader {
     settings.ca_bundle = find("AWS_CA_BUNDLE", "ca_bundle").value;
     BUOY_TRY_VOID(loadS3(settings));
     BUOY_TRY_VOID(loadChecksums(settings));
-    BUOY_TRY_VOID(loadMaxAttempts(settings));
     BUOY_TRY(const bool nested_dualstack, flag(inS3("use_dualstack_endpoint")));
     BUOY_TRY(const bool dualstack, flag(find("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")));
     settings.use_dualstack = dualstack || nested_dualstack;
@@ -145,15 +143,6 @@ class Loader {
     } else {
       return wrong(when, "when_supported or when_required");
     }
-    return {};
-  }
-
-  Status loadMaxAttempts(Settings& settings) const {
-    const Found attempts = find("AWS_MAX_ATTEMPTS", "max_attempts");
-    if (!attempts) return {};
-    const auto number = parseNumber<int>(attempts.value);
-    if (!number || *number < 1) return wrong(attempts, "a number of at least 1");
-    settings.max_attempts = *number;
     return {};
   }
 

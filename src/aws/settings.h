@@ -41,7 +41,6 @@ struct Settings {
   PayloadSigning payload_signing =
       PayloadSigning::automatic;  // BUOY_S3_PAYLOAD_SIGNING, s3 = payload_signing_enabled
   ChecksumCalculation checksums = ChecksumCalculation::automatic;  // request_checksum_calculation
-  int max_attempts = 0;  // AWS_MAX_ATTEMPTS, `max_attempts`; 0: not set
   bool use_dualstack = false, use_fips = false;
 };
 

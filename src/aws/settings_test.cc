@@ -27,7 +27,6 @@ TEST(Settings, HaveDefaultsWithoutAnyFile) {
   EXPECT_EQ(settings.region, "us-east-1");
   EXPECT_FALSE(settings.region_given);
   EXPECT_EQ(settings.s3_endpoint, "");
-  EXPECT_EQ(settings.max_attempts, 0);
   EXPECT_EQ(settings.addressing, Addressing::automatic);
 }
 
@@ -38,7 +37,6 @@ region = us-west-1
 [profile lab]
 region = eu-north-1
 ca_bundle = /etc/lab.pem
-max_attempts = 7
 use_fips_endpoint = true
 request_checksum_calculation = WHEN_REQUIRED
 s3 =
@@ -53,7 +51,6 @@ region = sa-east-1
   EXPECT_TRUE(lab.region_given);
   EXPECT_TRUE(lab.profile_given);
   EXPECT_EQ(lab.ca_bundle, "/etc/lab.pem");
-  EXPECT_EQ(lab.max_attempts, 7);
   EXPECT_TRUE(lab.use_fips);
   EXPECT_TRUE(lab.use_dualstack);
   EXPECT_EQ(lab.addressing, Addressing::path);
@@ -68,19 +65,17 @@ region = sa-east-1
 
 TEST(Settings, TakeTheEnvironmentFirst) {
   Home home;
-  home.config("[default]\nregion = us-west-1\nmax_attempts = 7\nca_bundle = /a\n");
+  home.config("[default]\nregion = us-west-1\nca_bundle = /a\n");
   home.environment["AWS_DEFAULT_REGION"] = "ap-south-1";
   EXPECT_EQ(loaded(home).region, "ap-south-1");
   home.environment["AWS_REGION"] = "ap-south-2";
   EXPECT_EQ(loaded(home).region, "ap-south-2");
   home.environment["AWS_REGION"] = "";
   EXPECT_EQ(loaded(home).region, "ap-south-1") << "an empty variable is one that is not set";
-  home.environment["AWS_MAX_ATTEMPTS"] = "3";
   home.environment["AWS_CA_BUNDLE"] = "/b";
   home.environment["AWS_USE_DUALSTACK_ENDPOINT"] = "TRUE";
   home.environment["AWS_REQUEST_CHECKSUM_CALCULATION"] = "when_supported";
   const Settings settings = loaded(home);
-  EXPECT_EQ(settings.max_attempts, 3);
   EXPECT_EQ(settings.ca_bundle, "/b");
   EXPECT_TRUE(settings.use_dualstack);
   EXPECT_EQ(settings.checksums, ChecksumCalculation::when_supported);
@@ -125,9 +120,6 @@ TEST(Settings, SayWhatIsWrongAndWhere) {
   Home home;
   EXPECT_NE(settingsError(home, "nobody").find("there is no profile 'nobody' in " + home.path(".aws/config")),
             std::string::npos);
-  home.environment["AWS_MAX_ATTEMPTS"] = "many";
-  EXPECT_EQ(settingsError(home), "AWS_MAX_ATTEMPTS must be a number of at least 1, not 'many'");
-  home.environment.erase("AWS_MAX_ATTEMPTS");
   home.environment["AWS_ENDPOINT_URL_S3"] = "localhost:9000";
   EXPECT_EQ(settingsError(home),
             "AWS_ENDPOINT_URL_S3 must be a URL that begins with http:// or https://, not 'localhost:9000'");

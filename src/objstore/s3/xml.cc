@@ -72,7 +72,7 @@ ErrorAnswer parseError(std::string_view body) {
   pugi::xml_document document;
   if (!document.load_buffer(body.data(), body.size())) return {};
   const pugi::xml_node error = document.child("Error");
-  return {text(error, "Code"), text(error, "Message"), text(error, "Region"), text(error, "Endpoint")};
+  return {text(error, "Code"), text(error, "Message"), text(error, "Region")};
 }
 
 bool bringsError(std::string_view body) {
@@ -147,7 +147,7 @@ Result<std::vector<NotRemoved>> parseDeleteResult(std::string_view body) {
   BUOY_TRY(const pugi::xml_node root, parse(document, body, "DeleteResult"));
   std::vector<NotRemoved> left;
   for (const pugi::xml_node& error : root.children("Error")) {
-    ErrorAnswer why{text(error, "Code"), text(error, "Message"), "", ""};
+    ErrorAnswer why{text(error, "Code"), text(error, "Message"), ""};
     if (why.code != "NoSuchKey") left.push_back({text(error, "Key"), std::move(why)});
   }
   return left;

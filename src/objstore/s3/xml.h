@@ -13,8 +13,7 @@ namespace buoy::objstore::s3 {
 
 struct ErrorAnswer {
   std::string code, message;
-  std::string region;    // of AuthorizationHeaderMalformed and redirects
-  std::string endpoint;  // of redirects: a host
+  std::string region;  // of AuthorizationHeaderMalformed and redirects
 };
 // Empty fields if the body is not an error's XML (proxies answer in HTML).
 ErrorAnswer parseError(std::string_view body);
