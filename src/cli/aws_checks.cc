@@ -55,9 +55,8 @@ std::vector<Check> checkConfiguration(std::vector<ec2::PoolConfig>* pools) {
 std::vector<Check> checkRegion(ec2::Ec2& aws, const ec2::PoolConfig& pool) {
   const std::string region = aws.caller().settings().region;
   std::vector<Check> checks;
-  const auto vpcs = pool.vpc.empty() && pool.subnets.empty()
-                        ? aws.vpcs({{"is-default", {"true"}}}, {})
-                        : ec2::Answer<std::vector<ec2::Vpc>>(std::vector<ec2::Vpc>{{pool.vpc, false}});
+  ec2::Answer<std::vector<ec2::Vpc>> vpcs = std::vector<ec2::Vpc>{{pool.vpc, false}};
+  if (pool.vpc.empty() && pool.subnets.empty()) vpcs = aws.vpcs({{"is-default", {"true"}}}, {});
   checks.push_back(checkOf("rights", vpcs, "EC2 in " + region + " answers", ""));
   if (!vpcs) return checks;
   if (vpcs->empty())
