@@ -185,9 +185,14 @@ void Assignment::prepare() {
         if (*self != nullptr && (*self)->stage_ == Stage::preparing) (*self)->log_->take('o', text);
       });
     };
+    const auto on_storage = [&](std::uint64_t progress) {
+      loop->post([self, progress] {
+        if (*self != nullptr) (*self)->storageGetsOn(progress);
+      });
+    };
     auto result = std::make_shared<Result<Prepared>>(
         prepareMachine({*store, message, spec, directory, channels, config, environment, on_restoring,
-                        on_output, source.get_token()}));
+                        on_output, on_storage, source.get_token()}));
     loop->post([self, worker, result = std::move(result)]() mutable {
       if (*self != nullptr && (*self)->stage_ == Stage::preparing)
         return (*self)->prepared(std::move(*result));
@@ -200,7 +205,7 @@ void Assignment::prepare() {
 // On the worker.
 Result<Assignment::Prepared> Assignment::prepareMachine(const Setup& setup) {
   const auto& [store, message, spec, checkpoint_directory, channels, config, environment, on_restoring,
-               on_output, stop] = setup;
+               on_output, on_storage, stop] = setup;
   const MachinePaths& paths = channels.paths;
   const engine::Directive& directive = message.directive;
   Prepared prepared;
@@ -274,10 +279,14 @@ Status Assignment::mountStorage(const Setup& setup, Prepared& prepared) {
     if (text) {
       BUOY_TRY(order, cloud::parseMountOrder(*text));
       // Of an attempt before this one on the same machine.
-      if (order.epoch == setup.message.directive.epoch) break;
+      const bool ours = order.epoch == setup.message.directive.epoch;
+      if (ours && order.waiting.empty()) break;
+      if (ours) setup.on_storage(order.progress);
+      if (!ours) order = {};
     }
     if (std::chrono::steady_clock::now() >= end || !pauseFor(kMountOrderEvery, setup.stop))
-      return fail(ErrorCode::unavailable, "what the job keeps is not connected yet", true);
+      return fail(ErrorCode::unavailable,
+                  order.waiting.empty() ? "what the job keeps is not connected yet" : order.waiting, true);
   }
   prepared.events = order.told;
   if (!order.error.empty()) {
@@ -315,6 +324,12 @@ Status Assignment::openMirror(const Setup& setup, Prepared& prepared) {
     }
   }
   return prepared.mirror->begin(setup.checkpoint_directory);
+}
+
+void Assignment::storageGetsOn(std::uint64_t progress) {
+  if (progress <= storage_progress_) return;
+  storage_progress_ = progress;
+  setup_give_up_ = machine_.clock.now() + options_.setup_patience;
 }
 
 void Assignment::prepared(Result<Prepared> result) {

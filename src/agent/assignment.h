@@ -110,6 +110,7 @@ class Assignment {
     const std::map<std::string, std::string>& environment;
     std::function<void()> on_restoring;
     std::function<void(std::string)> on_output;
+    std::function<void(std::uint64_t)> on_storage;  // how far what the job keeps has got, which takes long
     std::stop_token stop;
   };
 
@@ -117,6 +118,7 @@ class Assignment {
   Status readSpec();
   void prepare();
   void prepared(Result<Prepared> result);
+  void storageGetsOn(std::uint64_t progress);
   static Result<Prepared> prepareMachine(const Setup& setup);
   static Result<std::shared_ptr<JobContainer>> openContainer(const JobContainer::Setup& setup,
                                                              Prepared& prepared);
@@ -169,6 +171,7 @@ class Assignment {
   std::stop_source setup_stop_;
   std::shared_ptr<std::atomic<std::uint64_t>> downloaded_ = std::make_shared<std::atomic<std::uint64_t>>(0);
   std::uint64_t downloaded_before_ = 0;  // by the tries before
+  std::uint64_t storage_progress_ = 0;
   std::shared_ptr<Channels> channels_;
   std::shared_ptr<objstore::Mirror> mirror_;
   std::shared_ptr<Mounts> mounts_;

@@ -27,7 +27,6 @@ struct LaunchRequest {
   // The job that it is launched for and what that keeps, which may say where the machine must be.
   JobId job = {};
   Storage storage = {};
-  std::string zone = {};  // for the provider: where it must be; empty: anywhere
 };
 
 // What an attempt of a job needs on one of its machines.

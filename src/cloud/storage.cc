@@ -178,11 +178,9 @@ std::string toJson(const MountOrder& order) {
                       {"format", toString(each.format)},
                       {"server", each.server}});
   }
-  return Json{{"epoch", order.epoch},
-              {"mounts", std::move(mounts)},
-              {"told", order.told},
-              {"error", order.error},
-              {"elsewhere", order.elsewhere}}
+  return Json{{"epoch", order.epoch},      {"mounts", std::move(mounts)},  {"told", order.told},
+              {"error", order.error},      {"elsewhere", order.elsewhere}, {"waiting", order.waiting},
+              {"progress", order.progress}}
       .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -193,6 +191,9 @@ Result<MountOrder> parseMountOrder(std::string_view json) {
   MountOrder order;
   order.epoch = parsed["epoch"].get<Epoch>();
   order.error = textAt(parsed, "error");
+  order.waiting = textAt(parsed, "waiting");
+  if (parsed.contains("progress") && parsed["progress"].is_number_unsigned())
+    order.progress = parsed["progress"].get<std::uint64_t>();
   order.elsewhere = parsed.contains("elsewhere") && parsed["elsewhere"] == true;
   if (parsed.contains("told") && parsed["told"].is_array()) {
     for (const Json& each : parsed["told"]) {

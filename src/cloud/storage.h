@@ -80,6 +80,9 @@ struct MountOrder {
   std::vector<std::string> told;  // sentences for the job's history
   std::string error;              // not empty: it cannot begin, and why
   bool elsewhere = false;         // on another machine it may
+  // Not empty: this is not the answer yet, and what takes so long. `progress` grows as long as it gets on.
+  std::string waiting;
+  std::uint64_t progress = 0;
   bool operator==(const MountOrder&) const = default;
 };
 std::string toJson(const MountOrder& order);

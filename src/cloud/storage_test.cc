@@ -61,7 +61,9 @@ TEST(MountOrder, IsReadBackAsItWasWritten) {
                  {.name = "shared", .path = "/s", .volume = "", .device = "", .server = "10.0.0.1:/"}},
       .told = {"made it"},
       .error = "no",
-      .elsewhere = true};
+      .elsewhere = true,
+      .waiting = "a snapshot is being made",
+      .progress = 3};
   const auto again = parseMountOrder(toJson(order));
   ASSERT_TRUE(again);
   EXPECT_EQ(*again, order);

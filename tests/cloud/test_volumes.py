@@ -179,6 +179,36 @@ def test_what_cannot_be_had_is_said(cloud, ec2, buoy_on_aws):
     wait_for(lambda: not volumes_by_name(ec2), "the end of the other volume")
 
 
+@pytest.mark.long
+def test_a_volume_follows_to_a_zone_that_has_machines(cloud, ec2, buoy_on_aws):
+    """A snapshot frees it, where its policy allows one; at the end the policy is kept as if it had never moved."""
+    old = {name: old_snapshot(ec2, name) for name in ("data", "data-kept")}
+    buoy = buoy_on_aws()
+    job = submit(buoy, "job", COUNT + "echo $n >/mnt/data-kept/n; [ $n -gt 0 ] || exec sleep 1000", [
+        {"name": "data", "size": "1GiB", "deletion": "update_snapshot"}, {"name": "data-kept", "size": "1GiB", "deletion": "create_snapshot"}])
+    buoy.wait_log(job, "saw 0", limit=120)
+    first, = cloud.instances("running")
+    before = {name: volume["VolumeId"] for name, volume in volumes_by_name(ec2).items()}
+    cloud.capacity("m5.large", first["zone"], spot=0, on_demand=0, notice=0)
+    buoy.wait_log(job, "saw 1", limit=120)
+    buoy.wait_phase(job, "succeeded", limit=60)
+    assert cloud.instances()[-1]["zone"] != first["zone"] and buoy.job(job)["attempts"] == 2
+    told = history(buoy, job)
+    for name, volume in before.items():
+        assert f"there was no machine in {first['zone']}: volume {name} ({volume}) was deleted; its content is in snapshot" in told, told
+    wait_for(lambda: not volumes_by_name(ec2), "the release")
+    snapshots = snapshots_by_name(ec2)
+    renamed, = [name for name in snapshots if name.startswith("data-kept-")]
+    assert snapshots[renamed]["SnapshotId"] == old["data-kept"]
+    own = [each for each in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"] if tags_of(each).get("buoy:job") == job]
+    assert sorted(tags_of(each)["Name"] for each in own) == ["data", "data-kept"] and len(snapshots) == 3
+
+    # What was written in the second zone is what the next job finds, in any.
+    again = submit(buoy, "again", COUNT, [{"name": "data", "deletion": "delete"}])
+    buoy.wait_phase(again, "succeeded", limit=120)
+    assert "saw 2" in buoy.run("logs", again).stdout
+
+
 def test_a_job_with_volumes_is_refused_where_there_are_none(make_buoy):
     buoy = make_buoy("pools:\n  - {name: local, provider: local, max_machines: 1, types: [{name: small, cpus: 1, memory: 1GiB, price: 1, spot_price: 0.3}]}\n"
                      "queues:\n  - {name: default, pools: [local]}\n")

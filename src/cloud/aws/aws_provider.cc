@@ -93,8 +93,8 @@ class AwsProvider final : public Provider {
   Result<std::shared_ptr<MachineStore>> store();
   StorageKeeper::Ports storagePorts();
   std::optional<StorageKeeper::Place> placeOf(MachineId machine);
-  Answer<std::string> zoneFor(Ec2& ec2, const Ground& ground, const LaunchRequest& request,
-                              const std::stop_token& stop);
+  Answer<LaunchZone> zoneFor(Ec2& ec2, const Ground& ground, const LaunchRequest& request,
+                             const std::stop_token& stop);
   GroundAnswer ground(Account& account, MachineStore& store, const LaunchRequest& request,
                       const PoolConfig& config);
 
@@ -105,8 +105,11 @@ class AwsProvider final : public Provider {
   void carryOut(const LaunchRequest& request, const std::stop_token& stop);
   Status equip(const LaunchRequest& request, const std::string& instance);
   void takeOver(const LaunchRequest& request, const std::string& instance);
-  Answer<Launched> tryLaunch(const LaunchRequest& request, std::string* account_key,
-                             const std::stop_token& stop);
+  struct Placed {
+    Launched machine;
+    std::string account;
+  };
+  Answer<Placed> tryLaunch(const LaunchRequest& request, const std::stop_token& stop);
   void watchPool(const LaunchRequest& request, const PoolConfig& config, const Account& account);
 
   void watch(const std::stop_token& stop);
@@ -261,25 +264,29 @@ std::optional<StorageKeeper::Place> AwsProvider::placeOf(MachineId machine) {
     return found == all.end() ? nullptr : found->second;
   });
   if (!reached) return std::nullopt;
-  return StorageKeeper::Place{std::shared_ptr<Ec2>(reached, reached->ec2.get()), known.instance, known.zone};
+  return StorageKeeper::Place{std::shared_ptr<Ec2>(reached, reached->ec2.get()), known.instance, known.zone,
+                              known.left_zone};
 }
 
-// Where the machine must be for the sake of its job's volumes; empty: anywhere.
-Answer<std::string> AwsProvider::zoneFor(Ec2& ec2, const Ground& ground, const LaunchRequest& request,
-                                         const std::stop_token& stop) {
-  if (request.storage.volumes.empty()) return std::string();
+// Where the machine must be for the sake of its job's volumes. The machines of a gang are in one zone,
+// whatever becomes of the volumes of one of them.
+Answer<LaunchZone> AwsProvider::zoneFor(Ec2& ec2, const Ground& ground, const LaunchRequest& request,
+                                        const std::stop_token& stop) {
+  if (request.storage.volumes.empty()) return LaunchZone{};
   std::vector<std::string> names;
   for (const VolumeSpec& each : request.storage.volumes) names.push_back(each.name);
   BUOY_ASK(const std::vector<Volume> volumes, Ebs(ec2.caller()).volumes({{"tag:Name", names}}, stop));
-  auto zone = pinnedZone(request.storage.volumes, volumes, options_.cluster, request.job);
-  if (!zone) return tl::unexpected(refusalOf("the launch", zone.error()));
-  const bool offered = zone->empty() || std::any_of(ground.places.begin(), ground.places.end(),
-                                                    [&](const auto& each) { return each.zone == *zone; });
-  if (offered) return *zone;
+  auto pin = pinnedZone(request.storage.volumes, volumes, options_.cluster, request.job);
+  if (!pin) return tl::unexpected(refusalOf("the launch", pin.error()));
+  LaunchZone zone{pin->zone, pin->may_move && request.group.empty()};
+  const bool offered =
+      zone.name.empty() || std::any_of(ground.places.begin(), ground.places.end(),
+                                       [&](const auto& each) { return each.zone == zone.name; });
+  if (offered || zone.may_leave) return zone;
   return tl::unexpected(refusalOf(
       "the launch",
       Error{ErrorCode::invalid_argument,
-            strCat({"the job's volumes are in ", *zone, ", where this pool has no subnet"}), false}));
+            strCat({"the job's volumes are in ", zone.name, ", where this pool has no subnet"}), false}));
 }
 
 // The first who needs it makes it, the others wait for that.
@@ -378,8 +385,8 @@ void AwsProvider::takeOver(const LaunchRequest& request, const std::string& inst
   sink_(engine::LaunchSucceeded{request.machine, instance, ""});
 }
 
-Answer<Launched> AwsProvider::tryLaunch(const LaunchRequest& request, std::string* account_key,
-                                        const std::stop_token& stop) {
+Answer<AwsProvider::Placed> AwsProvider::tryLaunch(const LaunchRequest& request,
+                                                   const std::stop_token& stop) {
   const auto wrong = [](const Error& error) { return tl::unexpected(refusalOf("pool", error)); };
   auto config = parsePoolConfig(request.provider_config);
   if (!config) return wrong(config.error());
@@ -387,43 +394,41 @@ Answer<Launched> AwsProvider::tryLaunch(const LaunchRequest& request, std::strin
   if (!objects) return wrong(objects.error());
   auto reached = account(config->profile, config->region);
   if (!reached) return wrong(reached.error());
-  *account_key = accountKey(config->profile, config->region);
   if (auto kept = remember(config->profile, config->region); !kept) return wrong(kept.error());
   watchPool(request, *config, **reached);
   BUOY_ASK(const std::shared_ptr<const Ground> prepared, ground(**reached, **objects, request, *config));
-  LaunchRequest placed = request;
-  BUOY_ASK(placed.zone, zoneFor(*(*reached)->ec2, *prepared, request, stop));
+  BUOY_ASK(const LaunchZone zone, zoneFor(*(*reached)->ec2, *prepared, request, stop));
   os::crashPoint("aws.before_launch");
-  auto launched = launcher_.launch(*(*reached)->ec2, *prepared, *config, placed, stop);
+  auto launched = launcher_.launch(*(*reached)->ec2, *prepared, *config, request, zone, stop);
   if (!launched) {
     const RefusalKind kind = launched.error().kind;
     // Perhaps what it stood on was removed: made anew at the next try.
     if (kind == RefusalKind::bad_request || kind == RefusalKind::not_found) grounds_.lock()->clear();
-    return launched;
+    return tl::unexpected(std::move(launched.error()));
   }
   os::crashPoint("aws.after_launch");
   const auto put = equip(request, launched->instance);
-  if (put) return launched;
+  if (put) return Placed{std::move(*launched), accountKey(config->profile, config->region)};
   // Without it the machine never becomes anybody's: it is given back at once.
   (void)(*reached)->ec2->terminate({launched->instance}, stop);
   return wrong(put.error().wrap("what the machine begins with cannot be stored"));
 }
 
 void AwsProvider::carryOut(const LaunchRequest& request, const std::stop_token& stop) {
-  std::string account_key;
-  auto launched = tryLaunch(request, &account_key, stop);
-  if (!launched) {
+  const auto placed = tryLaunch(request, stop);
+  if (!placed) {
     roster_.withLock([&](Roster& roster) { roster.launchFailed(request.machine); });
     // When the provider ends, nothing is known: the launch is asked for again.
-    if (launched.error().kind == RefusalKind::cancelled) return;
-    sink_(engine::LaunchFailed{request.machine, launchErrorOf(launched.error().kind),
-                               launched.error().error.message});
+    if (placed.error().kind == RefusalKind::cancelled) return;
+    sink_(engine::LaunchFailed{request.machine, launchErrorOf(placed.error().kind),
+                               placed.error().error.message});
     return;
   }
+  const Launched* const launched = &placed->machine;
   engine::LaunchSucceeded up{request.machine, launched->instance, ""};
   up.type = launched->type;
   if (request.market == engine::Market::spot) {
-    const auto reached = accounts_.withLock([&](const auto& all) { return all.at(account_key); });
+    const auto reached = accounts_.withLock([&](const auto& all) { return all.at(placed->account); });
     up.price = reached->prices.withLock([&](const PriceBook& book) {
       const SpotPrice* price = book.of(launched->type, launched->zone);
       return price == nullptr ? PricePerHour{} : price->price;
@@ -431,8 +436,7 @@ void AwsProvider::carryOut(const LaunchRequest& request, const std::stop_token& 
   }
   sink_(std::move(up));
   change([&](Roster& roster, Roster::Outcome& out) {
-    roster.launchedAs(request.machine, account_key, launched->instance, launched->type, launched->zone,
-                      steadyNow(), out);
+    roster.launchedAs(request.machine, placed->account, *launched, steadyNow(), out);
   });
 }
 

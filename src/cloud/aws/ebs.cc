@@ -46,10 +46,13 @@ Volume volumeOf(const xml_node& node) {
 Snapshot snapshotOf(const xml_node& node) {
   const std::string state = text(node, "status");
   return {text(node, "snapshotId"),
+          text(node, "volumeId"),
           state == "completed" ? Snapshot::State::completed
           : state == "pending" ? Snapshot::State::pending
                                : Snapshot::State::error,
-          number<std::int64_t>(node, "volumeSize"), timeOf(node, "startTime"), tagsOf(node)};
+          number<std::int64_t>(node, "volumeSize"),
+          timeOf(node, "startTime"),
+          tagsOf(node)};
 }
 
 // What `read` makes of each item of a set; what has no id is left out.
@@ -61,6 +64,17 @@ auto itemsOf(const xml_node& set, Read read) {
     if (!one.id.empty()) items.push_back(std::move(one));
   }
   return items;
+}
+
+// What `read` makes of an answer about one thing.
+template <typename Read>
+auto created(std::string_view body, const char* answer, const char* id, Read read)
+    -> Result<decltype(read(xml_node()))> {
+  xml_document document;
+  BUOY_TRY(const xml_node root, parse(document, body, answer));
+  auto one = read(root);
+  if (one.id.empty()) return fail(ErrorCode::internal, strCat({"AWS's answer has no ", id}));
+  return one;
 }
 
 Refusal endless(const std::string& action) {
@@ -83,11 +97,7 @@ Result<VolumePage> parseVolumes(std::string_view body) {
 }
 
 Result<Volume> parseCreatedVolume(std::string_view body) {
-  xml_document document;
-  BUOY_TRY(const xml_node root, parse(document, body, "CreateVolumeResponse"));
-  Volume volume = volumeOf(root);
-  if (volume.id.empty()) return fail(ErrorCode::internal, "AWS's answer has no volumeId");
-  return volume;
+  return created(body, "CreateVolumeResponse", "volumeId", volumeOf);
 }
 
 Result<SnapshotPage> parseSnapshots(std::string_view body) {
@@ -97,11 +107,7 @@ Result<SnapshotPage> parseSnapshots(std::string_view body) {
 }
 
 Result<Snapshot> parseCreatedSnapshot(std::string_view body) {
-  xml_document document;
-  BUOY_TRY(const xml_node root, parse(document, body, "CreateSnapshotResponse"));
-  Snapshot snapshot = snapshotOf(root);
-  if (snapshot.id.empty()) return fail(ErrorCode::internal, "AWS's answer has no snapshotId");
-  return snapshot;
+  return created(body, "CreateSnapshotResponse", "snapshotId", snapshotOf);
 }
 
 Answer<std::string> Ebs::ask(const std::string& action, Parameters parameters, const std::stop_token& stop) {

@@ -38,7 +38,7 @@ Result<Volume> parseCreatedVolume(std::string_view body);  // CreateVolume
 
 struct Snapshot {
   enum class State { pending, completed, error };
-  std::string id;
+  std::string id, volume;  // the volume that it was made of
   State state = State::error;
   std::int64_t gib = 0;
   Time started{};

@@ -66,8 +66,22 @@ void Launcher::settleGroup(const std::string& group, const std::string& zone) {
   }
 }
 
-std::vector<Override> Launcher::choices(const Ground& ground, const PoolConfig& config,
-                                        const LaunchRequest& request) {
+Launcher::Choices Launcher::choices(std::vector<Override> places, bool spot) {
+  const Time now = clock_.now();
+  const auto failed = memory_.withLock([&](const LaunchMemory& memory) {
+    return std::stable_partition(places.begin(), places.end(), [&](const Override& each) {
+      return !memory.failedLately(each.type, each.zone, spot, now);
+    });
+  });
+  Choices result;
+  result.last.assign(failed, places.end());
+  places.erase(failed, places.end());
+  result.fresh = std::move(places);
+  return result;
+}
+
+std::vector<Override> Launcher::places(const Ground& ground, const PoolConfig& config,
+                                       const LaunchRequest& request) {
   const std::string zone = request.group.empty() || config.spread_gangs
                                ? std::string()
                                : zone_of_.withLock([&](const auto& zones) {
@@ -78,7 +92,6 @@ std::vector<Override> Launcher::choices(const Ground& ground, const PoolConfig& 
   const auto add = [&](const engine::MachineType& type) {
     for (const Ground::Place& place : ground.places) {
       if (!zone.empty() && place.zone != zone) continue;
-      if (!request.zone.empty() && place.zone != request.zone) continue;
       if (all.size() < kMostOverrides)
         all.push_back({type.name, place.zone, place.subnet, priceLimit(config, type)});
     }
@@ -108,7 +121,7 @@ Answer<Launcher::Try> Launcher::fleet(Ec2& ec2, const FleetRequest& request, con
     return found == request.overrides.end() || subnet.empty() ? std::string() : found->zone;
   };
   for (const FleetAnswer::Made& made : answer.instances)
-    result.made.push_back({made.instance, made.type, zoneOf(made.zone, made.subnet)});
+    result.made.push_back({made.instance, made.type, zoneOf(made.zone, made.subnet), false});
   for (const FleetError& error : answer.errors)
     result.failures.push_back(
         {error.type, zoneOf(error.zone, error.subnet), kindOf(error.code, 400), error.code, error.message});
@@ -124,7 +137,7 @@ Answer<Launcher::Try> Launcher::single(Ec2& ec2, const FleetRequest& request, co
   const Override& wanted = request.overrides.front();
   if (instance) {
     result.made.push_back({instance->id, instance->type.empty() ? wanted.type : instance->type,
-                           instance->zone.empty() ? wanted.zone : instance->zone});
+                           instance->zone.empty() ? wanted.zone : instance->zone, false});
     return result;
   }
   Refusal& refusal = instance.error();
@@ -159,7 +172,7 @@ Answer<Launcher::Try> Launcher::made(Ec2& ec2, const LaunchRequest& request, con
          {std::string("tag:") + kMachineTag, {request.machine.toString()}},
          {"instance-state-name", {"pending", "running"}}},
         [&](std::vector<Instance> page) {
-          for (Instance& each : page) result.made.push_back({each.id, each.type, each.zone});
+          for (Instance& each : page) result.made.push_back({each.id, each.type, each.zone, false});
         },
         stop);
     if (!described) return tl::unexpected(std::move(described.error()));
@@ -214,25 +227,25 @@ Refusal Launcher::refusalFor(const std::vector<Failure>& failures) const {
 }
 
 Answer<Launched> Launcher::launch(Ec2& ec2, const Ground& ground, const PoolConfig& config,
-                                  const LaunchRequest& request, const std::stop_token& stop) {
+                                  const LaunchRequest& request, const LaunchZone& zone,
+                                  const std::stop_token& stop) {
   const bool spot = request.market == engine::Market::spot;
-  std::vector<Override> fresh = choices(ground, config, request);
-  if (fresh.empty()) {
+  std::vector<Override> first = places(ground, config, request);
+  const auto outside = std::stable_partition(first.begin(), first.end(), [&](const Override& each) {
+    return zone.name.empty() || each.zone == zone.name;
+  });
+  std::vector<Override> beyond;
+  if (zone.may_leave) beyond.assign(outside, first.end());
+  first.erase(outside, first.end());
+  if (first.empty() && beyond.empty()) {
     return tl::unexpected(refusalOf(
         "the launch",
         Error{ErrorCode::invalid_argument, "no zone of the pool has a subnet for this machine", false}));
   }
-  const Time now = clock_.now();
-  const auto failed = memory_.withLock([&](const LaunchMemory& memory) {
-    return std::stable_partition(fresh.begin(), fresh.end(), [&](const Override& each) {
-      return !memory.failedLately(each.type, each.zone, spot, now);
-    });
-  });
-  std::vector<Override> last(failed, fresh.end());
-  fresh.erase(failed, fresh.end());
-
+  const Choices inside = choices(std::move(first), spot), elsewhere = choices(std::move(beyond), spot);
   std::vector<Failure> failures;
-  for (const auto& [suffix, offered] : {std::pair{"a", &fresh}, std::pair{"b", &last}}) {
+  for (const auto& [suffix, offered] : {std::pair{"a", &inside.fresh}, std::pair{"b", &inside.last},
+                                        std::pair{"c", &elsewhere.fresh}, std::pair{"d", &elsewhere.last}}) {
     if (offered->empty()) continue;
     const FleetRequest asked{strCat({resourceName(cluster_), "-", request.machine.toString(), suffix}),
                              ground.launch_template,
@@ -254,12 +267,14 @@ Answer<Launched> Launcher::launch(Ec2& ec2, const Ground& ground, const PoolConf
     learn(*result, spot);
     if (!result->made.empty()) {
       if (!config.spread_gangs) settleGroup(request.group, result->made.front().zone);
-      return result->made.front();
+      Launched made = result->made.front();
+      made.left_zone = !zone.name.empty() && made.zone != zone.name;
+      return made;
     }
     std::move(result->failures.begin(), result->failures.end(), std::back_inserter(failures));
-    const bool elsewhere = std::all_of(failures.begin(), failures.end(),
-                                       [](const Failure& failure) { return worthAnotherPool(failure.kind); });
-    if (!elsewhere) break;
+    const bool worth = std::all_of(failures.begin(), failures.end(),
+                                   [](const Failure& failure) { return worthAnotherPool(failure.kind); });
+    if (!worth) break;
   }
   return tl::unexpected(refusalFor(failures));
 }

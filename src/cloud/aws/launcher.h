@@ -9,13 +9,16 @@
 #include "cloud/aws/ec2.h"
 #include "cloud/aws/ground.h"
 #include "cloud/aws/launch_memory.h"
+#include "cloud/aws/launched.h"
 #include "cloud/aws/pool_config.h"
 #include "cloud/provider.h"
 
 namespace buoy::cloud::aws {
 
-struct Launched {
-  std::string instance, type, zone;
+// Where a machine must be for the sake of what waits for it there.
+struct LaunchZone {
+  std::string name;        // empty: anywhere
+  bool may_leave = false;  // if there is none in it
 };
 
 // One launch: every allowed type in every allowed zone is offered to CreateFleet at once, those that failed
@@ -28,7 +31,7 @@ class Launcher {
 
   // The refusal's sentence says what was tried and why each failed.
   Answer<Launched> launch(Ec2& ec2, const Ground& ground, const PoolConfig& config,
-                          const LaunchRequest& request, const std::stop_token& stop);
+                          const LaunchRequest& request, const LaunchZone& zone, const std::stop_token& stop);
   // The group's machines are in one zone: the first one's. `zone` empty: forget it.
   void settleGroup(const std::string& group, const std::string& zone);
 
@@ -42,7 +45,11 @@ class Launcher {
     std::vector<Launched> made;
     std::vector<Failure> failures;
   };
-  std::vector<Override> choices(const Ground& ground, const PoolConfig& config, const LaunchRequest& request);
+  struct Choices {
+    std::vector<Override> fresh, last;  // those that failed lately
+  };
+  std::vector<Override> places(const Ground& ground, const PoolConfig& config, const LaunchRequest& request);
+  Choices choices(std::vector<Override> places, bool spot);
   Answer<Try> attempt(Ec2& ec2, const FleetRequest& request, const std::stop_token& stop);
   Answer<Try> fleet(Ec2& ec2, const FleetRequest& request, const std::stop_token& stop);
   Answer<Try> single(Ec2& ec2, const FleetRequest& request, const std::stop_token& stop);

@@ -18,6 +18,8 @@ inline constexpr const char* kUntilTag = "buoy:until";  // of a template: how lo
 inline constexpr const char* kJobTag = "buoy:job";
 inline constexpr const char* kDeletionTag = "buoy:deletion";
 inline constexpr const char* kOrderTag = "buoy:order";
+// Of a volume that a machine in another zone waits for, until it is attached again or has gone: that job.
+inline constexpr const char* kMovingTag = "buoy:moving";
 inline constexpr const char* kReplacedTag =
     "buoy:replaced-by";  // of a snapshot: the job and volume that took its name
 

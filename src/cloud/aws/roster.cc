@@ -1,6 +1,8 @@
 #include "cloud/aws/roster.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "base/strings.h"
 #include "cloud/aws/names.h"
@@ -67,15 +69,16 @@ bool Roster::beginLaunch(const LaunchRequest& request, Time now) {
   return true;
 }
 
-void Roster::launchedAs(MachineId machine, const std::string& account, const std::string& instance,
-                        const std::string& type, const std::string& zone, Time now, Outcome& out) {
+void Roster::launchedAs(MachineId machine, const std::string& account, const Launched& made, Time now,
+                        Outcome& out) {
   Known& known = machines_[machine];
   known.launching = false;
   known.equipped = true;
   known.account = account;
-  known.instance = instance;
-  known.type = type;
-  known.zone = zone;
+  known.instance = made.instance;
+  known.type = made.type;
+  known.zone = made.zone;
+  known.left_zone = made.left_zone;
   known.since = now;
   if (known.unwanted) order(known, out);
 }
@@ -113,9 +116,9 @@ void Roster::reclaim(MachineId machine, Time now, Outcome& out) {
 }
 
 void Roster::terminated(const std::vector<std::string>& instances) {
+  const std::set<std::string_view> taken(instances.begin(), instances.end());
   for (auto& [machine, known] : machines_) {
-    if (std::find(instances.begin(), instances.end(), known.instance) != instances.end())
-      known.ordered = true;
+    if (taken.contains(known.instance)) known.ordered = true;
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/ids.h"
 #include "cloud/aws/answers.h"
+#include "cloud/aws/launched.h"
 #include "cloud/provider.h"
 
 namespace buoy::cloud::aws {
@@ -30,6 +31,7 @@ class Roster {
     bool announced = false;                         // its address was told
     bool ordered = false;                           // TerminateInstances was answered
     bool equipped = false;                          // this process laid out what it begins with
+    bool left_zone = false;                         // that of its job's volumes, which had no machine
     Time since{};                                   // first known here
     Time seen{};                                    // shown by EC2; zero: never
     Time launched{};                                // by EC2's account
@@ -45,8 +47,8 @@ class Roster {
 
   // ---- a launch. False: it exists, or is being launched already; then `known` is told.
   bool beginLaunch(const LaunchRequest& request, Time now);
-  void launchedAs(MachineId machine, const std::string& account, const std::string& instance,
-                  const std::string& type, const std::string& zone, Time now, Outcome& out);
+  void launchedAs(MachineId machine, const std::string& account, const Launched& made, Time now,
+                  Outcome& out);
   void launchFailed(MachineId machine);
   void equipped(MachineId machine);
 

@@ -47,7 +47,7 @@ class RosterTest : public ::testing::Test {
   void launched(const std::string& id = "i-1") {
     EXPECT_TRUE(roster_.beginLaunch(request(), now_));
     Roster::Outcome out;
-    roster_.launchedAs(kMachine, kAccount, id, "m5.large", "eu-west-1a", now_, out);
+    roster_.launchedAs(kMachine, kAccount, {id, "m5.large", "eu-west-1a"}, now_, out);
   }
   template <class Event>
   static std::optional<Event> only(const Roster::Outcome& out) {
@@ -106,7 +106,7 @@ TEST_F(RosterTest, EndsAMachineThatWasGivenUpWhileItWasLaunched) {
   roster_.terminate(kMachine, now_, out);
   EXPECT_TRUE(out.terminate.empty());
   EXPECT_TRUE(see({}, seconds{300}).events.empty()) << "nothing is known before the launch has answered";
-  roster_.launchedAs(kMachine, kAccount, "i-1", "m5.large", "eu-west-1a", now_, out);
+  roster_.launchedAs(kMachine, kAccount, {"i-1", "m5.large", "eu-west-1a"}, now_, out);
   EXPECT_EQ(out.terminate[kAccount], std::vector<std::string>{"i-1"});
   Instance ended = instance("i-1", InstanceState::terminated);
   ended.reason_code = "Client.UserInitiatedShutdown";

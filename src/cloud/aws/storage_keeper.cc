@@ -44,6 +44,21 @@ std::size_t orderOf(const Volume& volume) {
   return parseNumber<std::size_t>(volume.tag(kOrderTag)).value_or(0);
 }
 
+// Each once.
+Answer<std::vector<Snapshot>> snapshotsBy(Ebs& ebs, const std::vector<Filter>& any_of,
+                                          const std::stop_token& stop) {
+  std::vector<Snapshot> all;
+  for (const Filter& filter : any_of) {
+    if (filter.values.empty()) continue;
+    BUOY_ASK(std::vector<Snapshot> some, ebs.snapshots({filter}, stop));
+    for (Snapshot& each : some) {
+      if (std::none_of(all.begin(), all.end(), [&](const Snapshot& s) { return s.id == each.id; }))
+        all.push_back(std::move(each));
+    }
+  }
+  return all;
+}
+
 Answer<void> giveNameBack(Ebs& ebs, const std::string& snapshot, const std::string& name,
                           const std::stop_token& stop) {
   auto named = ebs.tag(snapshot, {{"Name", name}}, stop);
@@ -165,7 +180,10 @@ void StorageKeeper::round(const std::stop_token& stop) {
     };
     std::for_each(order->parts.begin(), order->parts.end(), giveUp);
     std::for_each(order->shared.begin(), order->shared.end(), giveUp);
-    if (!finish(machine, *order)) continue;
+    if (!finish(machine, *order)) {
+      tellWait(machine, *order);
+      continue;
+    }
     orders_.withLock([&, machine = machine, order = order](Orders& all) {
       const auto found = all.find(machine);
       if (found != all.end() && found->second == order) all.erase(found);
@@ -187,13 +205,17 @@ void StorageKeeper::round(const std::stop_token& stop) {
 
 void StorageKeeper::advance(Order& order, const Place& place, const std::stop_token& stop) {
   Ebs ebs(place.ec2->caller());
-  std::vector<std::string> names, snapshot_names, snapshot_ids;
+  std::vector<std::string> names, snapshot_names, snapshot_ids, replaced;
   for (Part& part : order.parts) {
     part.wish.instance = place.instance;
     part.wish.zone = place.zone;
+    part.wish.may_move = place.left_zone;
     names.push_back(part.wish.spec.name);
     const std::string wanted = snapshotWanted(part.wish.spec);
     (wanted.starts_with("snap-") ? snapshot_ids : snapshot_names).push_back(wanted);
+    if (!mayMove(part.wish.spec)) continue;
+    if (wanted != part.wish.spec.name) snapshot_names.push_back(part.wish.spec.name);
+    replaced.push_back(replacedBy(part.wish.job, part.wish.spec.name));
   }
   if (names.empty()) return;
   const auto trouble = [&](const Refusal& refusal) { order.waiting = refusal.error.message; };
@@ -206,18 +228,17 @@ void StorageKeeper::advance(Order& order, const Place& place, const std::stop_to
     for (const Volume::Attachment& at : each.attachments) devices.push_back(at.device);
   }
   std::vector<Snapshot> snapshots;
-  const bool missing = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-    return std::none_of(volumes->begin(), volumes->end(),
-                        [&](const Volume& each) { return each.name() == name; });
+  const bool matter = std::any_of(order.parts.begin(), order.parts.end(), [&](const Part& part) {
+    return !part.over() && snapshotsMatter(part.wish, *volumes);
   });
-  if (missing) {
-    for (const auto& [filter, values] :
-         {std::pair{"tag:Name", &snapshot_names}, std::pair{"snapshot-id", &snapshot_ids}}) {
-      if (values->empty()) continue;
-      auto some = ebs.snapshots({{filter, *values}}, stop);
-      if (!some) return trouble(some.error());
-      snapshots.insert(snapshots.end(), some->begin(), some->end());
-    }
+  if (matter) {
+    auto found = snapshotsBy(ebs,
+                             {{"tag:Name", snapshot_names},
+                              {"snapshot-id", snapshot_ids},
+                              {std::string("tag:") + kReplacedTag, replaced}},
+                             stop);
+    if (!found) return trouble(found.error());
+    snapshots = std::move(*found);
   }
   for (Part& part : order.parts) {
     if (part.over()) continue;
@@ -239,7 +260,10 @@ Answer<void> StorageKeeper::advance(Ebs& ebs, Order& order, Part& part, const st
                                     std::vector<std::string>& devices, const std::vector<Snapshot>& snapshots,
                                     const std::stop_token& stop) {
   const VolumeWish& wish = part.wish;
-  const VolumeStep next = nextStep(wish, volumes, devices, snapshots);
+  const auto volumeOf = [&](const std::string& id) -> const Volume& {
+    return *std::find_if(volumes.begin(), volumes.end(), [&](const Volume& each) { return each.id == id; });
+  };
+  const VolumeStep next = nextStep(wish, volumes, devices, snapshots, clock_.now());
   switch (next.kind) {
     case VolumeStep::Kind::wait:
       order.waiting = strCat({"volume ", wish.spec.name, ": ", next.why});
@@ -261,12 +285,15 @@ Answer<void> StorageKeeper::advance(Ebs& ebs, Order& order, Part& part, const st
       return {};
     }
     case VolumeStep::Kind::mark: {
-      std::vector<Tag> tags = volumeTags(wish);
+      std::vector<Tag> tags = next.tags;
       tags.insert(tags.end(), order.tags.begin(), order.tags.end());
       if (part.told.empty())
-        part.told = strCat({"took volume ", wish.spec.name, " (", next.volume, ", ", wish.zone, ")"});
+        part.told = strCat(
+            {"took volume ", wish.spec.name, " (", next.volume, ", ", volumeOf(next.volume).zone, ")"});
       return ebs.tag(next.volume, tags, stop);
     }
+    case VolumeStep::Kind::settle:
+      return move(ebs, order, part, volumeOf(next.volume), next.release, stop);
     case VolumeStep::Kind::grow: {
       part.wish.grown = true;
       auto grown = ebs.grow(next.volume, next.gib, stop);
@@ -292,6 +319,29 @@ Answer<void> StorageKeeper::advance(Ebs& ebs, Order& order, Part& part, const st
       part.elsewhere = next.elsewhere;
       return {};
   }
+  return {};
+}
+
+// From a zone without machines to the one where the machine is, or not after all.
+Answer<void> StorageKeeper::move(Ebs& ebs, Order& order, Part& part, const Volume& volume,
+                                 const ReleaseStep& step, const std::stop_token& stop) {
+  using Kind = ReleaseStep::Kind;
+  const std::string& name = part.wish.spec.name;
+  order.waiting = strCat({"volume ", name, ": ", step.why});
+  // A snapshot may take longer than anything else here, and comes to an end by itself.
+  if (step.kind == Kind::wait && !step.snapshot.empty()) {
+    order.since = clock_.now();
+    if (!order.snapshot_since) order.snapshot_since = order.since;
+  }
+  if (auto done = carryOut(ebs, part.wish.job, volume, step, stop); !done) return done;
+  const bool leaves = volume.zone != part.wish.zone;
+  if (step.kind == Kind::undo && leaves) {
+    part.error = step.why;
+    part.elsewhere = true;
+  }
+  if (step.kind == Kind::erase)
+    tell(part.wish.job, strCat({"there was no machine in ", volume.zone, ": ", step.why,
+                                ", and is made anew in ", part.wish.zone}));
   return {};
 }
 
@@ -365,9 +415,31 @@ Answer<void> StorageKeeper::advance(Efs& efs, const Place& place, Order& order, 
   return {};
 }
 
+// An agent gives its machine back when it has waited too long and nothing gets on.
+void StorageKeeper::tellWait(MachineId machine, Order& order) {
+  if (!order.snapshot_since) return;
+  const auto minutes =
+      static_cast<std::uint64_t>((clock_.now() - *order.snapshot_since) / std::chrono::minutes{1}) + 1;
+  if (minutes <= order.minutes) return;
+  const MountOrder answer{.epoch = order.request.epoch,
+                          .mounts = {},
+                          .told = {},
+                          .error = {},
+                          .elsewhere = false,
+                          .waiting = order.waiting,
+                          .progress = minutes};
+  if (ports_.lay(mountKey(order.request.job_prefix, machine), toJson(answer))) order.minutes = minutes;
+}
+
 // Once everything is ready or given up: the answer is laid for the agent.
 bool StorageKeeper::finish(MachineId machine, const Order& order) {
-  MountOrder answer{.epoch = order.request.epoch, .mounts = {}, .told = {}, .error = {}, .elsewhere = true};
+  MountOrder answer{.epoch = order.request.epoch,
+                    .mounts = {},
+                    .told = {},
+                    .error = {},
+                    .elsewhere = true,
+                    .waiting = {},
+                    .progress = 0};
   for (const Part& part : order.parts) {
     if (!part.over()) return false;
     if (!part.told.empty()) answer.told.push_back(part.told);
@@ -447,15 +519,9 @@ bool StorageKeeper::releaseVolumes(Ec2& ec2, JobId job, Release& release, const 
   if (any) {
     Filter replaced{std::string("tag:") + kReplacedTag, {}};
     for (const Volume& each : *volumes) replaced.values.push_back(replacedBy(job, each.name()));
-    for (const Filter& filter : {Filter{"tag:Name", namesOf(*volumes)}, replaced}) {
-      auto some = ebs.snapshots({filter}, stop);
-      if (!some) return false;
-      for (Snapshot& each : *some) {
-        const bool twice =
-            std::any_of(snapshots.begin(), snapshots.end(), [&](const auto& s) { return s.id == each.id; });
-        if (!twice) snapshots.push_back(std::move(each));
-      }
-    }
+    auto found = snapshotsBy(ebs, {{"tag:Name", namesOf(*volumes)}, replaced}, stop);
+    if (!found) return false;
+    snapshots = std::move(*found);
   }
   bool turn = true;
   for (const Volume& volume : *volumes) {
@@ -512,9 +578,8 @@ Answer<void> StorageKeeper::carryOut(Ebs& ebs, JobId job, const Volume& volume, 
           stop);
     case ReleaseStep::Kind::create_snapshot: {
       os::crashPoint("aws.before_snapshot");
-      auto made = ebs.createSnapshot(
-          volume.id, strCat({"Volume ", name, " after job ", job.toString()}),
-          {{"Name", name}, {kClusterTag, options_.cluster}, {kJobTag, job.toString()}}, stop);
+      auto made = ebs.createSnapshot(volume.id, strCat({"Volume ", name, " of job ", job.toString()}),
+                                     snapshotTags(options_.cluster, job, name), stop);
       os::crashPoint("aws.after_snapshot");
       if (!made) return tl::unexpected(std::move(made.error()));
       return {};
@@ -522,7 +587,8 @@ Answer<void> StorageKeeper::carryOut(Ebs& ebs, JobId job, const Volume& volume, 
     case ReleaseStep::Kind::erase_snapshot:
       return ebs.deleteSnapshot(step.snapshot, stop);
     case ReleaseStep::Kind::undo: {
-      auto undone = ebs.deleteSnapshot(step.snapshot, stop);
+      Answer<void> undone;
+      if (!step.snapshot.empty()) undone = ebs.deleteSnapshot(step.snapshot, stop);
       if (undone && !step.previous.empty()) undone = giveNameBack(ebs, step.previous, name, stop);
       if (undone) undone = ebs.untag(volume.id, jobTagKeys(), stop);
       return undone;

@@ -29,6 +29,7 @@ class StorageKeeper {
   struct Place {
     std::shared_ptr<Ec2> ec2;
     std::string instance, zone;
+    bool left_zone = false;  // that of the volumes, which had no machine
   };
   struct Ports {
     std::function<std::optional<Place>(MachineId)> place;  // nullopt: not known (yet)
@@ -74,8 +75,9 @@ class StorageKeeper {
     std::vector<Part> parts;
     std::vector<SharedPart> shared;
     Time since{};
-    std::string waiting;  // for what, said last
-    bool placed = false;
+    std::string waiting;        // for what, said last
+    std::uint64_t minutes = 0;  // of waiting for snapshots, told to the agent
+    std::optional<Time> snapshot_since;
   };
   struct Release {
     Time since{};
@@ -92,6 +94,9 @@ class StorageKeeper {
   void advanceShared(Order& order, const Place& place, const std::stop_token& stop);
   Answer<void> advance(Efs& efs, const Place& place, Order& order, SharedPart& part,
                        const std::vector<SharedFileSystem>& systems, const std::stop_token& stop);
+  Answer<void> move(Ebs& ebs, Order& order, Part& part, const Volume& volume, const ReleaseStep& step,
+                    const std::stop_token& stop);
+  void tellWait(MachineId machine, Order& order);
   bool finish(MachineId machine, const Order& order);
   // True: nothing of the job is left to be done in this account.
   bool release(Ec2& ec2, JobId job, Release& release, const std::stop_token& stop);

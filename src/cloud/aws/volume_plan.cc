@@ -1,6 +1,7 @@
 #include "cloud/aws/volume_plan.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/strings.h"
 #include "cloud/aws/names.h"
@@ -58,9 +59,33 @@ std::string freeDevice(const VolumeWish& wish, const std::vector<std::string>& t
   return {};
 }
 
+bool isOf(const Snapshot& snapshot, std::string_view cluster, JobId job) {
+  return isOf(snapshot.tag(kClusterTag), snapshot.tag(kJobTag), cluster, job);
+}
+
+// The snapshot with which the job's own volume left its zone, or is about to: newer than whatever else the
+// volume might be made from. Of several the newest.
+const Snapshot* movedIn(const VolumeWish& wish, const std::vector<Snapshot>& snapshots) {
+  const Snapshot* newest = nullptr;
+  for (const Snapshot& each : snapshots) {
+    if (each.name() != wish.spec.name || !isOf(each, wish.cluster, wish.job)) continue;
+    if (newest == nullptr || each.started > newest->started) newest = &each;
+  }
+  return newest;
+}
+
 VolumeStep creation(const VolumeWish& wish, const std::vector<Snapshot>& snapshots) {
+  VolumeStep next;
+  next.kind = Kind::create;
+  next.gib = gibOf(wish.spec);
   const std::string wanted = snapshotWanted(wish.spec);
-  const Snapshot* from = nullptr;
+  const Snapshot* from = movedIn(wish, snapshots);
+  if (from != nullptr && from->state == Snapshot::State::completed) {
+    next.snapshot = from->id;
+    next.gib = std::max(next.gib, from->gib);
+    return next;
+  }
+  from = nullptr;
   bool pending = false;
   for (const Snapshot& each : snapshots) {
     if (each.id != wanted && each.name() != wanted) continue;
@@ -68,9 +93,6 @@ VolumeStep creation(const VolumeWish& wish, const std::vector<Snapshot>& snapsho
     const bool usable = each.state == Snapshot::State::completed;
     if (usable && (from == nullptr || each.started > from->started)) from = &each;
   }
-  VolumeStep next;
-  next.kind = Kind::create;
-  next.gib = gibOf(wish.spec);
   // One that is being made is newer than all: perhaps by the job before this one.
   if (pending) return step(Kind::wait, {}, strCat({"snapshot ", wanted, " is being made"}));
   if (from == nullptr) {
@@ -87,10 +109,92 @@ VolumeStep creation(const VolumeWish& wish, const std::vector<Snapshot>& snapsho
   return next;
 }
 
+std::optional<VolumeStep> marking(const Volume& volume, std::vector<Tag> tags) {
+  const bool marked = std::all_of(tags.begin(), tags.end(),
+                                  [&](const Tag& each) { return volume.tag(each.key) == each.value; });
+  if (marked) return std::nullopt;
+  VolumeStep next = step(Kind::mark, volume);
+  next.tags = std::move(tags);
+  return next;
+}
+
+// What became of a volume's snapshots by the release, or the move, that this job has begun.
+struct SnapshotsOfRelease {
+  const Snapshot* own = nullptr;       // of this very volume, by this job
+  const Snapshot* came = nullptr;      // with which it came from another zone
+  const Snapshot* previous = nullptr;  // whose name was taken
+  const Snapshot* old = nullptr;       // whose name is to be taken
+};
+SnapshotsOfRelease sorted(const Volume& volume, const std::vector<Snapshot>& snapshots,
+                          std::string_view cluster, JobId job) {
+  SnapshotsOfRelease all;
+  const std::string_view name = volume.name();
+  for (const Snapshot& each : snapshots) {
+    if (each.tag(kClusterTag) == cluster && each.tag(kReplacedTag) == replacedBy(job, name)) {
+      all.previous = &each;
+    } else if (each.name() != name) {
+      continue;
+    } else if (isOf(each, cluster, job)) {
+      (each.volume == volume.id ? all.own : all.came) = &each;
+    } else if (all.old == nullptr || each.started > all.old->started) {
+      all.old = &each;
+    }
+  }
+  return all;
+}
+
+// There is no machine in its zone: it goes as if the job had ended, and is made anew where the machine is.
+// From the mark on nobody writes to it.
+VolumeStep departure(const VolumeWish& wish, const Volume& volume, const std::vector<Snapshot>& snapshots,
+                     Time now) {
+  std::vector<Tag> tags = volumeTags(wish);
+  tags.push_back({kMovingTag, wish.job.toString()});
+  if (auto marked = marking(volume, std::move(tags))) return *marked;
+  VolumeStep next = step(Kind::settle, volume);
+  next.release = nextRelease(volume, snapshots, wish.cluster, wish.job, true, now);
+  next.why = next.release.why;
+  return next;
+}
+
+// There is a machine in its zone after all: what is written from now on is in no snapshot.
+VolumeStep stay(const VolumeWish& wish, const Volume& volume, const std::vector<Snapshot>& snapshots) {
+  const SnapshotsOfRelease known = sorted(volume, snapshots, wish.cluster, wish.job);
+  VolumeStep next = step(Kind::settle, volume);
+  next.release.kind = ReleaseStep::Kind::undo;
+  if (known.own != nullptr) next.release.snapshot = known.own->id;
+  // With which the volume came, and whose name was taken then: they stay as they are until the job's end.
+  if (known.previous != nullptr && known.came == nullptr) next.release.previous = known.previous->id;
+  return next;
+}
+
+// Those of the wish's name; of several only the job's own.
+std::vector<const Volume*> candidates(const VolumeWish& wish, const std::vector<Volume>& volumes) {
+  std::vector<const Volume*> found;
+  for (const Volume& each : volumes) {
+    if (each.name() == wish.spec.name && each.exists()) found.push_back(&each);
+  }
+  if (found.size() > 1)
+    std::erase_if(found, [&](const Volume* each) { return !isOf(*each, wish.cluster, wish.job); });
+  return found;
+}
+
 }  // namespace
 
 std::string snapshotWanted(const VolumeSpec& spec) {
   return spec.snapshot.empty() ? spec.name : spec.snapshot;
+}
+
+bool snapshotsMatter(const VolumeWish& wish, const std::vector<Volume>& volumes) {
+  const std::vector<const Volume*> found = candidates(wish, volumes);
+  return found.empty() || found.front()->zone != wish.zone || !found.front()->tag(kMovingTag).empty();
+}
+
+bool mayMove(const VolumeSpec& spec) {
+  return spec.deletion == Deletion::create_snapshot || spec.deletion == Deletion::update_snapshot;
+}
+
+std::vector<Tag> snapshotTags(std::string_view cluster, JobId job, std::string_view name) {
+  return {{"Name", std::string(name)}, {kClusterTag, std::string(cluster)}, {kJobTag, job.toString()}};
 }
 
 std::vector<Tag> volumeTags(const VolumeWish& wish) {
@@ -106,7 +210,7 @@ std::string replacedBy(JobId job, std::string_view name) {
 }
 
 std::vector<std::string> jobTagKeys() {
-  return {kJobTag, kDeletionTag, kOrderTag};
+  return {kJobTag, kDeletionTag, kOrderTag, kMovingTag};
 }
 
 Deletion deletionOf(const Volume& volume) {
@@ -118,29 +222,29 @@ Deletion deletionOf(const Volume& volume) {
 }
 
 VolumeStep nextStep(const VolumeWish& wish, const std::vector<Volume>& volumes,
-                    const std::vector<std::string>& devices_taken, const std::vector<Snapshot>& snapshots) {
-  std::vector<const Volume*> found;
-  for (const Volume& each : volumes) {
-    if (each.name() == wish.spec.name && each.exists()) found.push_back(&each);
-  }
+                    const std::vector<std::string>& devices_taken, const std::vector<Snapshot>& snapshots,
+                    Time now) {
+  const bool several = std::count_if(volumes.begin(), volumes.end(), [&](const Volume& each) {
+                         return each.name() == wish.spec.name && each.exists();
+                       }) > 1;
+  const std::vector<const Volume*> found = candidates(wish, volumes);
+  // A crash between two attempts to make one cannot lead here (client tokens): somebody else made them.
+  if (several && found.size() != 1)
+    return failed(strCat({"there are several volumes of that name: rename all but one (", volumes[0].id, ", ",
+                          volumes[1].id, ")"}));
   if (found.empty()) return creation(wish, snapshots);
-  if (found.size() > 1) {
-    // A crash between two attempts to make one cannot lead here (client tokens): somebody else made them.
-    std::erase_if(found, [&](const Volume* each) { return !isOf(*each, wish.cluster, wish.job); });
-    if (found.size() != 1)
-      return failed(strCat({"there are several volumes of that name: rename all but one (", volumes[0].id,
-                            ", ", volumes[1].id, ")"}));
-  }
   const Volume& volume = *found.front();
   if (volume.state == Volume::State::error) return failed(volume.id + " is in state error by EC2's account");
-  if (volume.zone != wish.zone)
+  const bool moving = volume.tag(kMovingTag) == wish.job.toString();
+  const bool leaves = mayMove(wish.spec) && (wish.may_move || moving);
+  if (volume.zone != wish.zone && !leaves)
     return failed(strCat({volume.id, " is in ", volume.zone, ", and the machine is in ", wish.zone}), true);
   if (const std::string other = otherJob(volume, wish.cluster, wish.job); !other.empty())
     return step(Kind::wait, volume, strCat({volume.id, " is in use by job ", other}));
   if (volume.state == Volume::State::creating) return step(Kind::wait, volume, "it is being made");
-  for (const Tag& tag : volumeTags(wish)) {
-    if (volume.tag(tag.key) != tag.value) return step(Kind::mark, volume);
-  }
+  if (volume.zone != wish.zone) return departure(wish, volume, snapshots, now);
+  if (!volume.tag(kMovingTag).empty()) return stay(wish, volume, snapshots);
+  if (auto marked = marking(volume, volumeTags(wish))) return *marked;
   if (gibOf(wish.spec) > volume.gib) {
     VolumeStep next = step(wish.grown ? Kind::wait : Kind::grow, volume, "it is being made larger");
     next.gib = gibOf(wish.spec);
@@ -165,9 +269,9 @@ VolumeStep nextStep(const VolumeWish& wish, const std::vector<Volume>& volumes,
   return next;
 }
 
-Result<std::string> pinnedZone(const std::vector<VolumeSpec>& specs, const std::vector<Volume>& volumes,
-                               std::string_view cluster, JobId job) {
-  const Volume* pin = nullptr;
+Result<ZonePin> pinnedZone(const std::vector<VolumeSpec>& specs, const std::vector<Volume>& volumes,
+                           std::string_view cluster, JobId job) {
+  const Volume *fixed = nullptr, *movable = nullptr;
   for (const VolumeSpec& spec : specs) {
     std::vector<const Volume*> found;
     for (const Volume& each : volumes) {
@@ -177,15 +281,21 @@ Result<std::string> pinnedZone(const std::vector<VolumeSpec>& specs, const std::
                                   [&](const Volume* each) { return isOf(*each, cluster, job); });
     if (found.empty() || (found.size() > 1 && own == found.end())) continue;
     const Volume* volume = own != found.end() ? *own : found.front();
-    if (pin != nullptr && pin->zone != volume->zone) {
+    if (mayMove(spec) && otherJob(*volume, cluster, job).empty()) {
+      // One that is on its way follows those that have arrived.
+      if (movable == nullptr || !movable->tag(kMovingTag).empty()) movable = volume;
+      continue;
+    }
+    if (fixed != nullptr && fixed->zone != volume->zone) {
       return fail(
           ErrorCode::invalid_argument,
-          strCat({"volumes ", pin->name(), " and ", volume->name(), " are in ", pin->zone, " and ",
+          strCat({"volumes ", fixed->name(), " and ", volume->name(), " are in ", fixed->zone, " and ",
                   volume->zone, ", but a machine is in one zone: make one of them anew from a snapshot"}));
     }
-    pin = volume;
+    fixed = volume;
   }
-  return pin == nullptr ? std::string() : pin->zone;
+  if (fixed != nullptr) return ZonePin{fixed->zone, false};
+  return movable == nullptr ? ZonePin{} : ZonePin{movable->zone, true};
 }
 
 // ---- after the job's end
@@ -217,18 +327,7 @@ ReleaseStep nextRelease(const Volume& volume, const std::vector<Snapshot>& snaps
     next.why = strCat({"volume ", name, " (", volume.id, ") was deleted"});
     return next;
   }
-  const Snapshot *own = nullptr, *previous = nullptr, *old = nullptr;
-  for (const Snapshot& each : snapshots) {
-    if (each.tag(kClusterTag) == cluster && each.tag(kReplacedTag) == replacedBy(job, name)) {
-      previous = &each;
-    } else if (each.name() != name) {
-      continue;
-    } else if (isOf(each.tag(kClusterTag), each.tag(kJobTag), cluster, job)) {
-      own = &each;
-    } else if (old == nullptr || each.started > old->started) {
-      old = &each;
-    }
-  }
+  const auto [own, came, previous, old] = sorted(volume, snapshots, cluster, job);
   if (own == nullptr) {
     next.kind = old != nullptr && previous == nullptr ? Release::rename_snapshot : Release::create_snapshot;
     if (next.kind == Release::rename_snapshot) {
@@ -238,7 +337,13 @@ ReleaseStep nextRelease(const Volume& volume, const std::vector<Snapshot>& snaps
     return next;
   }
   next.snapshot = own->id;
-  if (own->state == Snapshot::State::error) {
+  const bool failed_now = own->state == Snapshot::State::error;
+  if (came != nullptr && (failed_now || (is_turn && own->state == Snapshot::State::completed))) {
+    next.kind = Release::erase_snapshot;
+    next.snapshot = came->id;
+    return next;
+  }
+  if (failed_now) {
     next.kind = Release::undo;
     next.previous = previous == nullptr ? "" : previous->id;
     next.why = strCat({"the snapshot of volume ", name, " failed: ", volume.id, " is kept",

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "cloud/aws/names.h"
 
 namespace buoy::cloud::aws {
@@ -44,12 +46,12 @@ Volume attached(const std::string& instance, bool already = true, const VolumeWi
 
 Snapshot snapshot(const std::string& id, std::vector<Tag> tags,
                   Snapshot::State state = Snapshot::State::completed) {
-  return {id, state, 8, kNow, std::move(tags)};
+  return {id, "vol-1", state, 8, kNow, std::move(tags)};
 }
 
 VolumeStep next(const VolumeWish& of, const std::vector<Volume>& volumes,
                 const std::vector<Snapshot>& snapshots = {}) {
-  return nextStep(of, volumes, {}, snapshots);
+  return nextStep(of, volumes, {}, snapshots, kNow);
 }
 
 TEST(VolumePlan, MakesOneWhereThereIsNone) {
@@ -61,7 +63,7 @@ TEST(VolumePlan, MakesOneWhereThereIsNone) {
 
 TEST(VolumePlan, MakesItFromTheSnapshotOfItsNameOrTheOneThatIsNamed) {
   const Snapshot old = {
-      "snap-1", Snapshot::State::completed, 8, kNow - std::chrono::hours{1}, {{"Name", "data"}}};
+      "snap-1", "vol-0", Snapshot::State::completed, 8, kNow - std::chrono::hours{1}, {{"Name", "data"}}};
   const Snapshot newer = snapshot("snap-2", {{"Name", "data"}});
   EXPECT_EQ(next(wish(), {}, {newer, old}).snapshot, "snap-2");
   VolumeWish named = wish();
@@ -87,10 +89,10 @@ TEST(VolumePlan, TakesOneThatIsThereWhoeverMadeIt) {
   const VolumeStep step = next(wish(), {volume()});
   EXPECT_EQ(step.kind, Kind::attach);
   EXPECT_EQ(step.device, "/dev/sdf");
-  EXPECT_EQ(nextStep(wish(), {volume()}, {"/dev/sdf"}, {}).device, "/dev/sdg");
+  EXPECT_EQ(nextStep(wish(), {volume()}, {"/dev/sdf"}, {}, kNow).device, "/dev/sdg");
   VolumeWish later = wish();
   later.device_tries = 1;
-  EXPECT_EQ(nextStep(later, {volume()}, {"/dev/sdf"}, {}).device, "/dev/sdh");
+  EXPECT_EQ(nextStep(later, {volume()}, {"/dev/sdf"}, {}, kNow).device, "/dev/sdh");
 }
 
 TEST(VolumePlan, IsReadyWhenItIsAttachedHere) {
@@ -144,14 +146,128 @@ TEST(VolumePlan, TakesOfSeveralOnlyItsOwn) {
 
 TEST(PinnedZone, IsThatOfTheVolumesThatExist) {
   const std::vector<VolumeSpec> specs{{.name = "data"}, {.name = "more"}};
-  EXPECT_EQ(pinnedZone(specs, {}, kCluster, kJob).value(), "");
+  EXPECT_EQ(pinnedZone(specs, {}, kCluster, kJob)->zone, "");
   Volume more = volume();
   more.zone = "b";
   more.tags[0].value = "more";
-  EXPECT_EQ(pinnedZone(specs, {more}, kCluster, kJob).value(), "b");
+  EXPECT_EQ(pinnedZone(specs, {more}, kCluster, kJob)->zone, "b");
   const auto both = pinnedZone(specs, {volume(), more}, kCluster, kJob);
   ASSERT_FALSE(both);
   EXPECT_NE(both.error().message.find("a machine is in one zone"), std::string::npos);
+}
+
+TEST(PinnedZone, MayBeLeftWhereASnapshotMayTakeTheVolumesPlace) {
+  const std::vector<VolumeSpec> specs{{.name = "data", .deletion = Deletion::update_snapshot},
+                                      {.name = "more"}};
+  const Volume data = volume(wish(Deletion::update_snapshot));
+  const auto alone = pinnedZone(specs, {data}, kCluster, kJob);
+  EXPECT_EQ(alone->zone, "a");
+  EXPECT_TRUE(alone->may_move);
+  Volume more = volume();
+  more.zone = "b";
+  more.tags[0].value = "more";
+  const auto both = pinnedZone(specs, {data, more}, kCluster, kJob);
+  EXPECT_EQ(both->zone, "b") << "the one that stays decides";
+  EXPECT_FALSE(both->may_move);
+  Volume others = data;
+  others.tags[2].value = "j8";
+  EXPECT_FALSE(pinnedZone(specs, {others}, kCluster, kJob)->may_move) << "another job has it";
+}
+
+TEST(PinnedZone, FollowsTheVolumesThatHaveArrived) {
+  const std::vector<VolumeSpec> specs{{.name = "data", .deletion = Deletion::update_snapshot},
+                                      {.name = "more", .deletion = Deletion::create_snapshot}};
+  Volume leaving = volume(wish(Deletion::update_snapshot));
+  leaving.tags.push_back({kMovingTag, "j7"});
+  Volume more = volume(wish(Deletion::create_snapshot));
+  more.tags[0].value = "more";
+  more.zone = "b";
+  EXPECT_EQ(pinnedZone(specs, {leaving, more}, kCluster, kJob)->zone, "b");
+}
+
+// A volume in zone a, whose machine is in zone b, as a series of looks at what EC2 has.
+class Move : public ::testing::Test {
+ protected:
+  Move() {
+    wish_.zone = "b";
+    wish_.may_move = true;
+  }
+  VolumeStep look() { return next(wish_, volumes_, snapshots_); }
+  void mark() { volumes_[0].tags = look().tags; }
+  static std::vector<Tag> mine() { return snapshotTags(kCluster, kJob, "data"); }
+
+  VolumeWish wish_ = wish(Deletion::create_snapshot);
+  std::vector<Volume> volumes_{volume(wish_)};
+  std::vector<Snapshot> snapshots_;
+};
+
+TEST_F(Move, IsMarkedSnapshotAndVolumeAnew) {
+  EXPECT_EQ(look().kind, Kind::mark);
+  mark();
+  EXPECT_EQ(look().release.kind, Release::create_snapshot);
+  snapshots_ = {snapshot("snap-1", mine(), Snapshot::State::pending)};
+  EXPECT_EQ(look().release.kind, Release::wait);
+  wish_.may_move = false;  // a server that began meanwhile
+  snapshots_[0].state = Snapshot::State::completed;
+  snapshots_[0].gib = 20;
+  EXPECT_EQ(look().kind, Kind::settle);
+  EXPECT_EQ(look().release.kind, Release::erase);
+  volumes_.clear();
+  wish_.spec.snapshot = "snap-first";  // from which it was made once
+  EXPECT_EQ(look().kind, Kind::create);
+  EXPECT_EQ(look().snapshot, "snap-1");
+  EXPECT_EQ(look().gib, 20) << "it was larger than the job asks for";
+}
+
+TEST_F(Move, WaitsForItsMachineOfBefore) {
+  mark();
+  volumes_[0].state = Volume::State::in_use;
+  volumes_[0].attachments = {{"i-old", "/dev/sdf", true}};
+  EXPECT_EQ(look().release.kind, Release::detach);
+  EXPECT_EQ(look().release.instance, "i-old");
+}
+
+TEST_F(Move, IsNotForVolumesThatAreKeptAsTheyAre) {
+  wish_.spec.deletion = Deletion::retain;
+  EXPECT_EQ(look().kind, Kind::fail);
+  EXPECT_TRUE(look().elsewhere);
+  wish_.spec.deletion = Deletion::update_snapshot;
+  wish_.may_move = false;
+  EXPECT_EQ(look().kind, Kind::fail) << "its zone may have a machine";
+}
+
+TEST_F(Move, IsTakenBackWhenItsZoneHasAMachine) {
+  mark();
+  snapshots_ = {snapshot("snap-1", mine())};
+  wish_.zone = "a";
+  const VolumeStep back = look();
+  EXPECT_EQ(back.kind, Kind::settle);
+  EXPECT_EQ(back.release.kind, Release::undo) << "what is written from now on is not in it";
+  EXPECT_EQ(back.release.snapshot, "snap-1");
+  std::erase_if(volumes_[0].tags, [](const Tag& tag) {
+    const auto keys = jobTagKeys();
+    return std::find(keys.begin(), keys.end(), tag.key) != keys.end();
+  });
+  snapshots_.clear();
+  EXPECT_EQ(look().kind, Kind::mark);
+  mark();
+  EXPECT_EQ(look().kind, Kind::attach);
+}
+
+TEST_F(Move, LeavesNoSnapshotBehindItself) {
+  Volume arrived = volume(wish_);
+  arrived.id = "vol-2";
+  const Snapshot way = snapshot("snap-1", mine());
+  const auto release = [&](const std::vector<Snapshot>& snapshots) {
+    return nextRelease(arrived, snapshots, kCluster, kJob, true, kNow);
+  };
+  EXPECT_EQ(release({way}).kind, Release::create_snapshot)
+      << "that of the way here is older than the content";
+  Snapshot last = snapshot("snap-2", mine());
+  last.volume = "vol-2";
+  EXPECT_EQ(release({way, last}).kind, Release::erase_snapshot);
+  EXPECT_EQ(release({way, last}).snapshot, "snap-1");
+  EXPECT_EQ(release({last}).kind, Release::erase);
 }
 
 ReleaseStep release(const Volume& of, const std::vector<Snapshot>& snapshots = {}, bool is_turn = true) {
