@@ -4,6 +4,7 @@ DESTDIR ?=
 JOBS ?= $(shell nproc)
 # Files of end-to-end tests at a time: each may start servers of its own, and mostly waits.
 E2E_JOBS ?= 4
+CLOUD_JOBS ?= 3
 # Debian's interpreter: the packages that scripts/install_packages.sh installs are for this one.
 PYTHON ?= /usr/bin/python3
 
@@ -73,10 +74,13 @@ tsan-test:
 e2e-test: build
 	@$(PYTHON) -m pytest -q -n $(E2E_JOBS) --dist loadfile tests/e2e
 
-# AWS on this machine (tests/cloud/README.md), in a network of its own.
+# AWS on this machine (tests/cloud/README.md), several of it at a time, each in a network of its own: what must come from
+# elsewhere is fetched before.
 cloud-test: build
 	@scripts/install_packages.sh cloud demo
-	@$(PYTHON) -m pytest -q tests/cloud $(CLOUD)
+	@scripts/python_tool.sh moto >/dev/null
+	@scripts/metadata_mock.sh >/dev/null 2>&1 || true
+	@$(PYTHON) -m pytest -q -n $(CLOUD_JOBS) --dist loadfile tests/cloud $(CLOUD)
 
 cloud: build
 	@scripts/install_packages.sh cloud

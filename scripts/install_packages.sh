@@ -14,7 +14,8 @@ test="git python3 python3-pytest python3-pytest-xdist python3-boto3 awscli clang
 # A real S3 server, and a client of other people's to check it with.
 s3="ceph-mon ceph-osd radosgw ceph-common uuid-runtime curl openssl python3 python3-venv awscli"
 # The stand-in for AWS: machines are namespaces, volumes loop devices; AWS's own clients to check it with.
-cloud="python3 python3-venv python3-pytest python3-botocore awscli curl iproute2 mount e2fsprogs xfsprogs"
+cloud="python3 python3-venv python3-pytest python3-pytest-xdist python3-botocore awscli curl iproute2 mount e2fsprogs xfsprogs \
+  $containers $workspaces"
 bench="python3 hyperfine awscli rclone s4cmd s3cmd"
 
 missing=

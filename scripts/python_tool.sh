@@ -10,9 +10,11 @@ case ${1:-} in
 esac
 root=$(cd "$(dirname "$0")/.." && pwd)
 home=$root/build/python/$1
+mkdir -p "$root/build/python"
+exec 9>"$home.lock"
+flock 9  # tests run side by side
 if [ "$(cat "$home/requirements" 2>/dev/null)" != "$requirements" ]; then
   rm -rf "$home"
-  mkdir -p "$root/build/python"
   log=$home.log
   { /usr/bin/python3 -m venv "$home" && "$home/bin/pip" install --disable-pip-version-check $requirements; } >"$log" 2>&1 ||
     { tail -n 15 "$log" >&2; echo "python_tool.sh: could not install $1; is PyPI reachable?" >&2; exit 1; }
