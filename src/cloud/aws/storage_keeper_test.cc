@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 
 #include "cloud/aws/fake_ec2.h"
@@ -29,15 +30,25 @@ class FakeDisks {
            [this](const FakeCall& call) { return "<volumeSet>" + describe(call) + "</volumeSet>"; });
     // Of EFS's calls, which are known by method and path: there are none.
     aws.on("", [](const FakeCall&) { return buoy::aws::answerOf(R"({"FileSystems":[]})"); });
-    locked("DescribeSnapshots", [](const FakeCall&) { return std::string("<snapshotSet/>"); });
+    locked("DescribeSnapshots", [this](const FakeCall&) { return describeSnapshots(); });
+    locked("CreateSnapshot", [this](const FakeCall& call) {
+      snapshot_of = call.parameters.at("VolumeId");
+      return std::string("<snapshotId>snap-1</snapshotId><status>pending</status>");
+    });
+    locked("CreateTags", [this](const FakeCall& call) {
+      for (int i = 1; call.parameters.contains(key("Tag.", i, ".Key")); ++i)
+        disks.at(call.parameters.at("ResourceId.1")).tags[call.parameters.at(key("Tag.", i, ".Key"))] =
+            call.parameters.at(key("Tag.", i, ".Value"));
+      return std::string();
+    });
     locked("CreateVolume", [this](const FakeCall& call) {
-      Disk& disk = disks["vol-" + std::to_string(disks.size() + 1)];
+      const std::string id = "vol-" + std::to_string(++made);
+      Disk& disk = disks[id];
       disk.zone = call.parameters.at("AvailabilityZone");
       for (int i = 1; call.parameters.contains(key("TagSpecification.1.Tag.", i, ".Key")); ++i)
         disk.tags[call.parameters.at(key("TagSpecification.1.Tag.", i, ".Key"))] =
             call.parameters.at(key("TagSpecification.1.Tag.", i, ".Value"));
-      return "<volumeId>vol-" + std::to_string(disks.size()) +
-             "</volumeId><size>10</size><status>creating</status>";
+      return strCat({"<volumeId>", id, "</volumeId><size>10</size><status>creating</status>"});
     });
     locked("AttachVolume", [this](const FakeCall& call) {
       disks.at(call.parameters.at("VolumeId")).instance = call.parameters.at("InstanceId");
@@ -66,7 +77,13 @@ class FakeDisks {
     const std::lock_guard lock(mutex_);
     return disks;
   }
+  void completeSnapshot() {
+    const std::lock_guard lock(mutex_);
+    snapshot_state = "completed";
+  }
   std::map<std::string, Disk> disks;
+  int made = 0;
+  std::string snapshot_of, snapshot_state = "pending";  // there is one at most, of volume data of job j7
 
  private:
   static std::string key(const std::string& before, int number, const std::string& after) {
@@ -86,6 +103,15 @@ class FakeDisks {
       if (!found) return false;
     }
     return !id.empty();
+  }
+  std::string describeSnapshots() const {
+    if (snapshot_of.empty()) return "<snapshotSet/>";
+    std::string tags;
+    for (const Tag& tag : snapshotTags("c1", JobId{7}, "data"))
+      tags += strCat({"<item><key>", tag.key, "</key><value>", tag.value, "</value></item>"});
+    return strCat({"<snapshotSet><item><snapshotId>snap-1</snapshotId><volumeId>", snapshot_of,
+                   "</volumeId><volumeSize>10</volumeSize><status>", snapshot_state, "</status><tagSet>",
+                   tags, "</tagSet></item></snapshotSet>"});
   }
   std::string describe(const FakeCall& call) const {
     std::string items;
@@ -114,24 +140,25 @@ class StorageKeeperTest : public ::testing::Test {
   StorageKeeperTest() : disks_(aws_), ec2_(std::make_shared<Ec2>(aws_.options(clock_))) {
     keeper_ = std::make_unique<StorageKeeper>(
         StorageKeeper::Options{.cluster = "c1", .every = std::chrono::milliseconds{1}}, clock_,
-        StorageKeeper::Ports{
-            .place =
-                [this](MachineId machine) {
-                  return std::optional(StorageKeeper::Place{ec2_, "i-" + machine.toString(), "zone-a"});
-                },
-            .accounts = [this] { return std::vector{ec2_}; },
-            .lay = [this](const std::string& key, const std::string& content) -> Status {
-              const std::lock_guard lock(mutex_);
-              laid_[key] = content;
-              changed_.notify_all();
-              return {};
-            },
-            .tell =
-                [this](JobId, const std::string& detail) {
-                  const std::lock_guard lock(mutex_);
-                  told_.push_back(detail);
-                  changed_.notify_all();
-                }});
+        StorageKeeper::Ports{.place =
+                                 [this](MachineId machine) {
+                                   const bool far = machine == far_.load();
+                                   return std::optional(StorageKeeper::Place{ec2_, "i-" + machine.toString(),
+                                                                             far ? "zone-b" : "zone-a", far});
+                                 },
+                             .accounts = [this] { return std::vector{ec2_}; },
+                             .lay = [this](const std::string& key, const std::string& content) -> Status {
+                               const std::lock_guard lock(mutex_);
+                               laid_[key] = content;
+                               changed_.notify_all();
+                               return {};
+                             },
+                             .tell =
+                                 [this](JobId, const std::string& detail) {
+                                   const std::lock_guard lock(mutex_);
+                                   told_.push_back(detail);
+                                   changed_.notify_all();
+                                 }});
   }
   static StorageRequest request(MachineId machine, Epoch epoch, std::vector<VolumeSpec> volumes) {
     StorageRequest made;
@@ -150,14 +177,14 @@ class StorageKeeperTest : public ::testing::Test {
     made.deletion = deletion;
     return made;
   }
-  MountOrder orderFor(MachineId machine, Epoch epoch) {
+  MountOrder orderFor(MachineId machine, Epoch epoch, bool waiting = false) {
     std::unique_lock lock(mutex_);
     MountOrder order;
     EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds{60}, [&] {
       const auto found = laid_.find(mountKey("c1/j7", machine));
       if (found == laid_.end()) return false;
       order = parseMountOrder(found->second).value();
-      return order.epoch == epoch;
+      return order.epoch == epoch && order.waiting.empty() != waiting;
     }));
     return order;
   }
@@ -168,6 +195,7 @@ class StorageKeeperTest : public ::testing::Test {
   }
 
   const os::SystemClock clock_;
+  std::atomic<MachineId> far_{};  // in zone-b, as zone-a had none
   FakeAws aws_;
   FakeDisks disks_;
   std::shared_ptr<Ec2> ec2_;
@@ -196,6 +224,24 @@ TEST_F(StorageKeeperTest, ConnectsAVolumeAndTakesItAlongToTheNextMachine) {
   keeper_->release(JobId{7});
   EXPECT_EQ(firstTold(), "volume data (vol-1, 10 GiB) is kept");
   EXPECT_FALSE(disks_.all().at("vol-1").tags.contains(kJobTag));
+}
+
+TEST_F(StorageKeeperTest, TakesAVolumeToAnotherZoneAsASnapshot) {
+  keeper_->provide(request(MachineId{1}, 1, {spec("data", Deletion::update_snapshot)}));
+  ASSERT_EQ(orderFor(MachineId{1}, 1).mounts.size(), 1u);
+  far_ = MachineId{2};
+  keeper_->provide(request(MachineId{2}, 2, {spec("data", Deletion::update_snapshot)}));
+  const MountOrder waiting = orderFor(MachineId{2}, 2, true);
+  EXPECT_EQ(waiting.waiting, "volume data: its snapshot is being made");
+  EXPECT_GT(waiting.progress, 0u) << "the agent has patience as long as this grows";
+  EXPECT_EQ(disks_.all().at("vol-1").tags.at(kMovingTag), "j7");
+  disks_.completeSnapshot();
+  const MountOrder moved = orderFor(MachineId{2}, 2);
+  ASSERT_EQ(moved.mounts.size(), 1u) << moved.error;
+  EXPECT_EQ(moved.mounts[0].volume, "vol-2");
+  EXPECT_EQ(disks_.all().at("vol-2").zone, "zone-b");
+  EXPECT_FALSE(disks_.all().contains("vol-1"));
+  EXPECT_THAT(firstTold(), HasSubstr("there was no machine in zone-a: volume data (vol-1) was deleted"));
 }
 
 TEST_F(StorageKeeperTest, SaysWhatFailedAndDoesTheOthers) {
