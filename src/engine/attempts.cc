@@ -116,7 +116,7 @@ void Stepper::fillVacancies(JobSlot& slot) {
     dissolve(slot);
     return waitForPlacement(slot);
   }
-  const PoolView view = viewOf(s_, *anchor, job.request.resources);
+  const PoolView view = viewFor(s_, *anchor, job.request);
   const PlacementRequest request{.job = &job,
                                  .resources = job.request.resources,
                                  .spot = spotOf(job),

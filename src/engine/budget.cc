@@ -41,9 +41,19 @@ Money stopCost(const JobRequest& request, PricePerHour all, Duration least, cons
 // The start of these machines, and their end.
 Money startAndStop(const JobRequest& request, const Pool& pool, const MachineType& type, Market market,
                    const Settings& settings) {
-  const PricePerHour price =
+  PricePerHour price =
       times(market == Market::spot ? type.spot_price : type.on_demand_price, request.machines);
-  const PricePerHour highest = times(std::max(type.spot_price, type.on_demand_price), request.machines);
+  PricePerHour highest = times(std::max(type.spot_price, type.on_demand_price), request.machines);
+  if (packs(pool, request)) {
+    price = highest = PricePerHour{};
+    for (const MachineType& each : pool.types) {  // it comes to whichever has room
+      if (!covers(each.resources, request.resources)) continue;
+      const PricePerHour spot = partOf(each.spot_price, request.resources, each.resources);
+      const PricePerHour on_demand = partOf(each.on_demand_price, request.resources, each.resources);
+      price = std::max(price, market == Market::spot ? spot : on_demand);
+      highest = std::max({highest, spot, on_demand});
+    }
+  }
   return stopCost(request, highest, pool.billing.least, settings) +
          cost(price, changeoverBound(pool, request, settings));
 }

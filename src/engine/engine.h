@@ -22,6 +22,7 @@ struct PlacementRequest {
 };
 struct PoolView {
   const Pool* pool = nullptr;
+  // Where the job shares machines, both are counted in parts of its size.
   std::int32_t free = 0;  // machines that still fit under max_machines and max_milli_cpus
   std::int32_t idle_spot = 0,
                idle_on_demand = 0;  // up, unused, large enough: taken before anything is launched
@@ -128,6 +129,8 @@ Directive directiveFor(const State& state, MachineId machine);
 // The spot policy's answer, and whether it is the one that was given. Pure.
 bool rederives(const Record::Steered& steered, const PlacementPolicy& policy);
 
+// Whether a machine that has this much is large enough for that.
+bool covers(const Resources& have, const Resources& need);
 // How long at most it takes from the order for machines of this pool until work goes on there, for a job of
 // which nothing is known yet.
 Duration changeoverBound(const Pool& pool, const JobRequest& request, const Settings& settings);

@@ -110,6 +110,11 @@ struct AgentConnected {
 struct LeaseRenewed {
   MachineId machine;
 };
+// The agent of `machine` has no agent running for this part of it, and will start none.
+struct PartClosed {
+  MachineId machine, part;
+  std::string detail = {};  // how it ended, if it did so by itself
+};
 struct NoticeReceived {
   MachineId machine;
   Time deadline;
@@ -141,7 +146,7 @@ struct Tick {};
 using Event = std::variant<SubmitJob, CancelJob, SaveJob, ResumeJob, ReclaimMachine, OpenMachine,
                            CloseMachine, PutPool, PutQueue, ContainersChanged, RemovePool, RemoveQueue,
                            LaunchSucceeded, LaunchFailed, MachineGone, MachineAlive, PriceChanged,
-                           AgentConnected, LeaseRenewed, NoticeReceived, AgentReport, PlanSolved, Tick>;
+                           AgentConnected, LeaseRenewed, PartClosed, NoticeReceived, AgentReport, PlanSolved, Tick>;
 
 // ---- actions: each idempotent by its machine id
 struct LaunchMachine {

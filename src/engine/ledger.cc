@@ -57,19 +57,41 @@ void Stepper::emitSpan(MachineId machine, JobSlot* job, std::uint32_t attempt, U
 // The provider may tell of a machine late, after its agent has spoken: what was billed before is added.
 void Stepper::startBilling(MachineSlot& slot, Time since) {
   Machine& machine = slot.machine;
+  const MachineSlot* const host = s_.findMachine(machine.host);
+  if (host && host->machine.billed_from == Time{}) return;  // begins with it
   since = since == Time{} ? now_ : std::clamp(since, std::min(machine.requested, now_), now_);
   if (machine.billed_from == Time{}) {
     machine.billed_from = machine.span_begin = since;
     const bool works = machine.phase != MachinePhase::releasing && !machine.rival_of;
     machine.use = works ? Use::starting : Use::waiting;
     touch(slot);
+    for (const MachineId part : slot.parts) startBilling(*s_.findMachine(part), since);
   } else if (since < machine.billed_from) {
     JobSlot* const job = s_.findJob(payerOf(machine));
-    emitSpan(machine.id, job, job ? attemptOf(job->job, machine) : 0,
+    for (const MachineId part : slot.parts) startBilling(*s_.findMachine(part), since);
+    emitRest(slot, job, job ? attemptOf(job->job, machine) : 0,
              machine.rival_of ? Use::waiting : Use::starting,
              {since, machine.billed_from, machine.price, machine.on_demand_price});
     machine.billed_from = since;
     touch(slot);
+  }
+}
+
+// Its parts pay for what they have of it, each from its own beginning on; it is closed when one of them ends.
+void Stepper::emitRest(MachineSlot& slot, JobSlot* job, std::uint32_t attempt, Use use, HeldTime piece) {
+  while (piece.begin < piece.end) {
+    HeldTime rest = piece;
+    for (const MachineId id : slot.parts) {
+      const Machine& part = s_.findMachine(id)->machine;
+      if (part.billed_from == Time{}) continue;
+      if (part.billed_from > piece.begin) {
+        rest.end = std::min(rest.end, part.billed_from);
+      } else {
+        rest.price.nano_usd -= part.price.nano_usd;
+      }
+    }
+    emitSpan(slot.machine.id, job, attempt, use, rest);
+    piece.begin = rest.end;
   }
 }
 
@@ -91,7 +113,7 @@ void Stepper::closeSpan(MachineSlot& slot, Time at) {
     return;
   }
   JobSlot* const job = s_.findJob(payerOf(machine));
-  emitSpan(machine.id, job, job ? attemptOf(job->job, machine) : 0, machine.use, piece);
+  emitRest(slot, job, job ? attemptOf(job->job, machine) : 0, machine.use, piece);
 }
 
 // What was closed meanwhile and is not in the ledger yet can still be put right.
@@ -105,7 +127,8 @@ void Stepper::cutHeld(MachineSlot& slot, Time until) {
 // ---- what is charged otherwise than by time
 
 void Stepper::noteCharge(MachineId machine, const Charge& piece) {
-  MachineSlot* const slot = s_.findMachine(machine);
+  MachineSlot* slot = s_.findMachine(machine);
+  if (slot && slot->machine.host) slot = s_.findMachine(slot->machine.host);  // it is the one that is billed
   if (!slot || slot->machine.market != Market::spot || slot->machine.phase == MachinePhase::gone) return;
   const Duration free_within = slot->pool->pool.billing.free_within;
   std::vector<Charge>& charges = slot->machine.charges;
@@ -146,7 +169,7 @@ void Stepper::charge(MachineSlot& slot, const Charge& amount, Time at) {
 void Stepper::settleBill(MachineSlot& slot, Time until, bool taken_back) {
   Machine& machine = slot.machine;
   const BillingRule& rule = slot.pool->pool.billing;
-  if (rule == BillingRule{} || machine.billed_from == Time{}) return;
+  if (rule == BillingRule{} || machine.billed_from == Time{} || machine.host) return;
   const std::vector<Charge> charges = std::exchange(machine.charges, {});
   touch(slot);
   const Duration used = std::max(until - machine.billed_from, Duration{0});
@@ -169,6 +192,20 @@ void Stepper::settleBill(MachineSlot& slot, Time until, bool taken_back) {
          {machine.job, job ? attemptOf(job->job, machine) : 0, Use::waiting,
           cost(machine.price, rule.least - used)},
          until);
+}
+
+void Stepper::freeParts(MachineSlot& slot, Time until) {
+  if (slot.machine.market != Market::spot || slot.machine.billed_from == Time{} ||
+      until - slot.machine.billed_from >= slot.pool->pool.billing.free_within)
+    return;
+  for (const MachineId id : slot.parts) {
+    MachineSlot& part = *s_.findMachine(id);
+    cutHeld(part, until);
+    closeSpan(part, until);
+    if (Member* const member = memberOf(part)) {
+      for (HeldTime& piece : member->held) piece.price = PricePerHour{};
+    }
+  }
 }
 
 void Stepper::turn(MachineSlot& slot, Use use, Time at) {

@@ -90,6 +90,10 @@ void Stepper::on(const MachineGone& event) {
   machine.taken = !wanted && event.reason != GoneReason::terminated;
   cutHeld(*slot, until);
   closeSpan(*slot, until);
+  if (!slot->parts.empty()) {
+    if (event.reason == GoneReason::reclaimed && !event.charged) freeParts(*slot, until);
+    endParts(*slot, event.reason, detail, until);
+  }
   settleBill(*slot, until, event.reason == GoneReason::reclaimed && !event.charged);
   enterPhase(*slot, MachinePhase::gone);
   loseMachine(*slot, detail);
@@ -160,6 +164,7 @@ void Stepper::on(const NoticeReceived& event) {
   if (!first && std::chrono::abs(*machine.notice_deadline - event.deadline) < kSameNotice) return;
   machine.notice_deadline = event.deadline;
   touch(*slot);
+  for (const MachineId part : std::vector<MachineId>(slot->parts)) on(NoticeReceived{part, event.deadline});
   if (!first) return redirect(*slot);
   const Duration left = std::max(Duration{0}, event.deadline - now_);
   record("notice", strCat({machine.id.toString(), " will be reclaimed in ", formatDuration(left)}), machine);
@@ -189,6 +194,7 @@ void Stepper::on(const ReclaimMachine& event) {
     return refuse(ErrorCode::not_found, "no machine " + event.machine.toString());
   }
   const Machine& machine = slot->machine;
+  if (machine.host) return on(ReclaimMachine{machine.host, event.notice});
   if (machine.phase == MachinePhase::requested || machine.phase == MachinePhase::releasing) {
     return refuse(
         ErrorCode::failed_precondition,
@@ -264,6 +270,8 @@ void Stepper::on(const PutPool& event) {
   slot.pool.consecutive_failures = slot.pool.spot_failures = 0;
   slot.pool.retry_at = slot.pool.spot_retry_at = Time{};
   for (const MachineType& type : slot.pool.types) setPrices(slot, type);
+  slot.roomy.clear();
+  if (slot.pool.pack) slot.roomy = slot.machines;
   touch(slot);
   slot.pool.no_containers = made ? knownOfSiblings(slot) : seen.no_containers;
   if (made) s_.reopenAll();

@@ -8,6 +8,9 @@ namespace buoy::engine {
 namespace {
 
 std::string describe(const Machine& machine) {
+  if (machine.host)
+    return strCat({"a part of ", machine.host.toString(), " (", formatMoney(Money{machine.price.nano_usd}),
+                   "/h of it) in pool ", machine.pool});
   return strCat({machine.type, " (", machine.market == Market::spot ? "spot" : "on-demand", ", ",
                  formatMoney(Money{machine.price.nano_usd}), "/h) from pool ", machine.pool});
 }
@@ -60,6 +63,7 @@ MachineSlot& Stepper::launch(PoolSlot& pool, const MachineType& type, Market mar
   machine.on_demand_price = type.on_demand_price;
   machine.requested = machine.phase_since = now_;
   pool.machines.insert(id);
+  if (pool.pool.pack) pool.roomy.insert(id);
   ++(market == Market::spot ? pool.requested_spot : pool.requested_on_demand);
   out_.actions.push_back(LaunchMachine{id});
   touch(slot);
@@ -69,7 +73,7 @@ MachineSlot& Stepper::launch(PoolSlot& pool, const MachineType& type, Market mar
 void Stepper::enterPhase(MachineSlot& slot, MachinePhase phase) {
   Machine& machine = slot.machine;
   PoolSlot& pool = *slot.pool;
-  if (machine.phase == MachinePhase::requested) {
+  if (machine.phase == MachinePhase::requested && !machine.host) {
     --(machine.market == Market::spot ? pool.requested_spot : pool.requested_on_demand);
     if (pool.pool.consecutive_failures + pool.pool.spot_failures > 0)
       s_.wake(pool);  // the trial launch has answered
@@ -85,6 +89,9 @@ void Stepper::enterPhase(MachineSlot& slot, MachinePhase phase) {
   }
   if (phase == MachinePhase::releasing) slot.next_query = now_ + settings_.query_every;
   if (phase == MachinePhase::gone) {
+    if (!slot.parts.empty()) endParts(slot, GoneReason::vanished, machine.id.toString() + " is gone", now_);
+    if (machine.host) leaveHost(slot);
+    pool.roomy.erase(machine.id);
     pool.machines.erase(machine.id);
     s_.wake(pool);
   }
@@ -94,9 +101,11 @@ void Stepper::enterPhase(MachineSlot& slot, MachinePhase phase) {
 void Stepper::connected(MachineSlot& slot) {
   Machine& machine = slot.machine;
   startBilling(slot);
-  if (machine.phase == MachinePhase::requested) noteLaunchSuccess(*slot.pool, machine.market);
+  if (machine.phase == MachinePhase::requested && !machine.host)
+    noteLaunchSuccess(*slot.pool, machine.market);
   // Not one that came up while nobody was there to see it.
-  if (machine.requested >= s_.resumed_at) noteLaunchTime(*slot.pool, now_ - machine.requested);
+  if (machine.requested >= s_.resumed_at && !machine.host)
+    noteLaunchTime(*slot.pool, now_ - machine.requested);
   record("machine_up",
          strCat({machine.id.toString(), " is up after ", formatDuration(now_ - machine.requested), ": ",
                  describe(machine)}),
@@ -106,7 +115,8 @@ void Stepper::connected(MachineSlot& slot) {
   if (const JobId raced = machine.rival_of; raced && !winRace(slot, raced))
     return release(slot, "another one was up before it");
   const bool owned = static_cast<bool>(machine.job);
-  enterPhase(slot, owned ? MachinePhase::assigned : MachinePhase::idle);
+  enterPhase(slot, owned || !slot.parts.empty() ? MachinePhase::assigned : MachinePhase::idle);
+  if (!slot.parts.empty()) return hostUp(slot);
   JobSlot* const job = owned ? s_.findJob(machine.job) : nullptr;
   if (!job) return;
   if (Attempt* const attempt = forming(job->job))
@@ -150,16 +160,26 @@ void Stepper::release(MachineSlot& slot, std::string why) {
   machine.use = Use::waiting;
   disown(machine);
   machine.holder.clear();
-  enterPhase(slot, MachinePhase::releasing);
-  out_.actions.push_back(TerminateMachine{machine.id});
-  redirect(slot);
+  // Its host is not up: there is nothing to be closed.
+  const bool unopened = machine.host && machine.phase == MachinePhase::requested;
+  enterPhase(slot, unopened ? MachinePhase::gone : MachinePhase::releasing);
+  if (!unopened) terminate(slot);
   record("released", strCat({machine.id.toString(), " is released: ", why}), machine);
+}
+
+// What of a machine is ended by its host's agent, everything else by its provider.
+void Stepper::terminate(MachineSlot& slot) {
+  redirect(slot);
+  if (!slot.machine.host) {
+    out_.actions.push_back(TerminateMachine{slot.machine.id});
+  } else if (MachineSlot* const host = s_.findMachine(slot.machine.host)) {
+    redirect(*host);
+  }
 }
 
 void Stepper::forceEnd(MachineSlot& slot, std::string why) {
   enterPhase(slot, MachinePhase::releasing);
-  out_.actions.push_back(TerminateMachine{slot.machine.id});
-  redirect(slot);
+  terminate(slot);
   record("forced_end", strCat({slot.machine.id.toString(), " is ended by force: ", why}), slot.machine);
 }
 
@@ -238,6 +258,8 @@ void Stepper::launchFailed(MachineSlot& slot, LaunchError error, const std::stri
   Machine& machine = slot.machine;
   ++machine.launch_failures;
   if (JobSlot* const job = s_.findJob(machine.job)) noteStuck(*job, StuckFor::no_capacity);
+  if (!slot.parts.empty())
+    endParts(slot, GoneReason::terminated, machine.id.toString() + " could not be launched", now_);
   record("launch_failed",
          strCat({machine.id.toString(), ", ", describe(machine), ", could not be launched: ", toText(error),
                  message.empty() ? "" : ": ", message}),
@@ -257,6 +279,10 @@ void Stepper::bootFailed(MachineSlot& slot) {
       machine);
   noteLaunchFailure(*slot.pool, machine.market, LaunchError::other, "no agent connected");
   JobSlot* const job = s_.findJob(machine.job);
+  if (!slot.parts.empty())
+    endParts(slot, GoneReason::terminated, machine.id.toString() + " did not come up", now_);
+  // Nothing more is put where no agent can be started.
+  if (MachineSlot* const host = s_.findMachine(machine.host)) ++host->machine.launch_failures;
   release(slot, "its agent never connected");
   if (!job) return;
   vacate(*job, machine.id);
@@ -268,10 +294,17 @@ void Stepper::setPrice(MachineSlot& slot, PricePerHour price, PricePerHour on_de
   if (machine.phase == MachinePhase::gone ||
       (machine.price == price && machine.on_demand_price == on_demand_price))
     return;
-  closeSpan(slot, since == Time{} ? now_ : since);
+  // With its parts, at one instant: their prices are pieces of this one.
+  Time at = since == Time{} ? now_ : since;
+  if (!slot.parts.empty()) at = std::max(at, machine.span_begin);
+  for (const MachineId id : slot.parts) at = std::max(at, s_.findMachine(id)->machine.span_begin);
+  closeSpan(slot, at);
+  for (const MachineId id : slot.parts) closeSpan(*s_.findMachine(id), at);
+  const PricePerHour before = machine.price;
   machine.price = price;
   machine.on_demand_price = on_demand_price;
   touch(slot);
+  for (const MachineId id : slot.parts) pricePart(*s_.findMachine(id), machine, before);
 }
 
 void Stepper::setPrices(PoolSlot& pool, const MachineType& type, Time since) {
@@ -292,6 +325,12 @@ void Stepper::becomeType(MachineSlot& slot, const std::string& name, PricePerHou
   if (other) {
     machine.type = name;
     touch(slot);
+    closeSpan(slot, now_);
+    for (const MachineId id : slot.parts) {
+      closeSpan(*s_.findMachine(id), now_);
+      s_.findMachine(id)->machine.type = name;
+      pricePart(*s_.findMachine(id), machine, machine.price);
+    }
   }
   // Told again without a price, it says nothing new about that.
   if (price == PricePerHour{} && !other) return;
@@ -302,12 +341,14 @@ void Stepper::becomeType(MachineSlot& slot, const std::string& name, PricePerHou
 // ---- time
 
 Duration Stepper::idleTimeout(const Machine& machine) const {
+  if (machine.host) return Duration{0};  // its room is for whoever comes next
   const auto pool = s_.pools.find(machine.pool);
   const Duration own = pool == s_.pools.end() ? Duration{} : pool->second.pool.idle_timeout;
   return own > Duration{0} ? own : settings_.idle_timeout;
 }
 
 bool Stepper::isLeast(const Machine& machine) const {
+  if (machine.host) return false;
   const auto found = s_.pools.find(machine.pool);
   if (found == s_.pools.end() || !found->second.known || found->second.pool.min_machines <= 0) return false;
   return liveIn(s_, found->second) <= found->second.pool.min_machines;
@@ -342,6 +383,8 @@ std::optional<Time> Stepper::machineDeadline(const Machine& machine, Time next_q
   const Time lease = machine.unreachable ? next_query : machine.lease_until;
   switch (machine.phase) {
     case MachinePhase::requested:
+      if (machine.host) return std::nullopt;  // as its host
+      [[fallthrough]];
     case MachinePhase::booting:
       return std::max(machine.phase_since, s_.resumed_at) + settings_.boot_timeout;
     case MachinePhase::idle:
@@ -379,12 +422,12 @@ void Stepper::machineTimer(MachineSlot& slot) {
                        " has not been heard from; it is left alone while the provider says it lives"}),
                machine);
       }
-      out_.actions.push_back(QueryMachine{machine.id});
+      out_.actions.push_back(QueryMachine{machine.host ? machine.host : machine.id});
       slot.next_query = now_ + settings_.query_every;
       touch(slot);
       return;
     case MachinePhase::releasing:
-      out_.actions.push_back(TerminateMachine{machine.id});
+      terminate(slot);
       slot.next_query = now_ + settings_.query_every;
       return;
     case MachinePhase::gone:

@@ -2,7 +2,8 @@
 
 // A gang that finds no room is passed by what is smaller, but not for ever: when it has waited for kPatience,
 // what is ranked behind it gets nothing of the pools that could hold it, until it has its machines. Only
-// gangs need this: a single machine is found as soon as one is free, in the order of the ranks.
+// gangs, and jobs in pools that pack, where smaller ones take what they need, need this: a single machine is
+// found as soon as one is free, in the order of the ranks.
 namespace buoy::engine {
 namespace {
 
@@ -25,8 +26,8 @@ const Job* heldFor(const State::Impl& state, const PoolSlot& pool, const Rank& r
   const Job& job = state.findJob(first.job)->job;
   const JobRequest& request = job.request;
   const Time since = job.waiting_since == Time{} ? job.phase_since : job.waiting_since;
-  if (request.machines < 2 || now - since < kPatience || roomIn(state, pool) < request.machines)
-    return nullptr;
+  const bool passed = request.machines > 1 || pool.pool.pack;
+  if (!passed || now - since < kPatience || roomIn(state, pool) < request.machines) return nullptr;
   // Nothing but room is in its way.
   const PoolView empty{.pool = &pool.pool, .free = pool.pool.max_machines};
   const PlacementRequest wanted{.job = &job,

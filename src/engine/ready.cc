@@ -8,13 +8,14 @@
 namespace buoy::engine {
 
 BucketKey Bucket::key() const {
-  return {queue->queue.name, &pools, &resources, spot, machines, started, image, share->name};
+  return {queue->queue.name, &pools, &resources, spot, machines, started, image, alone, share->name};
 }
 
 bool BucketLess::less(const BucketKey& a, const BucketKey& b) {
   const auto numbers = [](const BucketKey& key) {
-    return std::make_tuple(key.machines, key.started, key.image, key.spot, key.resources->milli_cpus,
-                           key.resources->gpus, key.resources->memory.value, key.queue, key.share);
+    return std::make_tuple(key.machines, key.started, key.image, key.alone, key.spot,
+                           key.resources->milli_cpus, key.resources->gpus, key.resources->memory.value,
+                           key.queue, key.share);
   };
   const auto left = numbers(a), right = numbers(b);
   return left != right ? left < right : *a.pools < *b.pools;
@@ -37,7 +38,8 @@ void State::Impl::enqueue(JobSlot& slot) {
   const BucketKey key{request.queue,      one_pool ? &only : &request.pools,
                       &request.resources, spotOf(slot.job),
                       request.machines,   started,
-                      request.image,      request.share};
+                      request.image,      isAlone(request),
+                      request.share};
   auto found = buckets.find(key);
   if (found == buckets.end()) {
     auto bucket = std::make_unique<Bucket>();
@@ -48,6 +50,7 @@ void State::Impl::enqueue(JobSlot& slot) {
     bucket->machines = request.machines;
     bucket->started = started;
     bucket->image = request.image;
+    bucket->alone = key.alone;
     join(*bucket, request.share);
     found = buckets.insert(std::move(bucket)).first;
   }
@@ -81,8 +84,9 @@ void State::Impl::dequeue(JobSlot& slot) {
   const bool was_open = bucket->open;
   const std::vector<PoolSlot*> blocked_in = bucket->blocked_in;
   // What was kept free for it may go to others.
-  if (bucket->machines > 1)
-    std::for_each(blocked_in.begin(), blocked_in.end(), [&](PoolSlot* pool) { wake(*pool); });
+  for (PoolSlot* const pool : blocked_in) {
+    if (bucket->machines > 1 || pool->pool.pack) wake(*pool);
+  }
   unlink(*bucket);
   if (bucket->waiting.empty()) {
     const auto found = buckets.find(bucket->key());

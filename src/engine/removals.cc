@@ -22,7 +22,10 @@ void Stepper::on(const RemovePool& event) {
   for (const MachineId id : pool.machines) {
     MachineSlot& slot = *s_.findMachine(id);
     if (slot.machine.phase == MachinePhase::releasing) continue;
-    if (slot.machine.job || !slot.machine.holder.empty())
+    const bool shared = std::any_of(slot.parts.begin(), slot.parts.end(), [&](MachineId part) {
+      return static_cast<bool>(s_.findMachine(part)->machine.job);
+    });
+    if (shared || slot.machine.job || !slot.machine.holder.empty())
       return refuse(ErrorCode::failed_precondition,
                     strCat({"pool '", event.pool, "' is in use: ", id.toString(), " works"}));
     unused.push_back(&slot);

@@ -18,13 +18,6 @@ std::int32_t freeIn(const PoolSlot& pool) {
   return std::max(0, pool.pool.max_machines - static_cast<std::int32_t>(pool.machines.size()));
 }
 
-const MachineType* typeOf(const Pool& pool, const std::string& name) {
-  for (const MachineType& type : pool.types) {
-    if (type.name == name) return &type;
-  }
-  return nullptr;
-}
-
 // The same under max_milli_cpus, for the smallest type that covers a job: one of larger ones is the last, as
 // on AWS.
 std::int32_t freeByCpus(const State::Impl& state, const PoolSlot& slot, const Resources& resources) {
@@ -45,11 +38,32 @@ std::int32_t freeByCpus(const State::Impl& state, const PoolSlot& slot, const Re
 
 // Whether anything at all can be had of the pool: if not, none of its buckets needs to be asked.
 bool mayYield(const PoolSlot& pool, Time now) {
-  if (!pool.idle.empty()) return !pool.pool.paused;
+  if (!pool.idle.empty() || !pool.roomy.empty()) return !pool.pool.paused;
   return !pool.pool.paused && now >= pool.pool.retry_at && freeIn(pool) > 0;
 }
 
+// The same for jobs that share machines: every type that is large enough holds so many of them at least.
+std::int32_t partsIn(const Pool& pool, const Resources& need, std::int32_t machines) {
+  std::int64_t least = kManyMachines;
+  for (const MachineType& type : pool.types) {
+    if (covers(type.resources, need))
+      least = std::min(least, fitting(type.resources, {.milli_cpus = 0}, need));
+  }
+  return static_cast<std::int32_t>(std::min(machines * least, kManyMachines));
+}
+
+bool isFree(const Machine& machine) {
+  return !machine.notice_deadline && !machine.unreachable;
+}
+
 }  // namespace
+
+const MachineType* typeOf(const Pool& pool, const std::string& name) {
+  for (const MachineType& type : pool.types) {
+    if (type.name == name) return &type;
+  }
+  return nullptr;
+}
 
 bool covers(const Resources& have, const Resources& need) {
   return have.milli_cpus >= need.milli_cpus && have.gpus >= need.gpus && have.memory >= need.memory;
@@ -65,10 +79,30 @@ PoolView viewOf(const State::Impl& state, const PoolSlot& pool, const Resources&
       pool.pool.consecutive_failures > 0 && pool.requested_spot + pool.requested_on_demand > 0;
   for (const MachineId id : pool.idle) {
     const Machine& machine = state.findMachine(id)->machine;
-    const MachineType* const type = typeOf(pool.pool, machine.type);
-    if (!type || !covers(type->resources, resources) || machine.notice_deadline || machine.unreachable)
-      continue;
+    const MachineType* const type = machine.host ? nullptr : typeOf(pool.pool, machine.type);
+    if (!type || !covers(type->resources, resources) || !isFree(machine)) continue;
     ++(machine.market == Market::spot ? view.idle_spot : view.idle_on_demand);
+  }
+  return view;
+}
+
+PoolView viewFor(const State::Impl& state, const PoolSlot& pool, const JobRequest& request) {
+  PoolView view = viewOf(state, pool, request.resources);
+  if (!packs(pool.pool, request)) return view;
+  view.free = partsIn(pool.pool, request.resources, view.free);
+  view.idle_spot = view.idle_on_demand = 0;
+  const auto add = [&](const Machine& machine, std::int64_t count) {
+    std::int32_t& sum = machine.market == Market::spot ? view.idle_spot : view.idle_on_demand;
+    sum = static_cast<std::int32_t>(std::min(sum + count, kManyMachines));
+  };
+  for (const MachineId id : pool.idle) {
+    const Machine& machine = state.findMachine(id)->machine;
+    if (machine.host && isFree(machine) && machine.part == request.resources) add(machine, 1);
+  }
+  for (const MachineId id : pool.roomy) {
+    const MachineSlot& slot = *state.findMachine(id);
+    const MachineType* const type = takesParts(slot) ? typeOf(pool.pool, slot.machine.type) : nullptr;
+    if (type) add(slot.machine, fitting(type->resources, slot.used, request.resources));
   }
   return view;
 }
@@ -90,12 +124,27 @@ std::string whyWaiting(const Placement& placement) {
 MachineSlot* Stepper::takeIdle(PoolSlot& pool, const Resources& resources, Market market) {
   for (const MachineId id : pool.idle) {
     MachineSlot& slot = *s_.findMachine(id);
-    const MachineType* const type = typeOf(pool.pool, slot.machine.type);
+    const MachineType* const type = slot.machine.host ? nullptr : typeOf(pool.pool, slot.machine.type);
     if (!type || !covers(type->resources, resources) || slot.machine.market != market) continue;
-    if (slot.machine.notice_deadline || slot.machine.unreachable) continue;
-    return &slot;
+    if (isFree(slot.machine)) return &slot;
   }
   return nullptr;
+}
+
+MachineSlot& Stepper::take(PoolSlot& pool, const Job& job, const Placement& placement) {
+  const Resources& need = job.request.resources;
+  if (!packs(pool.pool, job.request)) {
+    MachineSlot* const idle = takeIdle(pool, need, placement.market);
+    return idle ? *idle : launch(pool, *placement.type, placement.market);
+  }
+  for (const MachineId id : pool.idle) {
+    MachineSlot& slot = *s_.findMachine(id);
+    if (slot.machine.host && slot.machine.part == need && slot.machine.market == placement.market &&
+        isFree(slot.machine))
+      return slot;
+  }
+  MachineSlot* const host = hostFor(pool, need, placement.market);
+  return openPart(host ? *host : launch(pool, *placement.type, placement.market), need);
 }
 
 // Machines for every vacant rank: idle ones first, the rest launched.
@@ -107,19 +156,22 @@ void Stepper::fill(JobSlot& slot, Attempt& attempt, Placement placement,
   for (std::size_t rank = 0; rank < attempt.members.size(); ++rank) {
     Member& member = attempt.members[rank];
     if (member.machine) continue;
-    MachineSlot* machine = takeIdle(pool, job.request.resources, placement.market);
-    if (!machine) machine = &launch(pool, *placement.type, placement.market);
-    member.machine = machine->machine.id;
+    MachineSlot& machine = take(pool, job, placement);
+    member.machine = machine.machine.id;
     member.phase_since = now_;
-    assign(*machine, job, attempt.epoch, static_cast<std::int32_t>(rank));
-    names += (names.empty() ? "" : ", ") + member.machine.toString();
+    assign(machine, job, attempt.epoch, static_cast<std::int32_t>(rank));
+    names += (names.empty() ? "" : ", ") + nameOf(s_, machine.machine);
     decision->machines.push_back(member.machine);
   }
   attempt.vacant_since = Time{};
   touch(slot);
+  // Where there was room already it may be of another type than would have been launched.
+  const std::string type = attempt.members.size() == 1
+                               ? s_.findMachine(attempt.members[0].machine)->machine.type
+                               : placement.type->name;
   Record& made = record("placed",
-                        strCat({"placed on ", names, " in pool ", pool.pool.name, ": ", placement.type->name,
-                                ", ", placement.market == Market::spot ? "spot" : "on-demand"}),
+                        strCat({"placed on ", names, " in pool ", pool.pool.name, ": ", type, ", ",
+                                placement.market == Market::spot ? "spot" : "on-demand"}),
                         job);
   made.attempt = attempt.number;
   made.candidates = std::move(placement.candidates);
@@ -157,6 +209,7 @@ void Stepper::makeRoom(PoolSlot& pool, const Job& job) {
   std::vector<MachineSlot*> useless;
   for (const MachineId id : pool.idle) {
     MachineSlot& slot = *s_.findMachine(id);
+    if (slot.machine.host) continue;  // closed at the end of the step, if nobody takes it
     const MachineType* const type = typeOf(pool.pool, slot.machine.type);
     const auto excluded = slot.machine.market == Market::spot ? SpotPreference::never : SpotPreference::only;
     const bool usable = type && covers(type->resources, job.request.resources) && spotOf(job) != excluded;
@@ -170,7 +223,7 @@ bool Stepper::examine(Bucket& bucket) {
   const Job& job = slot.job;
   const std::vector<PoolSlot*> pools = s_.poolsOf(job);
   s_.views.clear();
-  for (const PoolSlot* const pool : pools) s_.views.push_back(viewOf(s_, *pool, job.request.resources));
+  for (const PoolSlot* const pool : pools) s_.views.push_back(viewFor(s_, *pool, job.request));
   const Job* const patient = keepFree(s_, pools, bucket.rank, now_, policy_, s_.views);
   const bool reserved = keepReserve(bucket, s_.views);
   const PlacementRequest request{.job = &job,
@@ -284,7 +337,7 @@ std::optional<Placement> explain(const State& state, JobId id, Time now, const P
     return std::nullopt;
   }
   std::vector<PoolView> views;
-  for (const PoolSlot* const pool : pools) views.push_back(viewOf(impl, *pool, job->request.resources));
+  for (const PoolSlot* const pool : pools) views.push_back(viewFor(impl, *pool, job->request));
   if (slot.bucket) {
     Rank rank = slot.bucket->rank;
     rank.priority = job->request.priority;

@@ -150,6 +150,7 @@ void resetPools(State::Impl& state) {
     pool->timer.position = -1;
     pool->machines.clear();
     pool->idle.clear();
+    pool->roomy.clear();
     pool->requested_spot = pool->requested_on_demand = 0;
     pool->blocked.clear();
     pool->vacant.clear();
@@ -168,9 +169,18 @@ void indexMachine(State::Impl& state, MachineSlot& slot) {
   slot.pool = &state.poolSlot(machine.pool);
   slot.timer = Timer{.id = machine.id.value, .kind = TimerKind::machine};
   if (machine.phase == MachinePhase::gone) return;
-  slot.pool->machines.insert(machine.id);
-  if (machine.phase == MachinePhase::requested) {
-    ++(machine.market == Market::spot ? slot.pool->requested_spot : slot.pool->requested_on_demand);
+  if (machine.host) {
+    if (MachineSlot* const host = state.findMachine(machine.host)) {
+      host->parts.push_back(machine.id);
+      host->used.milli_cpus += machine.part.milli_cpus;
+      host->used.gpus += machine.part.gpus;
+      host->used.memory.value += machine.part.memory.value;
+    }
+  } else {
+    slot.pool->machines.insert(machine.id);
+    if (slot.pool->pool.pack) slot.pool->roomy.insert(machine.id);
+    if (machine.phase == MachinePhase::requested)
+      ++(machine.market == Market::spot ? slot.pool->requested_spot : slot.pool->requested_on_demand);
   }
   if (machine.phase == MachinePhase::idle && machine.holder.empty()) slot.pool->idle.insert(machine.id);
   state.touched_machines.push_back(machine.id);
@@ -232,6 +242,10 @@ void State::Impl::rebuild() {
     queue.active = 0;
   }
   resetPools(*this);
+  machines.forEach([](std::uint64_t, MachineSlot& slot) {
+    slot.parts.clear();
+    slot.used = {.milli_cpus = 0};
+  });
   machines.forEach([&](std::uint64_t, MachineSlot& slot) { indexMachine(*this, slot); });
   jobs.forEach([&](std::uint64_t, JobSlot& slot) { indexJob(*this, slot); });
   countShares();

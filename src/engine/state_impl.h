@@ -41,8 +41,9 @@ struct PoolSlot {
   bool known = false;                    // false: only named by a machine or job that was restored before it
   Timer timer;
   std::uint32_t dirty_index = 0;
-  std::set<MachineId> machines;                              // not gone
+  std::set<MachineId> machines;                              // not gone; without parts
   std::set<MachineId> idle;                                  // free to be taken by any job
+  std::set<MachineId> roomy;                                 // where it packs: may have room for parts
   std::int32_t requested_spot = 0, requested_on_demand = 0;  // launches not answered
   std::set<Rank> blocked;                                    // buckets that wait for this pool, among others
   std::set<Rank> vacant;                                     // jobs with a rank that only this pool can fill
@@ -82,6 +83,7 @@ struct BucketKey {
   std::int32_t machines;
   bool started;
   bool image;
+  bool alone;
   std::string_view share;
 };
 
@@ -94,6 +96,7 @@ struct Bucket {
   std::int32_t machines = 1;
   bool started = false;  // had an attempt already: a paused queue does not hold it back
   bool image = false;
+  bool alone = true;  // never on a part of a machine
   ShareSlot* share = nullptr;
   JobId passed;  // the head that was told that other shares go first
 
@@ -137,6 +140,9 @@ struct MachineSlot {
   std::uint32_t dirty_index = 0;
   bool touched = false;
   bool redirected = false;
+  bool ending = false;              // its parts end with it
+  std::vector<MachineId> parts;     // not gone, in the order of their ids
+  Resources used{.milli_cpus = 0};  // by them
 };
 
 struct BucketLess {
@@ -233,6 +239,13 @@ inline bool isSteered(const Job& job) {
 inline SpotPreference spotOf(const Job& job) {
   if (!isSteered(job)) return job.request.spot;
   return job.steering->want == Holding::spot ? SpotPreference::only : SpotPreference::never;
+}
+// Whether it may share its machine, where a pool packs: not what was promised a date, or has to be several.
+inline bool isAlone(const JobRequest& request) {
+  return request.alone || request.machines > 1 || request.race > 1 || request.policy != SpotRule::none;
+}
+inline bool packs(const Pool& pool, const JobRequest& request) {
+  return pool.pack && !isAlone(request);
 }
 inline bool isUp(const Machine& machine) {
   return machine.phase == MachinePhase::idle || machine.phase == MachinePhase::assigned;

@@ -562,7 +562,7 @@ void Stepper::noteSpot(PoolSlot& slot, bool up) {
 
 void Stepper::noteLife(const MachineSlot& slot) {
   const Machine& machine = slot.machine;
-  if (machine.market != Market::spot || machine.billed_from == Time{}) return;
+  if (machine.market != Market::spot || machine.billed_from == Time{} || machine.host) return;
   const bool taken = machine.taken || machine.notice_deadline;
   noteMarket(*slot.pool, {.pool = machine.pool,
                           .at = now_,

@@ -134,7 +134,7 @@ void Stepper::resume() {
     const MachineId id = machine.id;
     switch (machine.phase) {
       case MachinePhase::requested:
-        out_.actions.push_back(LaunchMachine{id});
+        if (!machine.host) out_.actions.push_back(LaunchMachine{id});
         break;
       case MachinePhase::idle:
       case MachinePhase::assigned:
@@ -144,12 +144,11 @@ void Stepper::resume() {
         redirect(slot);
         [[fallthrough]];
       case MachinePhase::booting:
-        out_.actions.push_back(QueryMachine{id});
+        if (!machine.host) out_.actions.push_back(QueryMachine{id});
         break;
       case MachinePhase::releasing:
         slot.next_query = now_ + settings_.query_every;
-        out_.actions.push_back(TerminateMachine{id});
-        redirect(slot);
+        terminate(slot);
         break;
       case MachinePhase::gone:
         break;
@@ -182,6 +181,17 @@ Directive directiveOf(const State::Impl& state, const MachineSlot* slot) {
     return directive;
   }
   const Machine& machine = slot->machine;
+  for (const MachineId id : slot->parts) {
+    const Machine& part = state.findMachine(id)->machine;
+    using Close = Directive::Part::Close;
+    const bool closes = part.phase == MachinePhase::releasing;
+    directive.parts.push_back({.machine = id,
+                               .resources = part.part,
+                               .devices = part.devices,
+                               .close = !closes    ? Close::no
+                                        : part.job ? Close::by_force
+                                                   : Close::when_done});
+  }
   const JobSlot* const owner = state.findJob(machine.job);
   if (!owner) return directive;
   const Job& job = owner->job;

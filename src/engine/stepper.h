@@ -8,7 +8,7 @@
 #include "engine/state_impl.h"
 
 // One step of the engine, and what its parts share. Private to src/engine; the parts are jobs.cc,
-// attempts.cc, reports.cc, machines.cc, scheduling.cc, shares.cc, stuck.cc, race.cc, steering.cc,
+// attempts.cc, reports.cc, machines.cc, parts.cc, scheduling.cc, shares.cc, stuck.cc, race.cc, steering.cc,
 // budget.cc, ledger.cc and step.cc.
 //
 // Rules that hold between any two steps:
@@ -51,6 +51,7 @@ class Stepper {
   void on(const PriceChanged& event);
   void on(const AgentConnected& event);
   void on(const LeaseRenewed& event);
+  void on(const PartClosed& event);
   void on(const NoticeReceived& event);
   void on(const AgentReport& event);
   void on(const PlanSolved& event);
@@ -155,7 +156,8 @@ class Stepper {
   void makeIdle(MachineSlot& slot);
   void release(MachineSlot& slot, std::string why);  // takes it from its job
   void forceEnd(MachineSlot& slot,
-                std::string why);    // its member still runs: the job keeps it until it is gone
+                std::string why);  // its member still runs: the job keeps it until it is gone
+  void terminate(MachineSlot& slot);
   void giveBack(MachineSlot& slot);  // idle if it can serve others, else released
   void hear(MachineSlot& slot);      // its agent spoke
   void machineTimer(MachineSlot& slot);
@@ -174,6 +176,15 @@ class Stepper {
   // The provider gave another type than was asked for, or says what it costs where it is.
   void becomeType(MachineSlot& slot, const std::string& name, PricePerHour price);
 
+  // Parts of machines (parts.cc).
+  MachineSlot* hostFor(PoolSlot& pool, const Resources& need, Market market);  // null: none has room
+  MachineSlot& openPart(MachineSlot& host, const Resources& need);
+  void hostUp(MachineSlot& host);
+  void endPart(MachineSlot& slot, GoneReason reason, std::string detail, Time until);
+  void endParts(MachineSlot& host, GoneReason reason, const std::string& detail, Time until);
+  void leaveHost(MachineSlot& slot);  // a part that is gone
+  void pricePart(MachineSlot& slot, const Machine& host, PricePerHour before);
+
   // Placement (scheduling.cc).
   void schedule();
   void fillWoken();  // ranks that wait for a pool go before whole gangs
@@ -183,6 +194,7 @@ class Stepper {
   void startAttempt(JobSlot& slot, const Placement& placement, std::shared_ptr<Record::Decision> decision);
   void fill(JobSlot& slot, Attempt& attempt, Placement placement, std::shared_ptr<Record::Decision> decision);
   MachineSlot* takeIdle(PoolSlot& pool, const Resources& resources, Market market);  // null: none fits
+  MachineSlot& take(PoolSlot& pool, const Job& job, const Placement& placement);     // launched if need be
 
   // Races (race.cc).
   void beginRace(JobSlot& slot, Attempt& attempt);  // asks for rivals, if the job wants any
@@ -227,11 +239,13 @@ class Stepper {
 
   // Ledger (ledger.cc).
   void closeSpan(MachineSlot& slot, Time at);
+  void emitRest(MachineSlot& slot, JobSlot* job, std::uint32_t attempt, Use use, HeldTime piece);
   void cutHeld(MachineSlot& slot, Time until);  // the machine had ended by then
   void turn(MachineSlot& slot, Use use, Time at);
   void emitSpan(MachineId machine, JobSlot* job, std::uint32_t attempt, Use use, const HeldTime& piece);
   // What its pool's BillingRule makes of all of its time, which ended at `until`.
   void settleBill(MachineSlot& slot, Time until, bool taken_back);
+  void freeParts(MachineSlot& slot, Time until);  // the same for what its parts hold back
   void noteCharge(MachineId machine, const Charge& piece);
   void charge(MachineSlot& slot, const Charge& amount, Time at);
   void settleUseful(JobSlot& slot, Time covered);
@@ -247,13 +261,21 @@ class Stepper {
 Ledger& ledgerOf(Job& job);
 // What a policy is shown of a pool, for machines of this size.
 PoolView viewOf(const State::Impl& state, const PoolSlot& pool, const Resources& resources);
+PoolView viewFor(const State::Impl& state, const PoolSlot& pool, const JobRequest& request);
+// Null: the pool has it no more.
+const MachineType* typeOf(const Pool& pool, const std::string& name);
+// How many parts of this size fit beside each other into what is left.
+std::int64_t fitting(const Resources& all, const Resources& used, const Resources& need);
+// As far as that depends on the machine itself.
+bool takesParts(const MachineSlot& slot);
+// "m8 (25% of m3)"; of a machine that is no part its id.
+std::string nameOf(const State::Impl& state, const Machine& machine);
 // The gang that this pool is kept free for, against whatever has this rank; null: none (patience.cc).
 const Job* heldFor(const State::Impl& state, const PoolSlot& pool, const Rank& rank, Time now,
                    const PlacementPolicy& policy);
 // Shows nothing of pools that are kept free; the gang that one of them is kept free for, or null.
 const Job* keepFree(const State::Impl& state, const std::vector<PoolSlot*>& pools, const Rank& rank, Time now,
                     const PlacementPolicy& policy, std::vector<PoolView>& views);
-bool covers(const Resources& have, const Resources& need);
 // Shows what is kept free for shares that have nothing as if it were not there; false: there is no such
 // thing.
 bool keepReserve(const Bucket& bucket, std::vector<PoolView>& views);

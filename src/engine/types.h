@@ -71,6 +71,7 @@ struct JobRequest {
   std::vector<RetryRule> retry_rules;  // beside retry_failures
   Duration attempt_timeout{};          // running time of one attempt, after which the job ends; zero: none
   std::int32_t race = 0;  // its machine is asked for in so many pools at once (race.cc); below two: in one
+  bool alone = false;     // has a machine to itself, also in pools where jobs share machines
 };
 
 enum class JobPhase : std::uint8_t {
@@ -266,7 +267,7 @@ enum class MachinePhase : std::uint8_t {
   requested,  // a launch is intended or in flight: LaunchMachine is re-issued until answered
   booting,    // the provider says it exists; its agent has not been heard from
   idle,       // agent connected, no work
-  assigned,   // belongs to an attempt
+  assigned,   // belongs to an attempt, or jobs are on parts of it
   releasing,  // an end is intended or in flight: TerminateMachine is re-issued until MachineGone
   gone,       // terminal
 };
@@ -307,7 +308,16 @@ struct Machine {
   bool taken = false;  // it ended by itself: reclaimed, or gone without a trace; not given back or terminated
   bool reclaim_asked = false;   // by a person: nothing is learned of the market from its end
   std::vector<Charge> charges;  // while its provider may still take them back (BillingRule::free_within)
+  // A part of a machine is a machine to its job: it has an agent, a lease and a life of its own, within its
+  // host's (parts.cc).
+  MachineId host;                     // whose part it is; none: it is a machine of its own
+  Resources part;                     // of a part: what of its host it has
+  std::vector<std::int32_t> devices;  // of a part: its host's GPUs, by number, ascending
 };
+// The part that `have` takes of a machine that offers `all`, of its price: the mean of its shares of the CPUs
+// and, where there are any, of the GPUs, so that what fits into a machine never costs more than it. Rounded
+// down.
+PricePerHour partOf(PricePerHour price, const Resources& have, const Resources& all);
 
 // Where machines come from.
 struct MachineType {
@@ -332,6 +342,7 @@ struct Pool {
   bool spot = true;                 // offers spot
   bool on_demand = true;
   bool paused = false;
+  bool pack = false;  // jobs on one machine each share machines, as far as there is room
   Isolation isolation = Isolation::container;  // of jobs with an image
   std::string no_containers;  // why its machines can run none, as its provider says; empty: nothing is known
                               // against it
@@ -438,6 +449,16 @@ struct Directive {
   std::uint64_t save = 0;   // Job::save_requests: when it grows, the job is to save now
   JobId array;              // whose task the job is; none: it is none
   std::int32_t index = -1;  // in it
+  // The parts of this machine: an agent for each is to run on it, of those that are not closing.
+  struct Part {
+    enum class Close : std::uint8_t { no, when_done, by_force };
+    MachineId machine;
+    Resources resources;
+    std::vector<std::int32_t> devices;
+    Close close = Close::no;
+    bool operator==(const Part&) const = default;
+  };
+  std::vector<Part> parts;
   bool operator==(const Directive&) const = default;
 };
 

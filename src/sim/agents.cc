@@ -31,6 +31,7 @@ void Agents::boot(MachineId machine) {
 void Agents::ended(MachineId machine) {
   Agent* const agent = agents_.find(machine.value);
   if (!agent) return;
+  forOpen(*agent, [this](Agent& part) { ended(part.id); });
   leaveProcess(*agent);
   if (busy(*agent)) auditor_.workEnds(agent->job, machine);
   agents_.erase(machine.value);
@@ -68,7 +69,7 @@ void Agents::silence(MachineId machine, Time until) {
 
 bool Agents::silent(MachineId machine) const {
   const Agent* const agent = agents_.find(machine.value);
-  return !agent || core_.now < agent->silent_until;
+  return !agent || core_.now < agent->silent_until || (agent->host && silent(agent->host));
 }
 
 // The process and what the agent knew are gone, what is on the disk is not.
@@ -84,16 +85,69 @@ void Agents::restart(MachineId machine) {
   fresh.begun_job = agent->begun_job;
   fresh.begun_epoch = agent->begun_epoch;
   fresh.notice = agent->notice;
+  fresh.host = agent->host;
+  fresh.open = agent->open;
   *agent = std::move(fresh);
+  forOpen(*agent, [this](Agent& part) { restart(part.id); });  // with it, and started again
   poke(*agent);
 }
 
 void Agents::makeUnfit(MachineId machine) {
   Agent* const agent = agents_.find(machine.value);
   if (!agent) return;
+  forOpen(*agent, [this](Agent& part) { makeUnfit(part.id); });
   if (busy(*agent)) endWith(*agent, MemberResult::Kind::machine_lost, "its directory is gone");
   end(*agent);
   poke(*agent);
+}
+
+// ---- parts
+
+template <class Do>
+void Agents::forOpen(const Agent& agent, Do act) {
+  for (const MachineId part : std::vector<MachineId>(agent.open)) {
+    if (Agent* const found = agents_.find(part.value)) act(*found);
+  }
+}
+
+void Agents::tendParts(Agent& agent) {
+  const std::vector<Directive::Part>& wanted = agent.wanted->parts;
+  const auto listed = [&](MachineId part) {
+    return std::any_of(wanted.begin(), wanted.end(), [&](const auto& each) { return each.machine == part; });
+  };
+  std::erase_if(agent.closed, [&](MachineId part) { return !listed(part); });
+  forOpen(agent, [&](Agent& part) {
+    if (!listed(part.id)) closePart(agent, part.id);
+  });
+  for (const Directive::Part& each : wanted) {
+    using Close = Directive::Part::Close;
+    Agent* const open = agents_.find(each.machine.value);
+    const bool closed =
+        std::find(agent.closed.begin(), agent.closed.end(), each.machine) != agent.closed.end();
+    if (closed) continue;
+    if (open && each.close == Close::when_done) {
+      end(*open);
+      poke(*open);
+    } else if (open && each.close == Close::by_force) {
+      closePart(agent, each.machine);
+    } else if (!open && (each.close != Close::no || agent.ending)) {
+      agent.closed.push_back(each.machine);
+      ++agent.changes;
+    } else if (!open) {
+      boot(each.machine);
+      agents_.find(each.machine.value)->host = agent.id;
+      agents_.find(each.machine.value)->notice = agent.notice;
+      agent.open.push_back(each.machine);
+    }
+  }
+}
+
+void Agents::closePart(Agent& agent, MachineId part) {
+  ended(part);
+  std::erase(agent.open, part);
+  agent.closed.push_back(part);
+  ++agent.changes;
+  poke(agent);
 }
 
 // ---- directives
@@ -103,6 +157,7 @@ void Agents::follow(Agent& agent) {
   if (!told || told->generation == agent.seen) return;
   agent.seen = told->generation;
   agent.wanted = told->directive;
+  if (agent.wanted->kind != Directive::Kind::shutdown) tendParts(agent);
   reconcile(agent);
   poke(agent);
 }
@@ -154,6 +209,7 @@ void Agents::noticed(MachineId machine, Time deadline) {
   if (!agent) return;
   agent->notice = deadline;
   ++agent->changes;
+  forOpen(*agent, [&](Agent& part) { noticed(part.id, deadline); });
   if (busy(*agent)) {
     if (agent->stage != Stage::running && agent->stage != Stage::leaving) {
       stop(*agent, Duration{0});
@@ -168,6 +224,10 @@ void Agents::noticed(MachineId machine, Time deadline) {
 
 void Agents::end(Agent& agent) {
   agent.ending = true;
+  forOpen(agent, [this](Agent& part) {
+    end(part);
+    poke(part);
+  });
   if (!agent.off_at && !busy(agent)) agent.off_at = core_.now + timing_.drain;
   if (busy(agent)) stop(agent, agent.grace);
 }
@@ -178,7 +238,8 @@ void Agents::look(Agent& agent) {
   while (advance(agent)) {
   }
   const bool told = agent.acknowledged == agent.changes;
-  if (agent.off_at && (core_.now >= *agent.off_at || agent.orphaned || told)) {
+  if (agent.off_at && agent.open.empty() && (core_.now >= *agent.off_at || agent.orphaned || told)) {
+    if (Agent* const host = agents_.find(agent.host.value)) return closePart(*host, agent.id);
     return ports_.switch_off(agent.id);  // it is erased
   }
   // What was not sent yet; what was lost on its way goes with the next beat.
@@ -244,7 +305,7 @@ Time Agents::nextLook(const Agent& agent) const {
     consider(agent.next_beat);
     if (!agent.ending) consider(agent.last_answer + timing_.orphan_after * 11 / 10);
   }
-  if (agent.off_at) consider(*agent.off_at);
+  if (agent.off_at && agent.open.empty()) consider(*agent.off_at);
   switch (agent.stage) {
     case Stage::none:
     case Stage::done:
@@ -295,6 +356,7 @@ void Agents::report(Agent& agent) {
   agent.sent = agent.changes;
   if (!agent.greeted) return ports_.send(agent.id, engine::AgentConnected{agent.id, "agent"});
   if (agent.notice) ports_.send(agent.id, engine::NoticeReceived{agent.id, *agent.notice});
+  for (const MachineId part : agent.closed) ports_.send(agent.id, engine::PartClosed{agent.id, part});
   if (!agent.job) {
     return ports_.send(agent.id, engine::LeaseRenewed{agent.id});
   }

@@ -90,6 +90,9 @@ class Agents {
     Duration save_done{}, saved_done{};
     Time save_covers{};
     bool save_wanted = false;  // at the end there is something that is not saved
+    // as a part, and as a machine that has some
+    MachineId host;
+    std::vector<MachineId> open, closed;
   };
 
   bool busy(const Agent& agent) const { return agent.stage != Stage::none && agent.stage != Stage::done; }
@@ -102,6 +105,10 @@ class Agents {
   void report(Agent& agent);
 
   void follow(Agent& agent);
+  void tendParts(Agent& agent);
+  void closePart(Agent& agent, MachineId part);
+  template <class Do>
+  void forOpen(const Agent& agent, Do act);
   void reconcile(Agent& agent);
   void runJob(Agent& agent);
   void stopJob(Agent& agent);

@@ -15,6 +15,7 @@ using engine::MemberPhase;
 // ---- what the engine makes durable
 
 void Auditor::committed(const engine::State& state, const engine::Changes& changes) {
+  for (const MachineId id : changes.machines) notePart(state, *state.machine(id));
   for (const engine::Span& span : changes.spans) addSpan(span);
   for (const JobId id : changes.jobs) checkJob(state, *state.job(id));
   for (const MachineId id : changes.machines) checkMachine(state, *state.machine(id));
@@ -47,7 +48,11 @@ void Auditor::addSpan(const engine::Span& span) {
   MachineAccount& account = machines_.make(span.machine.value);
   if (span.end <= span.begin) core_.problem(span.machine.toString() + " has an empty span");
   BUOY_CHECK(span.amount == Money{});  // no pool here has a BillingRule
-  account.spans += ExactCost{span.price.nano_usd} * (span.end - span.begin).count();
+  if (span.price.nano_usd < 0) core_.problem(span.machine.toString() + " has a negative price");
+  const ExactCost paid = ExactCost{span.price.nano_usd} * (span.end - span.begin).count();
+  MachineAccount& payer = account.host ? machines_.make(account.host.value) : account;
+  payer.spans += paid;
+  if (account.host) payer.parts_until = std::max(payer.parts_until, span.end);
   ledger_total_ += ExactCost{span.price.nano_usd} * (span.end - span.begin).count();
   const auto after = std::find_if(account.covered.begin(), account.covered.end(),
                                   [&](const Interval& each) { return each.until > span.begin; });
@@ -69,6 +74,69 @@ void Auditor::addSpan(const engine::Span& span) {
   engine::Ledger& ledger = job.ledger;
   ledger.time[static_cast<std::size_t>(span.use)] += span.end - span.begin;
   ledger.cost[static_cast<std::size_t>(span.use)] += cost(span.price, span.end - span.begin);
+}
+
+// ---- parts of machines
+
+bool Auditor::isDenied(MachineId machine) const {
+  const MachineAccount* const account = machines_.find(machine.value);
+  return denied_.count(machine.value) > 0 ||
+         (account && account->host && denied_.count(account->host.value) > 0);
+}
+
+void Auditor::notePart(const engine::State& state, const Machine& machine) {
+  if (!machine.host) return;
+  MachineAccount& account = machines_.make(machine.id.value);
+  account.host = machine.host;
+  account.room = machine.part;
+  MachineAccount& host = machines_.make(machine.host.value);
+  host.shared = true;
+  const Machine* const whole = state.machine(machine.host);
+  const engine::Pool* const pool = whole ? state.pool(whole->pool) : nullptr;
+  if (!pool) return;
+  for (const engine::MachineType& type : pool->types) {
+    if (type.name == whole->type) host.room = type.resources;
+  }
+  if (machine.phase == MachinePhase::gone) return;
+  if (whole->job) core_.problem(machine.host.toString() + " has a job itself and parts");
+  checkRoom(state, machine.host);
+}
+
+void Auditor::checkRoom(const engine::State& state, MachineId host) {
+  engine::Resources used{.milli_cpus = 0};
+  std::set<std::int32_t> devices;
+  state.forEachMachine([&](const Machine& each) {
+    if (each.host != host || each.phase == MachinePhase::gone) return;
+    used.milli_cpus += each.part.milli_cpus;
+    used.gpus += each.part.gpus;
+    used.memory.value += each.part.memory.value;
+    devices.insert(each.devices.begin(), each.devices.end());
+  });
+  const engine::Resources& room = machines_.make(host.value).room;
+  const auto gpus = static_cast<std::int32_t>(devices.size());
+  const bool distinct = gpus == used.gpus && (devices.empty() || *devices.rbegin() < room.gpus);
+  if (!engine::covers(room, used) || !distinct) core_.problem(host.toString() + " has no room for its parts");
+}
+
+// What really runs.
+void Auditor::checkWorking(MachineId machine, bool begins) {
+  const MachineAccount& part = machines_.make(machine.value);
+  if (!part.host) return;
+  MachineAccount& host = machines_.make(part.host.value);
+  if (!begins) {
+    host.working.erase(machine);
+    return;
+  }
+  host.working.insert(machine);
+  engine::Resources used{.milli_cpus = 0};
+  for (const MachineId each : host.working) {
+    const engine::Resources& room = machines_.make(each.value).room;
+    used.milli_cpus += room.milli_cpus;
+    used.gpus += room.gpus;
+    used.memory.value += room.memory.value;
+  }
+  if (denied_.count(part.host.value) == 0 && !engine::covers(host.room, used))
+    core_.problem(part.host.toString() + " runs more than it has room for");
 }
 
 void Auditor::checkJob(const engine::State& state, const Job& job) {
@@ -158,7 +226,7 @@ void Auditor::directed(MachineId machine, const engine::Directive& directive) {
     core_.problem(machine.toString() + " is directed to run an old epoch");
   account.directed = std::max(account.directed, directive.epoch);
   for (const JobAccount::Worker& other : account.workers) {
-    if (other.epoch >= directive.epoch || denied_.count(other.machine.value) > 0) continue;
+    if (other.epoch >= directive.epoch || isDenied(other.machine)) continue;
     core_.problem(strCat({directive.job.toString(), " is started again while ", other.machine.toString(),
                           " still works on it"}));
   }
@@ -167,15 +235,17 @@ void Auditor::directed(MachineId machine, const engine::Directive& directive) {
 void Auditor::workBegins(JobId job, std::int32_t rank, Epoch epoch, MachineId machine) {
   JobAccount& account = jobs_.make(job.value);
   for (const JobAccount::Worker& other : account.workers) {
-    if (other.rank != rank || denied_.count(other.machine.value) > 0 || denied_.count(machine.value) > 0)
+    if (other.rank != rank || isDenied(other.machine) || isDenied(machine))
       continue;
     core_.problem(strCat(
         {job.toString(), " is twice at once, on ", other.machine.toString(), " and ", machine.toString()}));
   }
   account.workers.push_back({machine, rank, epoch, false});
+  checkWorking(machine, true);
 }
 
 void Auditor::workEnds(JobId job, MachineId machine) {
+  checkWorking(machine, false);
   std::erase_if(jobs_.make(job.value).workers,
                 [&](const JobAccount::Worker& worker) { return worker.machine == machine; });
 }
@@ -258,7 +328,7 @@ Duration Auditor::excused(Time from, Time until) const {
 ExactCost Auditor::tolerance(const MachineAccount& account) const {
   const Bill& bill = account.bill;
   ExactCost sum = 0;
-  if (const Time until = account.covered.back().until; until > bill.until)
+  if (const Time until = std::max(account.covered.back().until, account.parts_until); until > bill.until)
     sum += ExactCost{highest_.nano_usd} * (until - bill.until).count();
   // What was added when the provider's word came at last is at the price of that moment.
   if (account.heard_from > bill.since)
@@ -275,6 +345,7 @@ ExactCost Auditor::tolerance(const MachineAccount& account) const {
 
 // Whether the account agrees with the cloud's bill.
 bool Auditor::settle(std::uint64_t id, const MachineAccount& account) {
+  if (account.host) return account.covered.size() <= 1;  // its money is in its host's account
   if (!account.has_bill) return account.covered.empty() && account.spans == 0;
   const Bill& bill = account.bill;
   if (account.covered.empty()) return bill.since == bill.until;
@@ -292,7 +363,7 @@ bool Auditor::settle(std::uint64_t id, const MachineAccount& account) {
 void Auditor::trySettle(std::uint64_t id) {
   MachineAccount& account = *machines_.find(id);
   // Where the ledger has more than the bill, still more may come.
-  const bool complete = account.gone && account.has_bill && denied_.count(id) == 0 &&
+  const bool complete = account.gone && account.has_bill && !account.shared && denied_.count(id) == 0 &&
                         (account.covered.empty() || account.covered.back().until == account.bill.until);
   if (complete && settle(id, account)) machines_.erase(id);
 }

@@ -73,6 +73,12 @@ class Auditor {
     Time let_go{};  // releasing or gone in the engine; zero: not
     bool gone = false;
     Time heard_at{}, heard_from{};  // when the engine first knew that it is billed, and from when
+    MachineId host;                 // it is a part, whose spans are its host's money
+    bool shared = false;            // it has had parts
+    Time parts_until{};             // the last instant that these have paid for
+    // a part's room, and the host's, in milli-cpus and GPUs; what runs of the host's parts
+    engine::Resources room{};
+    std::set<MachineId> working;
   };
   struct JobAccount {
     bool finished = false;
@@ -100,6 +106,10 @@ class Auditor {
   void checkBudget(const engine::Job& job);
   void checkDeadline(const engine::Job& job);
   void checkMachine(const engine::State& state, const engine::Machine& machine);
+  bool isDenied(MachineId machine) const;
+  void notePart(const engine::State& state, const engine::Machine& machine);
+  void checkRoom(const engine::State& state, MachineId host);
+  void checkWorking(MachineId machine, bool begins);
   Duration excused(Time from, Time until) const;
   ExactCost tolerance(const MachineAccount& account) const;
   bool settle(std::uint64_t id, const MachineAccount& account);

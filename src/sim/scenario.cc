@@ -142,6 +142,28 @@ void promise(Random& random, const engine::Settings& settings, Happening& submit
   if (random.oneIn(6)) request.budget = Money{random.below(300) * 1'000'000LL + 1'000'000};
 }
 
+// Jobs share machines, in one zone or both.
+void pack(Random& random, Scenario& scenario) {
+  for (Zone& zone : scenario.zones) {
+    engine::MachineType& large = zone.pool.types[1];
+    large.resources.gpus = 2;
+    large.resources.memory = ByteCount{8ull << 30};
+    if (random.oneIn(3)) continue;
+    zone.pool.pack = true;
+    if (!random.oneIn(3)) zone.pool.types.erase(zone.pool.types.begin());  // the small one
+  }
+  for (Happening& each : scenario.happenings) {
+    if (each.kind != Kind::submit) continue;
+    engine::JobRequest& request = each.request;
+    request.alone = random.oneIn(6);
+    if (!random.oneIn(3)) request.machines = 1;
+    if (request.race > 1 && random.oneIn(2)) request.race = 0;
+    if (random.oneIn(4)) request.resources.gpus = 1;
+    if (random.oneIn(4)) request.resources.memory = ByteCount{3ull << 30};
+    if (random.oneIn(4)) request.resources.milli_cpus = 2500;
+  }
+}
+
 // The usual queue is shared fairly.
 void share(Random& random, Scenario& scenario) {
   static constexpr const char* kShares[] = {"x", "y", "z"};
@@ -192,6 +214,8 @@ Scenario randomScenario(std::uint64_t seed) {
   scenario.zones.push_back({poolOf("a", 4), marketOf(random, kBegin, 20min)});
   scenario.zones.push_back({poolOf("b", random.oneIn(2) ? 6 : 0), marketOf(random, kBegin, 20min)});
   scenario.queues = {{.name = "default"}, {.name = "urgent", .priority = 5, .pools = {"b", "a"}}};
+  Random packs(mix(seed, 0x7061636b));
+  const bool packed = packs.oneIn(3);
   const std::uint32_t jobs = 1 + random.below(6);
   for (std::uint32_t i = 0; i < jobs; ++i) scenario.happenings.push_back(submitOf(random, i + 1));
   const std::uint32_t faults = random.below(16);
@@ -199,6 +223,10 @@ Scenario randomScenario(std::uint64_t seed) {
   Random races(mix(seed, 0x72616365));
   for (Happening& each : scenario.happenings) {
     if (each.kind == Kind::submit && each.request.machines == 1 && races.oneIn(3)) each.request.race = 2;
+  }
+  if (packed) {
+    for (std::uint32_t i = 0; i < 4; ++i) scenario.happenings.push_back(submitOf(packs, jobs + i + 1));
+    pack(packs, scenario);
   }
   Random shares(mix(seed, 0x73686172));
   if (shares.oneIn(3)) share(shares, scenario);
@@ -243,6 +271,9 @@ std::string describe(const Happening& happening) {
       if (request.queue != "default") add("queue=", request.queue);
       if (!request.share.empty()) add("share=", request.share);
       for (const std::string& pool : request.pools) add("pool=", pool);
+      if (request.resources.gpus > 0) add("gpus=", std::to_string(request.resources.gpus));
+      if (request.resources.memory.value > 0) add("memory=", formatByteCount(request.resources.memory));
+      if (request.alone) add("alone", "");
       if (request.race > 1) add("race=", std::to_string(request.race));
       if (request.max_run > Duration{0}) add("max_run=", formatDuration(request.max_run));
       if (request.max_wait > Duration{0}) add("max_wait=", formatDuration(request.max_wait));
@@ -280,10 +311,16 @@ std::string describe(const Happening& happening) {
 }
 
 std::string describeWorld(const Scenario& scenario) {
+  std::string packs;
+  for (const Zone& zone : scenario.zones) {
+    if (zone.pool.pack)
+      packs +=
+          strCat({" ", zone.pool.name, " packs", zone.pool.types.size() > 1 ? "" : " on large ones alone"});
+  }
   return strCat({"notice=", formatDuration(scenario.cloud.notice),
                  " commit=", formatDuration(scenario.commit),
                  " idle_timeout=", formatDuration(scenario.settings.idle_timeout),
-                 " max_machines(b)=", std::to_string(scenario.zones.back().pool.max_machines)});
+                 " max_machines(b)=", std::to_string(scenario.zones.back().pool.max_machines), packs});
 }
 
 }  // namespace buoy::sim

@@ -52,7 +52,7 @@ template <class V>
 void describe(V& v, Is<engine::JobRequest> auto& x) {
   auto& [name, queue, pools, machines, resources, spot, priority, share, retry_failures, max_run, max_wait,
          stop_grace, policy, deadline_in, deadline_at, work, budget, image, array, sequential, depends_on,
-         retry_rules, attempt_timeout, race] = x;
+         retry_rules, attempt_timeout, race, alone] = x;
   v.field("name", name);
   v.field("queue", queue);
   v.sparse("pools", pools);
@@ -77,6 +77,7 @@ void describe(V& v, Is<engine::JobRequest> auto& x) {
   v.sparse("retry_rules", retry_rules);
   v.sparse("attempt_timeout", attempt_timeout);
   v.sparse("race", race);
+  v.sparse("alone", alone);
 }
 
 template <class V>
@@ -226,7 +227,7 @@ template <class V>
 void describe(V& v, Is<engine::Machine> auto& x) {
   auto& [id, pool, type, market, price, on_demand_price, phase, phase_since, job, epoch, rank, rival_of,
          holder, provider_ref, address, requested, billed_from, span_begin, use, lease_until, unreachable,
-         notice_deadline, launch_failures, taken, reclaim_asked, charges] = x;
+         notice_deadline, launch_failures, taken, reclaim_asked, charges, host, part, devices] = x;
   v.field("id", id);
   v.field("pool", pool);
   v.field("type", type);
@@ -253,6 +254,10 @@ void describe(V& v, Is<engine::Machine> auto& x) {
   v.sparse("taken", taken);
   v.sparse("reclaim_asked", reclaim_asked);
   v.sparse("charges", charges);
+  v.sparse("host", host);
+  if (!host) return;
+  v.field("part", part);
+  v.sparse("devices", devices);
 }
 
 template <class V>
@@ -274,7 +279,7 @@ void describe(V& v, Is<engine::Pool::SpotChange> auto& x) {
 template <class V>
 void describe(V& v, Is<engine::Pool> auto& x) {
   auto& [name, provider, types, max_machines, max_milli_cpus, min_machines, spot, on_demand, paused,
-         isolation, no_containers, idle_timeout, max_spot_percent, provider_config, consecutive_failures,
+         pack, isolation, no_containers, idle_timeout, max_spot_percent, provider_config, consecutive_failures,
          retry_at, spot_failures, spot_retry_at, launch_time, launch_seen, spot_seen, transfer_price, learn,
          learned_until, market_learned, market_news, billing] = x;
   v.field("name", name);
@@ -286,6 +291,7 @@ void describe(V& v, Is<engine::Pool> auto& x) {
   v.field("spot", spot);
   v.field("on_demand", on_demand);
   v.sparse("paused", paused);
+  v.sparse("pack", pack);
   v.sparse("isolation", isolation);
   v.sparse("no_containers", no_containers);
   v.sparse("idle_timeout", idle_timeout);
