@@ -49,6 +49,9 @@ Agent::Agent(const api::AgentConfig& config, const Clock& clock, Options options
           .on_rejected = [this] { end(AgentEnd::orphaned); },
           .on_acknowledged = [this] { leaveIfDone(); },
       });
+  parts_ = std::make_unique<Parts>(loop_, *worker_, config_, options_.parts,
+                                   [this](Parts::Closed closed) { uplink_->closed(std::move(closed)); });
+  parts_->on_closed = [this] { leaveIfDone(); };
   if (!config_.notice_file.empty()) {
     notice_source_ = std::make_unique<FileNoticeSource>(
         loop_, config_.notice_file, [this](Time deadline) { noticed(deadline); },
@@ -129,6 +132,7 @@ void Agent::reconcile() {
   switch (directive.kind) {
     case Directive::Kind::idle:
       if (busy()) assignment_->abandon();
+      if (!assignment_) parts_->follow(*wanted_);  // else when it has ended
       return;
     case Directive::Kind::run:
       return runJob();
@@ -201,6 +205,11 @@ void Agent::end(AgentEnd how) {
     os::log(os::LogLevel::info, "ending", {{"code", static_cast<int>(how)}});
     ending_ = how;
   }
+  if (how == AgentEnd::machine_lost) {
+    parts_->killAll();
+  } else {
+    parts_->endAll();
+  }
   if (busy()) {
     if (how == AgentEnd::machine_lost) {
       assignment_->machineLost("the machine's directory is gone");
@@ -218,7 +227,7 @@ void Agent::logsStored() {
 }
 
 void Agent::leaveIfDone() {
-  if (!ending_ || assignment_) return;
+  if (!ending_ || assignment_ || !parts_->empty()) return;
   const Time now = clock_.now();
   if (!drain_until_) {
     drain_until_ = now + options_.drain;

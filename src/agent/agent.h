@@ -8,6 +8,7 @@
 #include "agent/assignment.h"
 #include "agent/log_archive.h"
 #include "agent/notice.h"
+#include "agent/parts.h"
 #include "agent/uplink.h"
 #include "agent/worker.h"
 
@@ -30,6 +31,7 @@ class Agent {
     AssignmentOptions assignment;
     Uplink::Options uplink;
     LogArchive::Options archive;
+    Parts::Options parts;
     Duration drain =
         std::chrono::seconds{10};  // at the end, for what the control plane and the store do not have
   };
@@ -81,6 +83,7 @@ class Agent {
   std::unique_ptr<LogArchive> archive_;
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<Uplink> uplink_;
+  std::unique_ptr<Parts> parts_;
   std::unique_ptr<NoticeSource> notice_source_;
   std::unique_ptr<Assignment> assignment_;
 };

@@ -23,7 +23,8 @@ using container::Engine;
 // Where this machine does not see the owner's directory, nothing is known of it.
 bool ownerIsGone(const std::string& job_directory) {
   if (!job_directory.starts_with('/')) return false;
-  const fs::path machines = fs::path(job_directory).parent_path().parent_path();
+  fs::path machines = fs::path(job_directory).parent_path().parent_path();
+  if (machines.filename() == "parts") machines = machines.parent_path().parent_path();  // with their host
   std::error_code error;
   if (!fs::is_directory(machines, error)) return false;
   const auto lock = os::openFile(containerLock(job_directory), O_RDONLY);

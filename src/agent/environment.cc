@@ -20,6 +20,20 @@ constexpr std::array kInherited = {"PATH",     "HOME",         "LANG",        "L
                                    "TMPDIR",   "BUOY_MACHINE", "http_proxy",  "https_proxy",
                                    "no_proxy", "HTTP_PROXY",   "HTTPS_PROXY", "NO_PROXY"};
 
+// Of a part: those of the host's GPUs that are its own. Where the host itself sees only some, by their names.
+std::string visibleDevices(const EnvironmentInputs& inputs) {
+  const auto given = inputs.inherited.find("CUDA_VISIBLE_DEVICES");
+  const auto all =
+      given == inputs.inherited.end() ? std::vector<std::string_view>() : split(given->second, ',');
+  std::string visible;
+  for (const std::int32_t device : inputs.config.devices) {
+    const auto place = static_cast<std::size_t>(device);
+    visible += visible.empty() ? "" : ",";
+    visible += place < all.size() ? std::string(all[place]) : std::to_string(device);
+  }
+  return visible;
+}
+
 // Whole seconds, at least one: what a shell can count with.
 std::string inSeconds(Duration duration) {
   return std::to_string(
@@ -106,6 +120,8 @@ Variables jobEnvironment(const EnvironmentInputs& inputs) {
     if (const auto found = inputs.inherited.find(name); found != inputs.inherited.end())
       all[name] = found->second;
   }
+  // In a container, which is given its GPUs alone, they have other numbers.
+  if (inputs.config.part) all["CUDA_VISIBLE_DEVICES"] = visibleDevices(inputs);
   Variables own = jobVariables(inputs, MachinePaths{inputs.config.directory}.work());
   own.merge(all);
   return own;

@@ -23,6 +23,7 @@ struct MachinePaths {
   std::string notice() const { return job() + "/notice.json"; }     // the job's copy: BUOY_NOTICE_FILE
   std::string saveControl() const { return job() + "/save.json"; }  // BUOY_CHECKPOINT_CONTROL
   std::string volumes() const { return root + "/volumes"; }         // a container's that have no other place
+  std::string parts() const { return root + "/parts"; }             // a directory like this one for each
   std::string owner() const { return root + "/work.job"; }  // the job and epoch that work/ was last made for
 };
 

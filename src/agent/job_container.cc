@@ -231,6 +231,7 @@ Result<std::string> JobContainer::createBody(const Setup& setup) {
   request.host_network =
       spec_.network == Network::host || (spec_.network == Network::automatic && setup.spec.machines > 1);
   request.gpus = spec_.gpus.value_or(setup.spec.resources.gpus);
+  if (setup.config.part && !spec_.gpus) request.devices = setup.config.devices;
   request.milli_cpus = setup.config.milli_cpus;
   request.cpu_shares = std::max<std::int64_t>(2, std::int64_t{setup.spec.resources.milli_cpus} * 1024 / 1000);
   memory_ = smallerLimit(setup.spec.resources.memory, setup.config.memory);

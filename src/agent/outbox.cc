@@ -76,6 +76,11 @@ void Outbox::notice(Time deadline) {
   ++revision_;
 }
 
+void Outbox::closed(std::vector<api::ReportMessage::Closed> parts) {
+  closed_ = std::move(parts);
+  ++revision_;
+}
+
 void Outbox::logGrew(std::uint64_t size) {
   if (!logs_.empty()) logs_.back().size = size;
 }
@@ -103,6 +108,7 @@ Outbox::Draft Outbox::draft(Time now) const {
     message.metrics.push_back({metric.name, metric.value, age(metric.at, now), metric.seq});
     draft.last_metric = metric.seq;
   }
+  message.closed = closed_;
   message.events.assign(events_.begin(), events_.end());
   message.events_from = events_from_;
   draft.events_end = events_from_ + events_.size();

@@ -48,6 +48,7 @@ class Outbox {
   // A result waits for the log until `hold_until`.
   void result(engine::MemberResult result, Time at, Time hold_until);
   void notice(Time deadline);
+  void closed(std::vector<api::ReportMessage::Closed> parts);  // all of them that are to be told of
   void logGrew(std::uint64_t size);
 
   Draft draft(Time now) const;
@@ -78,6 +79,7 @@ class Outbox {
   Time result_at_{};
   Time hold_until_{};
   std::optional<Time> notice_;
+  std::vector<api::ReportMessage::Closed> closed_;
   struct Metric {
     std::string name;
     double value;

@@ -109,6 +109,9 @@ void Uplink::logGrew(std::uint64_t size) {
 void Uplink::notice(Time deadline) {
   change([&](Outbox& outbox) { outbox.notice(deadline); });
 }
+void Uplink::closed(std::vector<api::ReportMessage::Closed> parts) {
+  change([&](Outbox& outbox) { outbox.closed(std::move(parts)); });
+}
 void Uplink::result(engine::MemberResult result, Time at) {
   change([&](Outbox& outbox) { outbox.result(std::move(result), at, at + options_.hold_result); });
 }

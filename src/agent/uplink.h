@@ -55,6 +55,7 @@ class Uplink final : public Reporter {
   std::uint64_t unshippedLog() const override;
   void result(engine::MemberResult result, Time at) override;
   void notice(Time deadline) override;
+  void closed(std::vector<api::ReportMessage::Closed> parts);
 
   // Any thread. When the control plane last answered anything; the start, if it never did.
   Time lastAnswer() const { return Time{Duration{last_answer_.load(std::memory_order_relaxed)}}; }

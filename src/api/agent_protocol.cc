@@ -1,5 +1,7 @@
 #include "api/agent_protocol.h"
 
+#include <charconv>
+
 #include "api/message_codec.h"
 
 namespace buoy::api {
@@ -7,6 +9,7 @@ namespace {
 
 constexpr std::size_t kMostPeers = 10'000;
 constexpr std::size_t kMostSteps = 100;
+constexpr std::size_t kMostParts = 10'000;
 constexpr double kMostHazard = 1e6;
 
 std::string_view wordFor(engine::Directive::Kind kind) {
@@ -33,6 +36,72 @@ void readKind(MapReader& reader, engine::Directive::Kind& out) {
     return;
   }
   reader.wrong("kind", inQuotes(text) + " is not known here");
+}
+
+using Part = engine::Directive::Part;
+
+std::string_view wordFor(Part::Close close) {
+  switch (close) {
+    case Part::Close::no:
+      return "no";
+    case Part::Close::when_done:
+      return "when_done";
+    case Part::Close::by_force:
+      return "by_force";
+  }
+  return "no";
+}
+
+void writeDevices(JsonWriter& writer, const std::vector<std::int32_t>& devices) {
+  writer.key("devices").beginArray();
+  for (const std::int32_t device : devices) writer.value(std::to_string(device));
+  writer.endArray();
+}
+
+void readDevices(MapReader& reader, std::vector<std::int32_t>& devices) {
+  std::vector<std::string> texts;
+  reader.get("devices", texts);
+  for (const std::string& text : texts) {
+    std::int32_t device = -1;
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), device);
+    if (read.ptr != text.data() + text.size() || device < 0)
+      return reader.wrong("devices", inQuotes(text) + " is no device's number");
+    devices.push_back(device);
+  }
+}
+
+void writeParts(JsonWriter& writer, const DirectiveMessage& message) {
+  writer.key("parts").beginArray();
+  for (std::size_t i = 0; i < message.directive.parts.size(); ++i) {
+    const Part& part = message.directive.parts[i];
+    writer.beginObject().field("machine", part.machine).field("milli_cpus", part.resources.milli_cpus);
+    writer.field("gpus", part.resources.gpus).field("memory", part.resources.memory);
+    writeDevices(writer, part.devices);
+    writer.field("close", wordFor(part.close));
+    writer.field("token", i < message.tokens.size() ? message.tokens[i] : std::string()).endObject();
+  }
+  writer.endArray();
+}
+
+void readParts(MapReader& reader, DirectiveMessage& message) {
+  readList(reader, "parts", [&](MapReader& item) {
+    Part part;
+    item.get("machine", part.machine);
+    item.get("milli_cpus", part.resources.milli_cpus);
+    item.get("gpus", part.resources.gpus);
+    item.get("memory", part.resources.memory);
+    readDevices(item, part.devices);
+    std::string close = "no";
+    item.get("close", close);
+    for (const Part::Close each : {Part::Close::when_done, Part::Close::by_force}) {
+      if (close == wordFor(each)) part.close = each;
+    }
+    if (close != wordFor(part.close)) item.wrong("close", inQuotes(close) + " is not known here");
+    item.get("token", message.tokens.emplace_back());
+    item.require("machine");
+    message.directive.parts.push_back(std::move(part));
+  });
+  if (message.directive.parts.size() > kMostParts) reader.wrong("parts", "has more than 10,000 entries");
 }
 
 void writeDirective(JsonWriter& writer, const engine::Directive& directive) {
@@ -135,6 +204,12 @@ ReportMessage readReport(MapReader& reader) {
   });
   reader.get("events", message.events);
   reader.get("events_from", message.events_from);
+  readList(reader, "closed", [&](MapReader& item) {
+    ReportMessage::Closed& closed = message.closed.emplace_back();
+    item.get("machine", closed.machine);
+    item.get("detail", closed.detail);
+    item.require("machine");
+  });
   reader.require("machine");
   return message;
 }
@@ -153,6 +228,9 @@ std::string toJson(const AgentConfig& config) {
     writer.field("cache", config.cache).field("cache_limit", config.cache_limit);
     writer.field("heartbeat", config.heartbeat).field("orphan_after", config.orphan_after);
     writer.field("notice", config.notice);
+    if (!config.part) return;
+    writer.field("part", config.part);
+    writeDevices(writer, config.devices);
   });
 }
 
@@ -179,6 +257,8 @@ Result<AgentConfig> parseAgentConfig(std::string_view json) {
     reader.seconds("heartbeat", config.heartbeat);
     reader.seconds("orphan_after", config.orphan_after);
     reader.seconds("notice", config.notice);
+    reader.get("part", config.part);
+    readDevices(reader, config.devices);
     for (const char* key : {"cluster", "machine", "server", "token", "store", "directory"})
       reader.require(key);
     if (config.heartbeat <= Duration{}) reader.wrong("heartbeat", "must be more than 0");
@@ -209,6 +289,7 @@ std::string toJson(const DirectiveMessage& message) {
     writeDirective(writer, message.directive);
     // Inside a string: the agent keeps it as it is, and the message stays shallow.
     writer.field("spec", message.spec).field("store_prefix", message.store_prefix);
+    if (!message.directive.parts.empty()) writeParts(writer, message);
     if (message.directive.kind != engine::Directive::Kind::run) return;
     writer.field("isolation", toString(message.isolation));
     writer.key("saving");
@@ -221,6 +302,7 @@ Result<DirectiveMessage> parseDirectiveMessage(std::string_view json) {
     DirectiveMessage message;
     reader.get("generation", message.generation);
     readChild(reader, "directive", [&](MapReader& child) { message.directive = readDirective(child); });
+    readParts(reader, message);
     reader.get("spec", message.spec);
     reader.get("store_prefix", message.store_prefix);
     reader.word("isolation", message.isolation);
@@ -257,6 +339,11 @@ std::string toJson(const ReportMessage& message) {
     writer.endArray();
     writeTexts(writer, "events", message.events);
     writer.field("events_from", message.events_from);
+    if (message.closed.empty()) return;
+    writer.key("closed").beginArray();
+    for (const ReportMessage::Closed& closed : message.closed)
+      writer.beginObject().field("machine", closed.machine).field("detail", closed.detail).endObject();
+    writer.endArray();
   });
 }
 

@@ -52,6 +52,9 @@ struct AgentConfig {
   Duration heartbeat = std::chrono::seconds{5};
   Duration orphan_after = std::chrono::minutes{30};  // without any answer: last save, then shut down
   Duration notice{};  // the pool's usual notice, for BUOY_NOTICE_SECONDS; zero: none
+  // A part of a machine, whose agent is its host's child: of the GPUs its job sees these alone.
+  bool part = false;
+  std::vector<std::int32_t> devices;
 };
 std::string toJson(const AgentConfig& config);
 Result<AgentConfig> parseAgentConfig(std::string_view json);
@@ -81,6 +84,7 @@ struct DirectiveMessage {
     bool operator==(const Saving&) const = default;
   };
   Saving saving;
+  std::vector<std::string> tokens;  // of directive.parts, in their order
 };
 std::string toJson(const DirectiveMessage& message);
 Result<DirectiveMessage> parseDirectiveMessage(std::string_view json);
@@ -111,6 +115,12 @@ struct ReportMessage {
   // (1.0 MiB) in 12 ms". The first has number events_from.
   std::vector<std::string> events;
   std::uint64_t events_from = 0;
+  // Of the directive's parts those that have no agent here and will get none; with every report.
+  struct Closed {
+    MachineId machine;
+    std::string detail;  // how it ended, if it did so by itself
+  };
+  std::vector<Closed> closed;
 };
 std::string toJson(const ReportMessage& message);
 Result<ReportMessage> parseReportMessage(std::string_view json);

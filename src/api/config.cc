@@ -306,6 +306,7 @@ engine::Pool readKnownPool(MapReader& reader) {
   reader.get("spot", pool.spot);
   reader.get("on_demand", pool.on_demand);
   reader.get("paused", pool.paused);
+  reader.get("pack", pool.pack);
   reader.choice("isolation", pool.isolation, {engine::Isolation::container, engine::Isolation::process});
   reader.get("idle_timeout", pool.idle_timeout);
   if (reader.get("max_spot_percent", pool.max_spot_percent) &&
@@ -493,6 +494,7 @@ void writePoolFields(JsonWriter& writer, const engine::Pool& pool) {
   if (pool.max_milli_cpus != 0) writer.field("max_cpus", pool.max_milli_cpus / 1000);
   if (pool.min_machines != 0) writer.field("min_machines", pool.min_machines);
   writer.field("spot", pool.spot).field("on_demand", pool.on_demand).field("paused", pool.paused);
+  if (pool.pack) writer.field("pack", pool.pack);
   writer.field("isolation", toString(pool.isolation));
   if (pool.idle_timeout != Duration{}) writer.field("idle_timeout", pool.idle_timeout);
   if (pool.max_spot_percent != 0) writer.field("max_spot_percent", pool.max_spot_percent);

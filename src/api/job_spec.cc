@@ -399,6 +399,8 @@ engine::JobRequest toRequest(const JobSpec& spec) {
   request.array = spec.array;
   request.sequential = spec.sequential;
   request.race = spec.race;
+  // What is attached to a machine is the whole machine's.
+  request.alone = !spec.storage.empty();
   request.retry_rules = spec.retry_rules;
   request.attempt_timeout = spec.timeout;
   for (const DependencySpec& dependency : spec.depends_on) {

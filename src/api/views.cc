@@ -25,7 +25,13 @@ void writeMachine(JsonWriter& writer, const MachineView& machine) {
   writeOptional(writer, "notice_deadline", machine.notice_deadline);
   writer.field("launch_failures", machine.launch_failures);
   writeOptional(writer, "ended", machine.ended);
-  writer.field("taken", machine.taken).endObject();
+  writer.field("taken", machine.taken);
+  if (machine.host) {
+    writer.field("host", machine.host).key("part").beginObject();
+    writer.field("milli_cpus", machine.part.milli_cpus).field("gpus", machine.part.gpus);
+    writer.field("memory", machine.part.memory).endObject();
+  }
+  writer.endObject();
 }
 
 MachineView readMachine(MapReader& reader) {
@@ -51,6 +57,12 @@ MachineView readMachine(MapReader& reader) {
   reader.get("launch_failures", machine.launch_failures);
   reader.get("ended", machine.ended);
   reader.get("taken", machine.taken);
+  reader.get("host", machine.host);
+  readChild(reader, "part", [&](MapReader& part) {
+    part.get("milli_cpus", machine.part.milli_cpus);
+    part.get("gpus", machine.part.gpus);
+    part.get("memory", machine.part.memory);
+  });
   reader.require("id");
   reader.require("phase");
   return machine;
@@ -197,6 +209,8 @@ MachineView viewOf(const engine::Machine& machine) {
   view.launch_failures = machine.launch_failures;
   if (machine.phase == engine::MachinePhase::gone) view.ended = machine.phase_since;
   view.taken = machine.taken;
+  view.host = machine.host;
+  if (machine.host) view.part = machine.part;
   return view;
 }
 

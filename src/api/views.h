@@ -122,6 +122,8 @@ struct MachineView {
   std::uint32_t launch_failures = 0;
   std::optional<Time> ended;  // since when it is gone
   bool taken = false;         // it was reclaimed without notice, or vanished; not given back
+  MachineId host;             // whose part it is; none: it is a machine of its own
+  engine::Resources part;     // with host: what of it it has
 };
 std::string toJson(const MachineView& machine);
 Result<MachineView> parseMachine(std::string_view json);

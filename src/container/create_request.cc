@@ -87,9 +87,15 @@ void putDevices(Json& host, const CreateRequest& request) {
   }
   const std::int32_t gpus = request.args.gpus.value_or(request.gpus);
   if (gpus == 0) return;
+  const bool named = !request.args.gpus && !request.devices.empty();
   if (!request.podman) {
-    host["DeviceRequests"] = Json::array(
-        {{{"Driver", ""}, {"Count", gpus}, {"Capabilities", Json::array({Json::array({"gpu"})})}}});
+    Json wanted = {{"Driver", ""}, {"Capabilities", Json::array({Json::array({"gpu"})})}};
+    if (named) {
+      for (const std::int32_t device : request.devices) wanted["DeviceIDs"].push_back(std::to_string(device));
+    } else {
+      wanted["Count"] = gpus;
+    }
+    host["DeviceRequests"] = Json::array({std::move(wanted)});
     return;
   }
   // Podman knows GPUs by the names that NVIDIA's toolkit gives them (CDI).
@@ -98,7 +104,12 @@ void putDevices(Json& host, const CreateRequest& request) {
         {{"PathOnHost", name}, {"PathInContainer", name}, {"CgroupPermissions", "rwm"}});
   };
   if (gpus == Spec::kAllGpus) return device("nvidia.com/gpu=all");
-  for (std::int32_t i = 0; i < gpus; ++i) device("nvidia.com/gpu=" + std::to_string(i));
+  for (std::int32_t i = 0; i < gpus; ++i) {
+    const std::int32_t number = named && static_cast<std::size_t>(i) < request.devices.size()
+                                    ? request.devices[static_cast<std::size_t>(i)]
+                                    : i;
+    device("nvidia.com/gpu=" + std::to_string(number));
+  }
 }
 
 std::string networkOf(const CreateRequest& request) {

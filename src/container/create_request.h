@@ -19,7 +19,8 @@ struct CreateRequest {
   std::map<std::string, std::string> labels;
   std::string user;  // resolved; empty: the image's
   bool host_network = false;
-  std::int32_t gpus = 0;  // Spec::kAllGpus: all
+  std::int32_t gpus = 0;              // Spec::kAllGpus: all
+  std::vector<std::int32_t> devices;  // these GPUs, instead of so many
   std::int64_t milli_cpus = 0, cpu_shares = 0;
   ByteCount memory{};
   bool podman = false;

@@ -97,6 +97,9 @@ void report(Services& services, Call call, MachineId machine) {
   Submission submission;
   if (message->notice_in)
     submission.events.emplace_back(engine::NoticeReceived{machine, now + *message->notice_in});
+  for (const auto& closed : message->closed)
+    submission.events.emplace_back(
+        engine::PartClosed{machine, closed.machine, closed.detail.substr(0, kMaxSentence)});
   if (message->job) {
     submission.events.emplace_back(toEvent(*message, now));
     const auto work = services.hub.lastWork(machine);

@@ -28,9 +28,14 @@ cloud::Storage storageIn(const std::string& spec) {
 
 void Dispatcher::carryOut(const engine::State& state, const store::Batch& batch,
                           const std::vector<engine::Action>& actions) {
-  for (const MachineId id : batch.changes->machines) {
-    if (const engine::Machine* machine = state.machine(id)) hazards_.note(*machine);
-    direct(state, id);
+  // Parts first: their agents begin, and ask, as soon as their host's knows of them.
+  for (const bool parts : {true, false}) {
+    for (const MachineId id : batch.changes->machines) {
+      const engine::Machine* const machine = state.machine(id);
+      if ((machine != nullptr && machine->host) != parts) continue;
+      if (machine != nullptr) hazards_.note(*machine);
+      direct(state, id);
+    }
   }
   for (const engine::Action& action : actions) act(state, action);
   for (const JobId id : batch.changes->jobs) {
@@ -145,11 +150,14 @@ void Dispatcher::direct(const engine::State& state, MachineId machine) {
 api::DirectiveMessage::Saving Dispatcher::savingOf(const engine::State& state, MachineId machine, JobId job) {
   api::DirectiveMessage::Saving saving;
   const Time now = context_.clock.now();
-  if (const engine::Machine* found = state.machine(machine)) {
+  const engine::Machine* found = state.machine(machine);
+  // A part is taken with its machine.
+  if (found != nullptr && found->host) found = state.machine(found->host);
+  if (found != nullptr) {
     saving.hazard = hazards_.hazardOf(*found, now);
     if (found->billed_from != Time{}) saving.machine_age = std::max(now - found->billed_from, Duration{0});
   }
-  if (const engine::Job* found = state.job(job)) saving.last = found->last_save;
+  if (const engine::Job* saved = state.job(job)) saving.last = saved->last_save;
   return saving;
 }
 
@@ -170,6 +178,8 @@ void Dispatcher::tell(const engine::State& state, MachineId machine, const engin
     if (const engine::Machine* found = state.machine(machine))
       if (const engine::Pool* pool = state.pool(found->pool)) message.isolation = pool->isolation;
   }
+  for (const engine::Directive::Part& part : directive.parts)
+    message.tokens.push_back(context_.access.machineToken(part.machine));
   if (directive.job) message.store_prefix = strCat({context_.cluster, "/", directive.job.toString()});
   if (directive.kind == engine::Directive::Kind::run) provideStorage(state, machine, message);
   context_.hub.direct(machine, std::move(message));

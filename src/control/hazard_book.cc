@@ -34,7 +34,7 @@ Status HazardBook::load(store::Store& store) {
 }
 
 void HazardBook::note(const Machine& machine) {
-  if (machine.market != engine::Market::spot || machine.billed_from == Time{}) return;
+  if (machine.market != engine::Market::spot || machine.billed_from == Time{} || machine.host) return;
   Pool& pool = pools_[machine.pool];
   if (machine.phase != engine::MachinePhase::gone) {
     pool.running.emplace(machine.id, machine.billed_from);

@@ -17,7 +17,7 @@ Result<std::string> listPools(store::Store& store) {
   std::map<std::string, std::int32_t> in_use;
   for (const store::MachineRow& row : rows) {
     BUOY_TRY(const engine::Machine machine, store::decodeMachine(row.record));
-    ++in_use[machine.pool];
+    if (!machine.host) ++in_use[machine.pool];
   }
   BUOY_TRY(const std::vector<engine::Pool> pools, store.pools());
   std::vector<api::PoolView> views;

@@ -143,10 +143,11 @@ struct PlanSolved {
 // ---- from the clock
 struct Tick {};
 
-using Event = std::variant<SubmitJob, CancelJob, SaveJob, ResumeJob, ReclaimMachine, OpenMachine,
-                           CloseMachine, PutPool, PutQueue, ContainersChanged, RemovePool, RemoveQueue,
-                           LaunchSucceeded, LaunchFailed, MachineGone, MachineAlive, PriceChanged,
-                           AgentConnected, LeaseRenewed, PartClosed, NoticeReceived, AgentReport, PlanSolved, Tick>;
+using Event =
+    std::variant<SubmitJob, CancelJob, SaveJob, ResumeJob, ReclaimMachine, OpenMachine, CloseMachine, PutPool,
+                 PutQueue, ContainersChanged, RemovePool, RemoveQueue, LaunchSucceeded, LaunchFailed,
+                 MachineGone, MachineAlive, PriceChanged, AgentConnected, LeaseRenewed, PartClosed,
+                 NoticeReceived, AgentReport, PlanSolved, Tick>;
 
 // ---- actions: each idempotent by its machine id
 struct LaunchMachine {

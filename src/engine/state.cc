@@ -72,6 +72,8 @@ void State::restore(Job job) {
 
 void State::restore(Machine machine) {
   impl_->next_machine = std::max(impl_->next_machine, machine.id.value + 1);
+  // Directives are asked for before the first step: a host's names its parts.
+  if (machine.host) impl_->machines.make(machine.host.value).parts.push_back(machine.id);
   MachineSlot& slot = impl_->machines.make(machine.id.value);
   slot.machine = std::move(machine);
   impl_->stale = true;

@@ -235,8 +235,7 @@ void Auditor::directed(MachineId machine, const engine::Directive& directive) {
 void Auditor::workBegins(JobId job, std::int32_t rank, Epoch epoch, MachineId machine) {
   JobAccount& account = jobs_.make(job.value);
   for (const JobAccount::Worker& other : account.workers) {
-    if (other.rank != rank || isDenied(other.machine) || isDenied(machine))
-      continue;
+    if (other.rank != rank || isDenied(other.machine) || isDenied(machine)) continue;
     core_.problem(strCat(
         {job.toString(), " is twice at once, on ", other.machine.toString(), " and ", machine.toString()}));
   }

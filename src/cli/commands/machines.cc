@@ -4,6 +4,7 @@
 #include "api/views.h"
 #include "base/strings.h"
 #include "cli/commands/commands.h"
+#include "cli/render/size.h"
 #include "cli/render/table.h"
 #include "cli/submission.h"
 
@@ -39,6 +40,7 @@ std::string remark(const api::MachineView& machine, Time now) {
   if (machine.notice_deadline)
     return "reclaimed in " + formatDuration(std::max(Duration{}, *machine.notice_deadline - now));
   if (machine.unreachable) return "not heard from";
+  if (machine.host) return strCat({sizeText(machine.part), " of ", machine.host.toString()});
   return machine.holder.empty() ? "" : "held by " + cleaned(machine.holder);
 }
 

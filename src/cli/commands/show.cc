@@ -4,6 +4,8 @@
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/job_feed.h"
+#include "cli/render/size.h"
+#include "cli/render/size.h"
 #include "cli/story.h"
 #include "cli/submission.h"
 #include "engine/engine.h"
@@ -29,13 +31,7 @@ std::string machinesLine(const api::JobView& job) {
 
 std::string resourcesLine(const engine::JobRequest& request) {
   std::string text = request.machines > 1 ? std::to_string(request.machines) + " machines of " : "";
-  const std::int32_t milli = request.resources.milli_cpus;
-  text += (milli % 1000 == 0 ? std::to_string(milli / 1000) : std::to_string(milli) + "m") +
-          (milli == 1000 ? " cpu" : " cpus");
-  if (request.resources.gpus > 0)
-    text += ", " + counted(static_cast<std::uint64_t>(request.resources.gpus), "gpu");
-  if (request.resources.memory.value > 0) text += ", " + formatByteCount(request.resources.memory);
-  return text + strCat({", spot: ", engine::toString(request.spot)});
+  return strCat({text, sizeText(request.resources), ", spot: ", engine::toString(request.spot)});
 }
 
 // ", 1.0 GiB in 3.1s (52 MiB sent)"

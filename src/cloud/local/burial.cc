@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include "base/strings.h"
@@ -63,10 +64,19 @@ void killLeftovers(const MachineDir& dir, const MachineRecord& record) {
   }
 }
 
+bool beganContainers(const MachineDir& dir) {
+  if (::access(dir.containerMark().c_str(), F_OK) == 0) return true;
+  std::error_code error;
+  for (const auto& part : std::filesystem::directory_iterator(dir.path() + "/parts", error)) {
+    if (::access(MachineDir(part.path()).containerMark().c_str(), F_OK) == 0) return true;
+  }
+  return false;
+}
+
 // The machine's container ended with its agent; what docker or podman keep of it is removed by a program of
 // its own, which nobody waits for. The shell ends at once, and what it leaves behind is nobody's child.
 void sweepContainers(const MachineDir& dir, const MachineRecord& record) {
-  if (::access(dir.containerMark().c_str(), F_OK) != 0) return;
+  if (!beganContainers(dir)) return;
   std::vector<std::string> environment;
   for (char** variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
   const auto begun =

@@ -115,6 +115,9 @@ void limit(const WantedEnvironment& wanted, engine::Pool& pool) {
   pool.paused = wanted.state == "DISABLED" || (wanted.max_vcpus == 0 && wanted.type == "MANAGED");
   pool.spot = wanted.spot;
   pool.on_demand = !wanted.spot;
+  // Where a job of one vCPU would leave some over.
+  pool.pack = std::any_of(pool.types.begin(), pool.types.end(),
+                          [](const engine::MachineType& type) { return type.resources.milli_cpus > 1000; });
   pool.max_spot_percent = static_cast<std::int32_t>(wanted.bid_percentage);
 }
 
@@ -150,6 +153,7 @@ Result<std::map<std::string, InUse>> inUse(const Desk& desk, const Places& place
   for (const store::MachineRow& row : rows) {
     BUOY_TRY(const engine::Machine machine, store::decodeMachine(row.record));
     const engine::Pool* const pool = places.pool(machine.pool);
+    if (machine.host) continue;  // its machine counts
     if (pool == nullptr || machine.phase == engine::MachinePhase::releasing) continue;
     InUse& used = all[machine.pool];
     ++used.machines;
