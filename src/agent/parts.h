@@ -12,9 +12,9 @@
 
 namespace buoy::agent {
 
-// The parts of this machine (engine/parts.cc, api/agent_protocol.h): each is a machine to its job, with a directory
-// below this one's and an agent of its own, which is a child of this process. Started and ended as the
-// directive says, killed with this process. While there is any, this process has no other children. Loop
+// The parts of this machine (engine/parts.cc, api/agent_protocol.h): each is a machine to its job, with a
+// directory below this one's and an agent of its own, which is a child of this process. Started and ended as
+// the directive says, killed with this process. While there is any, this process has no other children. Loop
 // thread only; SIGCHLD is blocked (blockSignals).
 class Parts {
  public:

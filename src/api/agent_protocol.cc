@@ -65,7 +65,7 @@ void readDevices(MapReader& reader, std::vector<std::int32_t>& devices) {
     std::int32_t device = -1;
     const auto read = std::from_chars(text.data(), text.data() + text.size(), device);
     if (read.ptr != text.data() + text.size() || device < 0)
-      return reader.wrong("devices", inQuotes(text) + " is no device's number");
+      reader.wrong("devices", inQuotes(text) + " is no device's number");
     devices.push_back(device);
   }
 }

@@ -38,6 +38,21 @@ TEST(AgentConfigs, RoundTrip) {
   EXPECT_EQ(parsed->machine, MachineId{7});
 }
 
+TEST(AgentConfigs, RoundTripOfAPart) {
+  AgentConfig config{.cluster = "c1",
+                     .machine = MachineId{8},
+                     .server = "unix:/s",
+                     .token = "m8.secret",
+                     .store = "file:///srv",
+                     .directory = "/m/m7/parts/m8"};
+  config.part = true;
+  config.devices = {0, 3};
+  const auto parsed = parseAgentConfig(toJson(config));
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_TRUE(parsed->part);
+  EXPECT_EQ(parsed->devices, config.devices);
+}
+
 TEST(AgentConfigs, NeedWhatTheAgentCannotDoWithout) {
   EXPECT_THAT(parseAgentConfig("{}").error().message, HasSubstr("cluster: is required"));
   EXPECT_EQ(parseAgentConfig("{}").error().code, ErrorCode::invalid_argument);
@@ -72,6 +87,28 @@ TEST(DirectiveMessages, RoundTrip) {
   EXPECT_EQ(parsed->spec, message.spec);
   EXPECT_EQ(parsed->store_prefix, message.store_prefix);
   EXPECT_EQ(parsed->saving, message.saving);
+}
+
+TEST(DirectiveMessages, RoundTripTheParts) {
+  using Close = engine::Directive::Part::Close;
+  DirectiveMessage message;
+  message.directive.parts = {
+      {MachineId{8}, {.milli_cpus = 1500, .gpus = 2, .memory = ByteCount{1 << 30}}, {1, 3}, Close::no},
+      {MachineId{9}, {.milli_cpus = 250}, {}, Close::when_done},
+      {MachineId{10}, {}, {}, Close::by_force}};
+  message.tokens = {"m8.a", "m9.b", "m10.c"};
+  const auto parsed = parseDirectiveMessage(toJson(message));
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(parsed->directive, message.directive);
+  EXPECT_EQ(parsed->tokens, message.tokens);
+  const auto with = [](const std::string& part) {
+    return parseDirectiveMessage(R"({"generation":1,"directive":{"kind":"idle"},"parts":[)" + part + "]}");
+  };
+  EXPECT_TRUE(with(R"({"machine":"m8","devices":["0"]})"));
+  EXPECT_FALSE(with(R"({"machine":"m8","devices":["-1"]})"));
+  EXPECT_FALSE(with(R"({"machine":"m8","devices":["x"]})"));
+  EXPECT_FALSE(with(R"({"machine":"m8","close":"perhaps"})"));
+  EXPECT_FALSE(with(R"({"milli_cpus":1})"));
 }
 
 TEST(DirectiveMessages, RefuseRatesThatAreNone) {
@@ -117,6 +154,7 @@ TEST(ReportMessages, RoundTrip) {
   message.metrics = {{"loss", 0.125, 1s, 1}, {"loss", std::nan(""), 0s, 2}, {"up", HUGE_VAL, 0s, 3}};
   message.events = {"restored version 4", "\xFF"};
   message.events_from = 8;
+  message.closed = {{MachineId{8}, "its agent ended with exit code 3"}, {MachineId{9}, ""}};
   const auto parsed = parseReportMessage(toJson(message));
   ASSERT_TRUE(parsed) << parsed.error().message;
   EXPECT_EQ(parsed->phases.size(), 2u);

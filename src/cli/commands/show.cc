@@ -5,7 +5,6 @@
 #include "cli/commands/commands.h"
 #include "cli/job_feed.h"
 #include "cli/render/size.h"
-#include "cli/render/size.h"
 #include "cli/story.h"
 #include "cli/submission.h"
 #include "engine/engine.h"
