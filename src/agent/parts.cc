@@ -23,8 +23,8 @@ namespace {
 
 using Close = engine::Directive::Part::Close;
 
-// A process with less could not even start an interpreter.
-constexpr std::uint64_t kLeastDataLimit = 64ull << 20;
+// What an agent itself may need, most of it for threads' stacks that it never touches.
+constexpr std::uint64_t kAgentData = 128ull << 20;
 constexpr Duration kKillLimit = std::chrono::seconds{5};
 
 os::NamespaceMode ownNamespace() {
@@ -114,7 +114,7 @@ Status Parts::start(const engine::Directive::Part& part, const std::string& toke
   options.parent_death_signal = SIGKILL;
   options.namespaces = ownNamespace();
   if (part.resources.memory.value > 0)
-    options.rlimits = {{RLIMIT_DATA, std::max(part.resources.memory.value, kLeastDataLimit)}};
+    options.rlimits = {{RLIMIT_DATA, part.resources.memory.value + kAgentData}};
   // Without a namespace, what an agent that is killed leaves behind comes to this process.
   if (options.namespaces == os::NamespaceMode::none) ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   BUOY_TRY(os::Spawned process, os::spawn(options));

@@ -230,6 +230,7 @@ TEST(DefaultConfig, FillsOnlyWhatIsLeftOut) {
 TEST(PoolJson, RoundTrips) {
   engine::Pool pool = defaultServerConfig(4, ByteCount{std::uint64_t{7} << 30}).pools.front();
   pool.paused = true;
+  pool.pack = true;
   pool.on_demand = false;
   pool.provider_config = toJson(LocalMarket{.script = {{1s, 2s}}});
   pool.transfer_price = Money{20'000'000};

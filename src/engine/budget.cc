@@ -48,8 +48,11 @@ Money startAndStop(const JobRequest& request, const Pool& pool, const MachineTyp
     price = highest = PricePerHour{};
     for (const MachineType& each : pool.types) {  // it comes to whichever has room
       if (!covers(each.resources, request.resources)) continue;
-      const PricePerHour spot = partOf(each.spot_price, request.resources, each.resources);
-      const PricePerHour on_demand = partOf(each.on_demand_price, request.resources, each.resources);
+      const bool whole = fillsMachine(each, request.resources);
+      const auto part = [&](PricePerHour of) {
+        return whole ? of : partOf(of, request.resources, each.resources);
+      };
+      const PricePerHour spot = part(each.spot_price), on_demand = part(each.on_demand_price);
       price = std::max(price, market == Market::spot ? spot : on_demand);
       highest = std::max({highest, spot, on_demand});
     }

@@ -250,6 +250,16 @@ TEST_F(PackTest, OneThatWantsAMachineToItselfGetsIt) {
   EXPECT_EQ(world.job(pair).phase, JobPhase::queued);
 }
 
+TEST_F(PackTest, OneThatFillsAMachineIsOnNoPart) {
+  const JobId job = submit({.milli_cpus = 4000});
+  EXPECT_EQ(machineOf(job), m(1));
+  world.up(m(1));
+  run(job);
+  world.exited(m(1));
+  const JobId next = submit({.milli_cpus = 2000});  // it is given back; this one needs another
+  EXPECT_EQ(world.job(next).phase, JobPhase::queued);
+}
+
 TEST_F(PackTest, NothingIsPutWhereNoAgentCanBeStarted) {
   put(packing(2));
   const JobId job = submit();

@@ -143,8 +143,11 @@ MachineSlot& Stepper::take(PoolSlot& pool, const Job& job, const Placement& plac
         isFree(slot.machine))
       return slot;
   }
-  MachineSlot* const host = hostFor(pool, need, placement.market);
-  return openPart(host ? *host : launch(pool, *placement.type, placement.market), need);
+  MachineSlot* const found = hostFor(pool, need, placement.market);
+  MachineSlot& host = found ? *found : launch(pool, *placement.type, placement.market);
+  // Nobody could share what has no CPU left: it needs no agent of its own beside the job's.
+  const bool whole = host.parts.empty() && fillsMachine(*typeOf(pool.pool, host.machine.type), need);
+  return whole ? host : openPart(host, need);
 }
 
 // Machines for every vacant rank: idle ones first, the rest launched.

@@ -266,6 +266,10 @@ PoolView viewFor(const State::Impl& state, const PoolSlot& pool, const JobReques
 const MachineType* typeOf(const Pool& pool, const std::string& name);
 // How many parts of this size fit beside each other into what is left.
 std::int64_t fitting(const Resources& all, const Resources& used, const Resources& need);
+// Then it gets the whole machine, and pays for it.
+inline bool fillsMachine(const MachineType& type, const Resources& need) {
+  return type.resources.milli_cpus <= need.milli_cpus;
+}
 // As far as that depends on the machine itself.
 bool takesParts(const MachineSlot& slot);
 // "m8 (25% of m3)"; of a machine that is no part its id.

@@ -143,11 +143,18 @@ RC_GTEST_PROP(CodecTest, MachinesSurviveExactly, ()) {
   machine.use = oneOf<Use>(5);
   machine.unreachable = any<bool>();
   if (any<bool>()) machine.notice_deadline = anyTime();
+  if (any<bool>()) {
+    machine.host = MachineId{1 + any<std::uint32_t>()};
+    machine.part = anyResources();
+    machine.devices = {any<std::int32_t>(), any<std::int32_t>()};
+  }
   const std::string text = encodeMachine(machine);
   const auto decoded = decodeMachine(text);
   RC_ASSERT(decoded.has_value());
   RC_ASSERT(encodeMachine(*decoded) == text);
   RC_ASSERT(decoded->notice_deadline == machine.notice_deadline);
+  RC_ASSERT(decoded->host == machine.host && decoded->part == machine.part);
+  RC_ASSERT(decoded->devices == machine.devices);
 }
 
 TEST(CodecTest, PoolsAndQueuesSurviveExactly) {

@@ -19,15 +19,15 @@ pools:
     isolation: {isolation}
     idle_timeout: {idle}
     types:
-      - {{name: small, cpus: 1, memory: 512MiB, price: 1.00, spot_price: 0.30}}
+      - {{name: small, cpus: {cpus}, memory: 512MiB, price: 1.00, spot_price: 0.30}}
     market: {{script: {script}}}
 queues:
   - {{name: default, pools: [local]}}
 """
 
 
-def configuration(isolation="process", script="[]", idle="0s"):
-    return POOL.format(isolation=isolation, script=script, idle=idle)
+def configuration(isolation="process", script="[]", idle="0s", cpus=1):
+    return POOL.format(isolation=isolation, script=script, idle=idle, cpus=cpus)
 
 
 class Batch:

@@ -138,3 +138,23 @@ def test_a_log_is_followed_by_the_real_client(batch):
     assert [line.split(" ", 1)[1] for line in told.stdout.splitlines()] == ["line 1", "line 2", "line 3"]
     told = batch.aws("logs", "tail", "/aws/batch/job", "--log-stream-name-prefix", "talks/", "--filter-pattern", '"line 2"')
     assert len(told.stdout.splitlines()) == 1 and told.stdout.rstrip().endswith("line 2")
+
+
+def test_two_jobs_share_an_instance_of_two_vcpus(make_buoy):
+    batch = Batch(make_buoy(configuration(cpus=2)))
+    client = batch.client()
+    batch.environment(client, maxvCpus=2)
+    go = batch.buoy.project / "go"
+    batch.definition(client, "patient", ["sh", "-c", f"while [ ! -e {go} ]; do sleep 0.05; done"])
+    submit = lambda: client.submit_job(jobName="patient", jobQueue="train", jobDefinition="patient")["jobId"]
+    first, second, third = submit(), submit(), submit()
+    for job in (first, second):
+        batch.wait(client, job, "RUNNING")
+    whole = [m for m in batch.buoy.json("machines")["machines"] if "host" not in m]
+    assert len(whole) == 1
+    assert client.describe_jobs(jobs=[third])["jobs"][0]["status"] == "RUNNABLE"
+    environment = client.describe_compute_environments(computeEnvironments=["spot"])["computeEnvironments"][0]
+    assert environment["computeResources"]["desiredvCpus"] == 2
+    go.touch()
+    for job in (first, second, third):
+        assert batch.wait(client, job)["status"] == "SUCCEEDED"

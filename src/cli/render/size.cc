@@ -1,6 +1,7 @@
 #include "cli/render/size.h"
 
 #include "base/strings.h"
+#include "cli/context.h"
 
 namespace buoy::cli {
 
