@@ -271,6 +271,25 @@ TEST_F(PackTest, NothingIsPutWhereNoAgentCanBeStarted) {
   EXPECT_EQ(machine(machineOf(job)).host, m(3));
 }
 
+TEST_F(PackTest, ASilentMachineIsEndedWhenNobodyNeedsIt) {
+  const JobId first = submit(), second = submit();
+  world.up(m(1));
+  run(first);
+  run(second);
+  world.pass(20s);  // nobody is heard from
+  world.send(CancelJob{first});
+  world.pass(2min);
+  EXPECT_EQ(machine(m(1)).phase, MachinePhase::assigned);  // the other job may go on
+  world.send(CancelJob{second});
+  world.take();
+  world.pass(2min);
+  EXPECT_EQ(machine(m(1)).phase, MachinePhase::releasing);
+  world.send(MachineGone{m(1), GoneReason::terminated});
+  EXPECT_EQ(world.state.jobCount(), 2u);  // until they are durable
+  world.take();
+  EXPECT_EQ(world.state.jobCount(), 0u);
+}
+
 TEST_F(PackTest, APartIsOpenedOnlyWhenItsMachineIsUp) {
   const JobId job = submit();
   EXPECT_EQ(machine(machineOf(job)).phase, MachinePhase::requested);

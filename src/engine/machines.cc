@@ -429,6 +429,7 @@ void Stepper::machineTimer(MachineSlot& slot) {
     case MachinePhase::releasing:
       terminate(slot);
       slot.next_query = now_ + settings_.query_every;
+      if (machine.host) leaveSilentHost(slot);
       return;
     case MachinePhase::gone:
       return;

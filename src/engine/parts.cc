@@ -190,6 +190,16 @@ void Stepper::leaveHost(MachineSlot& slot) {
   }
 }
 
+// Whoever could close its parts is not heard from, and nobody needs any of them: it is ended as a whole.
+void Stepper::leaveSilentHost(const MachineSlot& slot) {
+  MachineSlot* const host = s_.findMachine(slot.machine.host);
+  if (!host || !host->machine.unreachable || !isUp(host->machine)) return;
+  const bool needed = std::any_of(host->parts.begin(), host->parts.end(), [&](MachineId part) {
+    return s_.findMachine(part)->machine.phase != MachinePhase::releasing;
+  });
+  if (!needed) release(*host, "it is not heard from, and nobody needs it");
+}
+
 void Stepper::pricePart(MachineSlot& slot, const Machine& host, PricePerHour before) {
   Machine& part = slot.machine;
   if (const MachineType* const type = typeOf(slot.pool->pool, host.type)) {

@@ -183,6 +183,7 @@ class Stepper {
   void endPart(MachineSlot& slot, GoneReason reason, std::string detail, Time until);
   void endParts(MachineSlot& host, GoneReason reason, const std::string& detail, Time until);
   void leaveHost(MachineSlot& slot);  // a part that is gone
+  void leaveSilentHost(const MachineSlot& slot);
   void pricePart(MachineSlot& slot, const Machine& host, PricePerHour before);
 
   // Placement (scheduling.cc).
