@@ -325,7 +325,7 @@ void Stepper::becomeType(MachineSlot& slot, const std::string& name, PricePerHou
   if (other) {
     machine.type = name;
     touch(slot);
-    closeSpan(slot, now_);
+    if (!slot.parts.empty()) closeSpan(slot, now_);
     for (const MachineId id : slot.parts) {
       closeSpan(*s_.findMachine(id), now_);
       s_.findMachine(id)->machine.type = name;
