@@ -1,8 +1,10 @@
 """A spotty.yaml on AWS: the article's commands, on machines with podman, tmux and sshd of their own."""
+import contextlib
 import pathlib
 import shutil
-import subprocess
+import socket
 import tempfile
+import threading
 
 import pytest
 
@@ -14,6 +16,14 @@ from support.spotty import SCRIPTS, board, close_connections, close_terminals, g
 IMAGE = "localhost/spotty-busybox:1"
 START = 120  # seconds of a start
 NAME = "spotty-digits-aws-1"
+
+COMMANDS = f"""\
+      commands: |
+        mkdir -p /tmp/image/bin /tmp/image/tmp /tmp/image/etc
+        cp "$(command -v busybox)" /tmp/image/bin/busybox
+        for each in {" ".join(APPLETS)}; do ln -sf busybox "/tmp/image/bin/$each"; done
+        echo root:x:0:0:root:/root:/bin/sh >/tmp/image/etc/passwd
+        tar -C /tmp/image -c . | podman import - {IMAGE}"""
 
 PROJECT = f"""
 project:
@@ -35,12 +45,7 @@ instances:
     parameters:
       region: us-east-1
       instanceType: m5.large
-      commands: |
-        mkdir -p /tmp/image/bin /tmp/image/tmp /tmp/image/etc
-        cp "$(command -v busybox)" /tmp/image/bin/busybox
-        for each in {" ".join(APPLETS)}; do ln -sf busybox "/tmp/image/bin/$each"; done
-        echo root:x:0:0:root:/root:/bin/sh >/tmp/image/etc/passwd
-        tar -C /tmp/image -c . | podman import - {IMAGE}
+{COMMANDS}
       volumes:
         - {{name: workspace, parameters: {{size: 1, deletionPolicy: retain}}}}
         - {{name: data, parameters: {{size: 1, deletionPolicy: update_snapshot}}}}
@@ -74,8 +79,8 @@ def on_machine(cloud, *command):
     return cloud.run(instance["instance"], *command)["stdout"]
 
 
-def steps(cloud):
-    return int(on_machine(cloud, "cat", "/mnt/digits-aws-1-workspace/steps") or 0)
+def steps(cloud, disk="/mnt/digits-aws-1-workspace"):
+    return int(on_machine(cloud, "cat", f"{disk}/steps") or 0)
 
 
 def disks(ec2):
@@ -114,6 +119,122 @@ def test_what_cannot_be_started_is_said_before_anything_is_made(cloud, spotty):
         cloud.client("s3").delete_bucket(Bucket=bucket)
     assert cloud.leftovers() == before
     assert "is not running" in spotty.run("spotty", "status", check=1).stderr
+
+
+class OwnTunnel(threading.Thread):
+    """What somebody who may not reach machines directly has: a port of his own host that leads to the machine's sshd."""
+
+    def __init__(self, cloud):
+        super().__init__(daemon=True)
+        self.cloud = cloud
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                here = self.listener.accept()[0]
+                there = socket.create_connection((self.cloud.instances("running")[0]["address"], 22))
+                for source, target in ((here, there), (there, here)):
+                    threading.Thread(target=self.carry, args=(source, target), daemon=True).start()
+
+    @staticmethod
+    def carry(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+UBUNTU = f"""
+project: {{name: Digits}}
+containers:
+  - projectDir: /workspace/project
+    image: {IMAGE}
+    hostNetwork: true
+    runAsHostUser: true
+    workingDir: /workspace
+    env: {{GREETING: hello}}
+    runtimeParameters: [--shm-size, 32m]
+    volumeMounts: [{{name: workspace, mountPath: /workspace}}]
+instances:
+  - name: aws-1
+    provider: aws
+    parameters:
+      region: us-east-1
+      instanceType: m5.large
+      spotInstance: true
+      amiName: ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server
+      instanceProfileArn: arn:aws:iam::123456789012:instance-profile/mine
+      localSshPort: PORT
+      dockerDataRoot: /disk/docker
+{COMMANDS.replace("podman import", "docker import")}
+      volumes: [{{name: workspace, parameters: {{size: 1, mountDir: /disk, deletionPolicy: Delete}}}}]
+""" + SCRIPTS
+
+
+@pytest.fixture
+def tunnel(cloud):
+    own = OwnTunnel(cloud)
+    yield own
+    own.close()
+
+
+@pytest.mark.long
+def test_a_user_who_is_not_root_and_what_else_can_be_set(cloud, spotty, tunnel):
+    if not shutil.which("sudo"):
+        pytest.skip("sudo is needed (scripts/install_packages.sh test)")
+    ec2, iam = cloud.client("ec2"), cloud.client("iam")
+    iam.create_role(RoleName="own", AssumeRolePolicyDocument="{}")
+    iam.create_instance_profile(InstanceProfileName="mine")
+    iam.add_role_to_instance_profile(InstanceProfileName="mine", RoleName="own")
+    spotty.write("spotty.yaml", UBUNTU.replace("PORT", str(tunnel.port), 1))
+    spotty.run("spotty", "start", check=0, limit=START)
+    first, = cloud.instances("running")
+    described = ec2.describe_instances(InstanceIds=[first["instance"]])["Reservations"][0]["Instances"][0]
+    assert described["IamInstanceProfile"]["Arn"].endswith("instance-profile/mine")
+    assert [role["RoleName"] for role in iam.list_roles()["Roles"]] == ["own"], "none is made"
+    assert "/disk/docker" in on_machine(cloud, "cat", "/etc/docker/daemon.json")
+    assert "overlay" in on_machine(cloud, "ls", "/disk/docker"), "that is where containers are"
+
+    # As the image's user on the machine and in the container, who may write in the project; with the container's options.
+    who = "id -u; pwd; echo $GREETING; grep /dev/shm /proc/mounts; echo mine >project/mine; echo $HOST_USER_ID"
+    said = spotty.run("spotty", "exec", "--", "sh", "-c", who, check=0).stdout
+    assert said.startswith("2000\n/workspace\nhello\n") and "size=32768k" in said and said.endswith("\n2000\n"), said
+    shell = spotty.terminal("sh", "-H")
+    shell.wait("$")
+    shell.keys("echo this is $(whoami)", "Enter")
+    shell.wait("this is ubuntu")
+    shell.keys("exit", "Enter")
+    assert shell.end() == 0
+
+    # -C: the project and the container anew on the same machine, without the instance's commands.
+    before = cloud.run(first["instance"], "docker", "inspect", "-f", "{{.Id}}", "spotty-digits-aws-1-default")["stdout"]
+    spotty.write("spotty.yaml", UBUNTU.replace("PORT", str(tunnel.port), 1).replace("GREETING: hello", "GREETING: again"))
+    anew = spotty.run("spotty", "start", "-C", check=0).stdout
+    assert "starting the container" in anew and "the instance's commands" not in anew, anew
+    assert spotty.run("spotty", "exec", "--", "sh", "-c", "echo $GREETING; cat project/mine", check=0).stdout == "again\nmine\n"
+    assert cloud.run(first["instance"], "docker", "inspect", "-f", "{{.Id}}", "spotty-digits-aws-1-default")["stdout"] != before
+    assert [each["instance"] for each in cloud.instances("running")] == [first["instance"]]
+
+    # The volume takes docker's data along, with the container of that name.
+    spotty.run("spotty", "run", "train", check=0)
+    wait_for(lambda: steps(cloud, "/disk") > 0, "steps")
+    cloud.interrupt(notice=5)
+    spotty.wait_log(NAME, "script train was started again", limit=START)
+    assert "digits-aws-1" in spotty.run("spotty", "ls", check=0).stdout
+    assert "spotty-script-train" in spotty.run("spotty", "sh", "-l", check=0).stdout
+    assert "was deleted" in spotty.run("spotty", "stop", check=0, limit=START).stdout
+    iam.remove_role_from_instance_profile(InstanceProfileName="mine", RoleName="own")
+    iam.delete_instance_profile(InstanceProfileName="mine")
+    iam.delete_role(RoleName="own")
 
 
 def test_the_article_with_a_reclaim_in_the_middle(cloud, spotty):

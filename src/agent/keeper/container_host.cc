@@ -112,7 +112,7 @@ bool ContainerHost::signalScript(const std::string& session, const char* signal)
   const std::string pid = strCat({kInsidePath, "/scripts/", session, ".pid"});
   // busybox's shell takes no "--" before a process group, dash and bash none without it.
   constexpr const char* kill =
-      R"sh(g=$(cat "$0") && { kill -s "$1" -- "-$g" 2>/dev/null || kill -s "$1" "-$g"; })sh";
+      R"sh(g=$(cat "$0") && [ "$g" ] && { kill -s "$1" -- "-$g" 2>/dev/null || kill -s "$1" "-$g"; })sh";
   return ask(enter({.user = "root"}, {"/bin/sh", "-c", kill, pid, signal})).has_value();
 }
 

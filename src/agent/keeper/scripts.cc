@@ -1,8 +1,10 @@
 #include "agent/keeper/scripts.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 
 #include "agent/keeper/shown_command.h"
@@ -14,13 +16,17 @@ namespace buoy::agent {
 namespace {
 
 constexpr unsigned kRunnable = 0755;
+constexpr unsigned kAnybodys = 0666;  // whatever the umask says
 constexpr int kCannotRun = 126;
 
 }  // namespace
 
 Status startScript(const Desk& desk, const Terminals& terminals, api::WorkspaceScript script) {
-  // Of its last start: another process may have that number now.
-  ::unlink(desk.pidFile(script.session).c_str());
+  // Of its last start: another process may have that number now. The container's user is to write the new
+  // one.
+  const std::string pid_file = desk.pidFile(script.session);
+  BUOY_TRY_VOID(os::writeFileAtomic(pid_file, "", kAnybodys));
+  if (::chmod(pid_file.c_str(), kAnybodys) != 0) return failErrno(errno, pid_file);
   BUOY_TRY_VOID(os::writeFileAtomic(desk.scriptFile(script.session), script.text, kRunnable));
   ++script.starts;
   script.ended = false;

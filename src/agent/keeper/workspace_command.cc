@@ -1,5 +1,6 @@
 #include "agent/keeper/workspace_command.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -284,6 +285,9 @@ class WorkspaceProgram {
 }  // namespace
 
 int runWorkspaceCommand(const std::vector<std::string>& words) {
+  // The agent of a machine of a cloud keeps what it writes to itself. What is made here is for the
+  // container's user as well, whoever that is; what is secret says so.
+  ::umask(022);
   auto parsed = parseWords(words);
   if (!parsed) {
     std::fprintf(stderr, "error: %s\n", parsed.error().message.c_str());

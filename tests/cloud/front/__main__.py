@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 import threading
+from typing import Any
 
 from cloud.front.moto_app import Moto  # first: it says how moto is to behave
 
@@ -33,6 +34,12 @@ PORT = 80
 ADMINISTRATOR = Keys("AKIACLOUDADMINISTRAT", "administrators/secret/key/of/the/stand/in")
 
 
+def login_of(record: Any) -> str:
+    """As AWS's and Canonical's images have it, except that the former's have root instead of ec2-user here."""
+    image = record.ec2_backend.describe_images(ami_ids=[record.image_id])[0]
+    return "ubuntu" if str(image.name).startswith("ubuntu/") else "root"
+
+
 def make_machine(directory: pathlib.Path, world: World, life: Life) -> Machine:
     record = life.record
     name = f"ip-{record.private_ip.replace('.', '-')}"
@@ -43,7 +50,7 @@ def make_machine(directory: pathlib.Path, world: World, life: Life) -> Machine:
     except user_data.Unknown as problem:
         world.log.add("user-data-not-run", instance=life.id, why=str(problem))
         scripts = []
-    spec = Spec(name, life.number, record.private_ip, others, routed, scripts, public_key(record))
+    spec = Spec(name, life.number, record.private_ip, others, routed, scripts, public_key(record), login_of(record))
     return Machine(directory / life.id, spec, lambda: world.powered_off(life), lambda: world.timeline.now(life.machine.boot))
 
 

@@ -27,7 +27,8 @@ class Spec:
     others: list[str]  # further addresses
     routed: bool  # whether its subnet has a way out
     scripts: list[bytes]
-    key: str = ""  # of OpenSSH, public: who may log in as root
+    key: str = ""  # of OpenSSH, public: who may log in
+    login: str = "root"  # as whom: ubuntu is the one of Ubuntu's images, where docker is (disk.py)
 
 
 class Machine:
@@ -42,7 +43,7 @@ class Machine:
         self._ending = False
         self._group = _Group(spec.name)
         disk.make(directory, spec.name, spec.address)
-        disk.install(directory, spec.scripts, spec.key)
+        disk.install(directory, spec.scripts, spec.key, spec.login)
 
     # -- power -------------------------------------------------------------------------------------------------------------
 
