@@ -278,7 +278,7 @@ Answer<LaunchZone> AwsProvider::zoneFor(Ec2& ec2, const Ground& ground, const La
   BUOY_ASK(const std::vector<Volume> volumes, Ebs(ec2.caller()).volumes({{"tag:Name", names}}, stop));
   auto pin = pinnedZone(request.storage.volumes, volumes, options_.cluster, request.job);
   if (!pin) return tl::unexpected(refusalOf("the launch", pin.error()));
-  LaunchZone zone{pin->zone, pin->may_move && request.group.empty()};
+  LaunchZone zone{pin->zone, pin->may_move && request.group.empty(), pin->split};
   const bool offered =
       zone.name.empty() || std::any_of(ground.places.begin(), ground.places.end(),
                                        [&](const auto& each) { return each.zone == zone.name; });

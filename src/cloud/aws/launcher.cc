@@ -268,7 +268,7 @@ Answer<Launched> Launcher::launch(Ec2& ec2, const Ground& ground, const PoolConf
     if (!result->made.empty()) {
       if (!config.spread_gangs) settleGroup(request.group, result->made.front().zone);
       Launched made = result->made.front();
-      made.left_zone = !zone.name.empty() && made.zone != zone.name;
+      made.left_zone = zone.split || (!zone.name.empty() && made.zone != zone.name);
       return made;
     }
     std::move(result->failures.begin(), result->failures.end(), std::back_inserter(failures));

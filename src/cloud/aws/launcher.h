@@ -19,6 +19,7 @@ namespace buoy::cloud::aws {
 struct LaunchZone {
   std::string name;        // empty: anywhere
   bool may_leave = false;  // if there is none in it
+  bool split = false;      // something of it is elsewhere and follows
 };
 
 // One launch: every allowed type in every allowed zone is offered to CreateFleet at once, those that failed

@@ -31,7 +31,7 @@ class Roster {
     bool announced = false;                         // its address was told
     bool ordered = false;                           // TerminateInstances was answered
     bool equipped = false;                          // this process laid out what it begins with
-    bool left_zone = false;                         // that of its job's volumes, which had no machine
+    bool left_zone = false;                         // of its job's volumes some are elsewhere and follow it
     Time since{};                                   // first known here
     Time seen{};                                    // shown by EC2; zero: never
     Time launched{};                                // by EC2's account

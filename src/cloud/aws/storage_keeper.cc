@@ -418,8 +418,8 @@ Answer<void> StorageKeeper::advance(Efs& efs, const Place& place, Order& order, 
 // An agent gives its machine back when it has waited too long and nothing gets on.
 void StorageKeeper::tellWait(MachineId machine, Order& order) {
   if (!order.snapshot_since) return;
-  const auto minutes =
-      static_cast<std::uint64_t>((clock_.now() - *order.snapshot_since) / std::chrono::minutes{1}) + 1;
+  // Grows across restarts as well.
+  const auto minutes = static_cast<std::uint64_t>(clock_.now().time_since_epoch() / std::chrono::minutes{1});
   if (minutes <= order.minutes) return;
   const MountOrder answer{.epoch = order.request.epoch,
                           .mounts = {},

@@ -29,7 +29,7 @@ class StorageKeeper {
   struct Place {
     std::shared_ptr<Ec2> ec2;
     std::string instance, zone;
-    bool left_zone = false;  // that of the volumes, which had no machine
+    bool left_zone = false;  // of the volumes some are elsewhere and follow it
   };
   struct Ports {
     std::function<std::optional<Place>(MachineId)> place;  // nullopt: not known (yet)

@@ -272,6 +272,7 @@ VolumeStep nextStep(const VolumeWish& wish, const std::vector<Volume>& volumes,
 Result<ZonePin> pinnedZone(const std::vector<VolumeSpec>& specs, const std::vector<Volume>& volumes,
                            std::string_view cluster, JobId job) {
   const Volume *fixed = nullptr, *movable = nullptr;
+  std::vector<const Volume*> followers;
   for (const VolumeSpec& spec : specs) {
     std::vector<const Volume*> found;
     for (const Volume& each : volumes) {
@@ -284,6 +285,7 @@ Result<ZonePin> pinnedZone(const std::vector<VolumeSpec>& specs, const std::vect
     if (mayMove(spec) && otherJob(*volume, cluster, job).empty()) {
       // One that is on its way follows those that have arrived.
       if (movable == nullptr || !movable->tag(kMovingTag).empty()) movable = volume;
+      followers.push_back(volume);
       continue;
     }
     if (fixed != nullptr && fixed->zone != volume->zone) {
@@ -294,8 +296,11 @@ Result<ZonePin> pinnedZone(const std::vector<VolumeSpec>& specs, const std::vect
     }
     fixed = volume;
   }
-  if (fixed != nullptr) return ZonePin{fixed->zone, false};
-  return movable == nullptr ? ZonePin{} : ZonePin{movable->zone, true};
+  const Volume* const decides = fixed != nullptr ? fixed : movable;
+  if (decides == nullptr) return ZonePin{};
+  const bool split = std::any_of(followers.begin(), followers.end(),
+                                 [&](const Volume* each) { return each->zone != decides->zone; });
+  return ZonePin{decides->zone, fixed == nullptr, split};
 }
 
 // ---- after the job's end

@@ -91,6 +91,7 @@ Deletion deletionOf(const Volume& volume);
 struct ZonePin {
   std::string zone;       // empty: anywhere
   bool may_move = false;  // if there is no machine in it: all volumes may be moved to another
+  bool split = false;     // some volume is in another zone and is to follow
 };
 Result<ZonePin> pinnedZone(const std::vector<VolumeSpec>& specs, const std::vector<Volume>& volumes,
                            std::string_view cluster, JobId job);

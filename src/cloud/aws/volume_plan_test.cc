@@ -169,6 +169,8 @@ TEST(PinnedZone, MayBeLeftWhereASnapshotMayTakeTheVolumesPlace) {
   const auto both = pinnedZone(specs, {data, more}, kCluster, kJob);
   EXPECT_EQ(both->zone, "b") << "the one that stays decides";
   EXPECT_FALSE(both->may_move);
+  EXPECT_TRUE(both->split) << "the other one follows";
+  EXPECT_FALSE(alone->split);
   Volume others = data;
   others.tags[2].value = "j8";
   EXPECT_FALSE(pinnedZone(specs, {others}, kCluster, kJob)->may_move) << "another job has it";
@@ -183,6 +185,10 @@ TEST(PinnedZone, FollowsTheVolumesThatHaveArrived) {
   more.tags[0].value = "more";
   more.zone = "b";
   EXPECT_EQ(pinnedZone(specs, {leaving, more}, kCluster, kJob)->zone, "b");
+  EXPECT_TRUE(pinnedZone(specs, {leaving, more}, kCluster, kJob)->split);
+  leaving.tags.pop_back();
+  EXPECT_TRUE(pinnedZone(specs, {leaving, more}, kCluster, kJob)->split)
+      << "also where its move was given up";
 }
 
 // A volume in zone a, whose machine is in zone b, as a series of looks at what EC2 has.
