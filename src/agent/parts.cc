@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "agent/environment.h"
 #include "base/strings.h"
@@ -137,9 +138,12 @@ void Parts::kill(MachineId part) {
     (void)found->second.process.handle.signal(SIGKILL);
 }
 
+// Each takes what its job was given to save and stop in.
 void Parts::endAll() {
   ending_ = true;
-  for (const auto& [part, open] : open_) end(part);
+  for (auto& [part, open] : open_) {
+    if (!std::exchange(open.ends, true)) (void)open.process.handle.signal(SIGTERM);
+  }
 }
 
 void Parts::killAll() {

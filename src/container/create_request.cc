@@ -85,9 +85,10 @@ void putDevices(Json& host, const CreateRequest& request) {
                                {"PathInContainer", inside},
                                {"CgroupPermissions", has_rights ? std::string(parts.back()) : "rwm"}});
   }
-  const std::int32_t gpus = request.args.gpus.value_or(request.gpus);
+  const bool named = !request.devices.empty();
+  const std::int32_t gpus =
+      named ? static_cast<std::int32_t>(request.devices.size()) : request.args.gpus.value_or(request.gpus);
   if (gpus == 0) return;
-  const bool named = !request.args.gpus && !request.devices.empty();
   if (!request.podman) {
     Json wanted = {{"Driver", ""}, {"Capabilities", Json::array({Json::array({"gpu"})})}};
     if (named) {
@@ -105,9 +106,7 @@ void putDevices(Json& host, const CreateRequest& request) {
   };
   if (gpus == Spec::kAllGpus) return device("nvidia.com/gpu=all");
   for (std::int32_t i = 0; i < gpus; ++i) {
-    const std::int32_t number = named && static_cast<std::size_t>(i) < request.devices.size()
-                                    ? request.devices[static_cast<std::size_t>(i)]
-                                    : i;
+    const std::int32_t number = named ? request.devices[static_cast<std::size_t>(i)] : i;
     device("nvidia.com/gpu=" + std::to_string(number));
   }
 }

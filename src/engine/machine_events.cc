@@ -68,7 +68,12 @@ void Stepper::on(const MachineGone& event) {
   const Time until = event.until == Time{} ? now_ : event.until;
   if (machine.phase == MachinePhase::requested) {
     closeSpan(*slot, until);
-    settleBill(*slot, until, event.reason == GoneReason::reclaimed && !event.charged);
+    const bool taken_back = event.reason == GoneReason::reclaimed && !event.charged;
+    if (!slot->parts.empty()) {
+      if (taken_back) freeParts(*slot, until);
+      endParts(*slot, event.reason, event.detail.empty() ? "it is gone" : event.detail, until);
+    }
+    settleBill(*slot, until, taken_back);
     return launchFailed(*slot, LaunchError::other, event.detail.empty() ? "it is gone" : event.detail);
   }
   const bool wanted = machine.phase == MachinePhase::releasing;

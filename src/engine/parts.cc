@@ -190,14 +190,19 @@ void Stepper::leaveHost(MachineSlot& slot) {
   }
 }
 
-// Whoever could close its parts is not heard from, and nobody needs any of them: it is ended as a whole.
+// Whoever could close its parts is not heard from, or closes none (an agent that knows of no parts), and
+// nobody needs any of them: it is ended as a whole.
 void Stepper::leaveSilentHost(const MachineSlot& slot) {
   MachineSlot* const host = s_.findMachine(slot.machine.host);
-  if (!host || !host->machine.unreachable || !isUp(host->machine)) return;
+  if (!host || !isUp(host->machine)) return;
+  const bool deaf = now_ >= slot.machine.phase_since + settings_.boot_timeout;
+  if (!host->machine.unreachable && !deaf) return;
   const bool needed = std::any_of(host->parts.begin(), host->parts.end(), [&](MachineId part) {
     return s_.findMachine(part)->machine.phase != MachinePhase::releasing;
   });
-  if (!needed) release(*host, "it is not heard from, and nobody needs it");
+  if (needed) return;
+  release(*host, host->machine.unreachable ? "it is not heard from, and nobody needs it"
+                                           : "it closes none of its parts, and nobody needs them");
 }
 
 void Stepper::pricePart(MachineSlot& slot, const Machine& host, PricePerHour before) {
