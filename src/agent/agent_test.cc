@@ -263,7 +263,7 @@ TEST_F(AgentTest, EveryLineArrivesOnceThroughRestartsAndLostAnswers) {
 
 TEST_F(AgentTest, ALineThatComesRightAfterAnotherDoesNotWaitForTheHeartbeat) {
   config_.heartbeat = std::chrono::hours{1};
-  options_.uplink.log_interval = milliseconds{300};
+  options_.uplink.log_interval = std::chrono::seconds{5};
   start();
   run("echo one; while [ ! -e go ]; do sleep 0.01; done; echo two; sleep 1000");
   ASSERT_TRUE(waitForLog("one\n"));

@@ -38,6 +38,7 @@ std::string synopsis(const Command& command) {
   if (!command.children.empty() && !command.action) text += " COMMAND";
   for (const Argument& argument : command.arguments) {
     text += argument.required ? " " + argument.name : " [" + argument.name + "]";
+    if (argument.values != nullptr) text += "...";
   }
   if (!command.options.empty()) text += " [OPTIONS]";
   if (command.rest != nullptr) text += " [-- COMMAND...]";

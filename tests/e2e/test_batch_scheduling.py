@@ -101,7 +101,7 @@ def test_spot_is_taken_up_to_the_bid(batch):
 
 
 def test_machines_raised_by_hand_end_some_time_after_they_were_needed(make_buoy):
-    batch = Batch(make_buoy(configuration(idle="4s")))
+    batch = Batch(make_buoy(configuration(idle="10s")))
     client = batch.client()
     batch.environment(client)
 

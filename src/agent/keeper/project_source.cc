@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <memory>
+#include <system_error>
 
 #include "aws/credentials.h"
 #include "aws/settings.h"
@@ -100,8 +101,9 @@ Status fetchProject(const std::string& source, const std::string& directory, boo
 Status giveProject(const std::string& directory, const LoginUser& user) {
   const auto give = [&](const std::string& path) -> Status {
     struct stat state {};
-    if (::lstat(path.c_str(), &state) != 0 || state.st_uid != 0) return {};
-    if (::lchown(path.c_str(), user.uid, user.gid) != 0) return failErrno(errno, path);
+    if (::lstat(path.c_str(), &state) != 0) return errno == ENOENT ? Status{} : failErrno(errno, path);
+    if (state.st_uid != 0) return {};
+    if (::lchown(path.c_str(), user.uid, user.gid) != 0 && errno != ENOENT) return failErrno(errno, path);
     return {};
   };
   BUOY_TRY_VOID(give(directory));
@@ -109,6 +111,8 @@ Status giveProject(const std::string& directory, const LoginUser& user) {
   for (auto each = std::filesystem::recursive_directory_iterator(directory, error);
        !error && each != std::filesystem::recursive_directory_iterator(); each.increment(error))
     BUOY_TRY_VOID(give(each->path().string()));
+  // What goes away meanwhile needs no owner.
+  if (error && error != std::errc::no_such_file_or_directory) return failErrno(error.value(), directory);
   return {};
 }
 

@@ -138,7 +138,7 @@ void addMarket(Command& root) {
   auto flags = std::make_shared<MarketFlags>();
   Command& command = root.add("market", "Recorded spot markets");
   Command& shower = command.add("show", "Draw capacity and price, and say how long machines lived");
-  shower.listArgument("FILE...", flags->files, "recorded markets, one a zone", Hint::file);
+  shower.listArgument("FILE", flags->files, "recorded markets, one a zone", Hint::file);
   shower.option("--machines", "N", flags->machines, "count as up what a gang of so many fits into (1)");
   shower.flag("--json", flags->json, "one JSON object for each file");
   shower.action = [flags](Context& context) { return show(context, *flags); };

@@ -94,9 +94,8 @@ class StartFollower {
     std::jthread lines([this](std::stop_token stop) {
       const FeedSource source =
           logSource(job_, std::nullopt, [&](api::LogLineView line) { queue_.push(std::move(line), stop); });
-      queue_.push(readFeed(
-                      log_, job_, source, [](bool) {}, stop),
-                  stop);
+      const OnReachable told = [this, stop](bool now) { queue_.push(Reachable{now}, stop); };
+      queue_.push(readFeed(log_, job_, source, told, stop), stop);
     });
     std::jthread phases([this](std::stop_token stop) {
       do {
@@ -113,8 +112,11 @@ class StartFollower {
   }
 
  private:
+  struct Reachable {
+    bool now = true;
+  };
   // Status: the log has ended, with its job.
-  using Item = std::variant<api::LogLineView, api::JobView, Status>;
+  using Item = std::variant<api::LogLineView, api::JobView, Reachable, Status>;
 
   Result<bool> print() {
     const auto give_up = std::chrono::steady_clock::now() + kStartPatience;
@@ -125,6 +127,9 @@ class StartFollower {
         if (isReady(*line)) return true;
       } else if (const auto* view = std::get_if<api::JobView>(&*item)) {
         tellPhase(*view);
+      } else if (const auto* reachable = std::get_if<Reachable>(&*item)) {
+        context_.print(reachable->now ? "  - the server answers again\n"
+                                      : "  - the server does not answer; waiting for it...\n");
       } else if (const Status& ended = std::get<Status>(*item); ended) {
         return false;
       } else {
