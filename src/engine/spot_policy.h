@@ -87,8 +87,8 @@ struct SpotView {
   Holding holding = Holding::nothing;  // spot that was lost is nothing
   std::size_t held = 0;                // which candidate; with Holding::spot only
   Duration changeover_left{};          // of what is held; zero: it works
-  // Work that would have to be done again if spot were lost without notice before the policy is asked again:
-  // at most what is done between two saves.
+  // Work that would have to be done again if what is held were lost without notice before the policy is asked
+  // again: at most what is done between two saves. Of on-demand: if it were left and the job could not save.
   Duration at_risk{};
 
   // Solving a plan takes up to half a second. With plans_apart the policy answers at once: by `plan`, which

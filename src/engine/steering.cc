@@ -283,10 +283,9 @@ class Shown {
              .holding = question.holding,
              .held = question.held,
              .changeover_left = question.changeover_left,
-             // Until the next question more is done than is saved now.
-             .at_risk = question.holding == Holding::spot && question.unsaved > Duration{0}
-                            ? question.unsaved + question.step
-                            : Duration{0},
+             // Until the next question more is done than is saved now. On on-demand as well: a job that
+             // cannot save loses it by a move.
+             .at_risk = question.unsaved > Duration{0} ? question.unsaved + question.step : Duration{0},
              .plans_apart = true,
              .plan = question.plan.get()};
   }

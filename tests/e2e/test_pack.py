@@ -43,7 +43,7 @@ def test_eight_jobs_run_four_at_a_time_on_one_machine_and_through_its_reclaim(ma
         wait_for(lambda: buoy.job(job)["attempts"] == 2 and buoy.job(job)["phase"] == "running", f"{job} to go on")
         log = buoy.run("logs", job).stdout
         saved = next(line.split()[1] for line in log.splitlines() if line.startswith("saved"))
-        assert f"started at {saved}" in log, "it goes on where it was"
+        buoy.wait_log(job, f"started at {saved}")  # it goes on where it was
     now = [m for m in machines(buoy) if "host" not in m and m["phase"] == "assigned"]
     assert len(now) == 1 and now[0]["id"] != whole[0]["id"]
 
