@@ -87,6 +87,9 @@ trap 'down 3' HUP
   trap - TERM HUP
   boot
 ) &
-sleep infinity &
-# wait also buries what others leave behind, and a signal ends it.
-while :; do wait || :; done
+# wait also buries what others leave behind, and a signal ends it; one that comes just before it blocks is seen
+# when the next sleep has ended.
+while :; do
+  sleep 5 &
+  wait || :
+done
