@@ -60,6 +60,17 @@ void Stepper::on(const LaunchFailed& event) {
   }
 }
 
+// The machine's own time first, then that of its parts, then what is charged otherwise than by time.
+void Stepper::settleEnd(MachineSlot& slot, const MachineGone& event, const std::string& detail, Time until) {
+  const bool taken_back = event.reason == GoneReason::reclaimed && !event.charged;
+  closeSpan(slot, until);
+  if (!slot.parts.empty()) {
+    if (taken_back) freeParts(slot, until);
+    endParts(slot, event.reason, detail, until);
+  }
+  settleBill(slot, until, taken_back);
+}
+
 void Stepper::on(const MachineGone& event) {
   MachineSlot* const slot = s_.findMachine(event.machine);
   if (!slot || slot->machine.phase == MachinePhase::gone) return;
@@ -67,14 +78,9 @@ void Stepper::on(const MachineGone& event) {
   if (event.since != Time{}) startBilling(*slot, event.since);
   const Time until = event.until == Time{} ? now_ : event.until;
   if (machine.phase == MachinePhase::requested) {
-    closeSpan(*slot, until);
-    const bool taken_back = event.reason == GoneReason::reclaimed && !event.charged;
-    if (!slot->parts.empty()) {
-      if (taken_back) freeParts(*slot, until);
-      endParts(*slot, event.reason, event.detail.empty() ? "it is gone" : event.detail, until);
-    }
-    settleBill(*slot, until, taken_back);
-    return launchFailed(*slot, LaunchError::other, event.detail.empty() ? "it is gone" : event.detail);
+    const std::string detail = event.detail.empty() ? "it is gone" : event.detail;
+    settleEnd(*slot, event, detail, until);
+    return launchFailed(*slot, LaunchError::other, detail);
   }
   const bool wanted = machine.phase == MachinePhase::releasing;
   const std::string_view how = event.reason == GoneReason::reclaimed    ? "was reclaimed"
@@ -94,12 +100,7 @@ void Stepper::on(const MachineGone& event) {
   }
   machine.taken = !wanted && event.reason != GoneReason::terminated;
   cutHeld(*slot, until);
-  closeSpan(*slot, until);
-  if (!slot->parts.empty()) {
-    if (event.reason == GoneReason::reclaimed && !event.charged) freeParts(*slot, until);
-    endParts(*slot, event.reason, detail, until);
-  }
-  settleBill(*slot, until, event.reason == GoneReason::reclaimed && !event.charged);
+  settleEnd(*slot, event, detail, until);
   enterPhase(*slot, MachinePhase::gone);
   loseMachine(*slot, detail);
 }

@@ -247,6 +247,7 @@ class Stepper {
   // What its pool's BillingRule makes of all of its time, which ended at `until`.
   void settleBill(MachineSlot& slot, Time until, bool taken_back);
   void freeParts(MachineSlot& slot, Time until);  // the same for what its parts hold back
+  void settleEnd(MachineSlot& slot, const MachineGone& event, const std::string& detail, Time until);
   void noteCharge(MachineId machine, const Charge& piece);
   void charge(MachineSlot& slot, const Charge& amount, Time at);
   void settleUseful(JobSlot& slot, Time covered);
