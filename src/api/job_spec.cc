@@ -401,6 +401,7 @@ engine::JobRequest toRequest(const JobSpec& spec) {
   request.race = spec.race;
   // What is attached to a machine is the whole machine's.
   request.alone = !spec.storage.empty();
+  request.begins_again = !spec.checkpoint;
   request.retry_rules = spec.retry_rules;
   request.attempt_timeout = spec.timeout;
   for (const DependencySpec& dependency : spec.depends_on) {

@@ -94,6 +94,8 @@ TEST(JobYaml, ADeadlineIsATimeFromTheSubmitOrAnInstant) {
   EXPECT_EQ(request.deadline_in, Duration{});
   EXPECT_EQ(request.policy, engine::SpotRule::buoy) << "the default where there is a deadline";
   EXPECT_EQ(toRequest(from).deadline_in, 36h);
+  EXPECT_TRUE(request.begins_again) << "it keeps no checkpoint";
+  EXPECT_FALSE(toRequest(good("name: x\nrun: 'true'\ncheckpoint: ckpt\n")).begins_again);
   EXPECT_EQ(toRequest(good(kGood)).policy, engine::SpotRule::none);
   EXPECT_EQ(toRequest(good(strCat({kGood, "deadline: 2h\nwork: 1h\nspot: never\n"}))).policy,
             engine::SpotRule::on_demand);

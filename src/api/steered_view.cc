@@ -34,6 +34,7 @@ void writePlan(JsonWriter& writer, const engine::SpotPlan& plan) {
   writer.beginObject().field("places", plan.places).field("time", plan.time).field("slack", plan.slack);
   writer.field("step", plan.step).field("changeover", plan.changeover);
   writer.field("on_demand_price", plan.on_demand_price).field("spot_price", plan.spot_price);
+  writer.field("whole_work", plan.whole_work);
   writer.field("pace_up", plan.pace_up).field("pace_down", plan.pace_down).key("learned").beginArray();
   for (const engine::SpotSource& source : plan.learned) writeSource(writer, source);
   writer.endArray().endObject();
@@ -48,6 +49,7 @@ std::shared_ptr<const engine::SpotPlan> readPlan(MapReader& reader) {
   reader.seconds("changeover", plan->changeover);
   reader.get("on_demand_price", plan->on_demand_price);
   reader.get("spot_price", plan->spot_price);
+  reader.seconds("whole_work", plan->whole_work);
   reader.get("pace_up", plan->pace_up);
   reader.get("pace_down", plan->pace_down);
   readList(reader, "learned", [&](MapReader& item) { plan->learned.push_back(readSource(item)); });
@@ -75,6 +77,7 @@ void writeSteered(JsonWriter& writer, const engine::Record::Steered& steered) {
   const SpotQuestion& known = steered.question;
   writer.key("known").beginObject().field("policy", toString(known.rule));
   writer.field("work", known.work_total).field("work_left", known.work_left).field("unsaved", known.unsaved);
+  writer.field("begins_again", known.begins_again);
   writer.field("time", known.time_total).field("time_left", known.time_left);
   writer.field("changeover", known.changeover).field("step", known.step);
   writer.field("on_demand_price", known.on_demand_price).field("machines", known.machines);
@@ -99,6 +102,7 @@ std::shared_ptr<const engine::Record::Steered> readSteered(MapReader& record) {
     reader.seconds("work", known.work_total);
     reader.seconds("work_left", known.work_left);
     reader.seconds("unsaved", known.unsaved);
+    reader.get("begins_again", known.begins_again);
     reader.seconds("time", known.time_total);
     reader.seconds("time_left", known.time_left);
     reader.seconds("changeover", known.changeover);

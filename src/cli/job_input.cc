@@ -6,6 +6,7 @@
 
 #include "api/input_source.h"
 #include "base/strings.h"
+#include "cli/context.h"
 #include "cli/quoting.h"
 #include "os/files.h"
 
@@ -192,16 +193,16 @@ class Reader {
     input_.source = std::move(*tree);
   }
 
-  // A policy thinks of work as done once and for all.
   void noteWhatIsNotKept() {
     const api::JobSpec& spec = input_.spec;
     if (!spec.deadline || spec.checkpoint || spec.spot == engine::SpotPreference::never ||
         spec.policy != engine::SpotRule::none)
       return;
-    if (spec.deadline->at == Time{} && spec.deadline->in >= 2 * spec.work) return;
+    const Duration time = spec.deadline->at == Time{} ? spec.deadline->in : spec.deadline->at - wallClock();
+    if (time >= 2 * spec.work) return;
     input_.notes.push_back(
-        "the job keeps no checkpoint, so it begins again after every reclaim: unless there is time "
-        "to do the work twice, 'policy: on-demand' is cheaper");
+        "the job keeps no checkpoint, so it would begin again after every reclaim: there is no time to "
+        "do the work twice, so it runs on-demand");
   }
 
   void checkScript(Problems& problems) {

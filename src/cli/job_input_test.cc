@@ -112,6 +112,8 @@ TEST_F(JobInputTest, ADeadlineWithoutACheckpointIsNoted) {
   EXPECT_THAT(read()->notes, Contains(HasSubstr("keeps no checkpoint")));
   flags_.deadline = "17h";
   EXPECT_THAT(read()->notes, IsEmpty()) << "there is time to do it twice";
+  flags_.deadline = "2999-12-31T00:00:00Z";
+  EXPECT_THAT(read()->notes, IsEmpty()) << "and so there is until then";
   flags_.deadline = "10h";
   flags_.checkpoint = "checkpoints";
   EXPECT_THAT(read()->notes, IsEmpty());

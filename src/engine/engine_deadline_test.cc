@@ -147,6 +147,24 @@ TEST(Deadline, WorkThatIsNotSavedIsSavedAndThenTakenToOnDemandInTime) {
   for (const Record& record : steered(world)) EXPECT_TRUE(rederives(*record.decision->steered, world.policy));
 }
 
+TEST(Deadline, OneThatKeepsNothingIsNotAskedToSaveAndItsPolicyKnows) {
+  World world;
+  JobRequest request = promised(1h, 2h);
+  request.begins_again = true;
+  world.submit(request);
+  world.wait(10s);
+  world.up(m(1));
+  world.wait(5s);
+  world.report(m(1), MemberPhase::running);
+  world.take();
+  world.pass(59min);
+  const auto decisions = steered(world);
+  ASSERT_EQ(decisions.size(), 2u) << "spot, and on-demand in time to do everything there";
+  for (const Record& record : decisions) EXPECT_TRUE(record.decision->steered->question.begins_again);
+  EXPECT_EQ(world.directive(m(1)).save, 0u);
+  EXPECT_EQ(marketOf(world, m(2)), Market::on_demand);
+}
+
 TEST(Deadline, SavesInTimeKeepItOnSpot) {
   World world;
   onSpot(world, 2h);

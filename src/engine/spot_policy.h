@@ -61,6 +61,7 @@ struct SpotPlan {
   Duration time{}, slack{};  // the most that may be left: time, and time beyond what the work needs
   Duration step{}, changeover{};
   PricePerHour on_demand_price;  // of the whole gang
+  Duration whole_work{};         // of a job that keeps nothing of it; zero: it keeps what is done
   // On the policy's own scales.
   std::int32_t spot_price = 0, pace_up = 0, pace_down = 0;
 
@@ -69,8 +70,8 @@ struct SpotPlan {
   bool isFor(const SpotPlan& other) const {
     return places == other.places && time == other.time && slack == other.slack && step == other.step &&
            changeover == other.changeover && on_demand_price == other.on_demand_price &&
-           spot_price == other.spot_price && pace_up == other.pace_up && pace_down == other.pace_down &&
-           learned == other.learned;
+           whole_work == other.whole_work && spot_price == other.spot_price && pace_up == other.pace_up &&
+           pace_down == other.pace_down && learned == other.learned;
   }
 };
 
@@ -82,6 +83,7 @@ struct SpotView {
   Duration step{};                     // at the latest after this time the policy is asked again; > 0
   PricePerHour on_demand_price;        // of one machine
   std::int32_t machines = 1;           // gang size; capacity and prices are for each of them
+  bool begins_again = false;           // it keeps nothing: what is done is lost with what is held
   std::span<const SpotCandidate> candidates;
 
   Holding holding = Holding::nothing;  // spot that was lost is nothing

@@ -21,6 +21,7 @@ struct SpotQuestion {
   Duration step{};
   PricePerHour on_demand_price;
   std::int32_t machines = 1;
+  bool begins_again = false;
   struct Place {
     std::string pool, type;
     PricePerHour price;

@@ -179,6 +179,7 @@ SpotQuestion Stepper::questionOf(JobSlot& slot) {
   SpotQuestion question;
   question.rule = request.policy;
   question.machines = request.machines;
+  question.begins_again = request.begins_again;
   question.time_total = deadline - job.submitted;
   question.time_left = deadline - now_;
   question.step = std::clamp(question.time_total / kSteps, kShortestStep, kLongestStep);
@@ -279,6 +280,7 @@ class Shown {
              .step = question.step,
              .on_demand_price = question.on_demand_price,
              .machines = question.machines,
+             .begins_again = question.begins_again,
              .candidates = candidates_,
              .holding = question.holding,
              .held = question.held,
@@ -431,7 +433,7 @@ void Stepper::recordSteered(JobSlot& slot, SpotQuestion question, const SpotDeci
 void Stepper::saveInTime(JobSlot& slot, const SpotQuestion& question) {
   Job& job = slot.job;
   if (question.holding != Holding::spot || job.phase != JobPhase::running || job.save_asked != Time{}) return;
-  if (question.unsaved <= Duration{0}) return;
+  if (question.unsaved <= Duration{0} || question.begins_again) return;
   const Duration save = 2 * (job.last_save.took + job.last_save.wrote);
   if (question.unsaved < 2 * save || spareOf(question) >= 2 * question.step + std::max(save, question.step))
     return;

@@ -72,6 +72,7 @@ struct JobRequest {
   Duration attempt_timeout{};          // running time of one attempt, after which the job ends; zero: none
   std::int32_t race = 0;  // its machine is asked for in so many pools at once (race.cc); below two: in one
   bool alone = false;     // has a machine to itself, also in pools where jobs share machines
+  bool begins_again = false;  // after every loss and move: it keeps no checkpoint
 };
 
 enum class JobPhase : std::uint8_t {

@@ -129,6 +129,7 @@ void promise(Random& random, const engine::Settings& settings, Happening& submit
   if (random.oneIn(2) && request.spot != engine::SpotPreference::only) {
     request.policy =
         request.spot == engine::SpotPreference::never ? engine::SpotRule::on_demand : kRules[random.below(4)];
+    request.begins_again = submit.plan.save_every == Duration{0};
     request.work = submit.plan.work + seconds(random, 0, 20);
     Duration slack = seconds(random, 0, 600);
     if (request.policy == engine::SpotRule::buoy) {

@@ -29,6 +29,7 @@ class Replay {
     view_.step = traces.front()->gap;
     view_.on_demand_price = window.on_demand_price;
     view_.machines = window.machines;
+    view_.begins_again = window.saves && window.saves->interval == Saves::kNever;
     places_.reserve(traces.size());
     for (const Trace* const trace : traces) places_.push_back(trace->place());
   }

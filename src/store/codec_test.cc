@@ -84,6 +84,7 @@ Job anyJob() {
                  anyDuration(),       anyDuration(),        anyDuration(),
                  oneOf<SpotRule>(4),  anyDuration(),        anyTime(),
                  anyDuration(),       {any<std::int64_t>()}};
+  job.request.begins_again = any<bool>();
   job.phase = oneOf<JobPhase>(8);
   job.stop = oneOf<StopReason>(6);
   job.submitted = anyTime();
@@ -120,6 +121,7 @@ RC_GTEST_PROP(CodecTest, JobsSurviveExactly, ()) {
   RC_ASSERT(decoded->id == job.id);
   RC_ASSERT(decoded->request.name == job.request.name);
   RC_ASSERT(decoded->request.stop_grace == job.request.stop_grace);
+  RC_ASSERT(decoded->request.begins_again == job.request.begins_again);
   RC_ASSERT(decoded->submitted == job.submitted);
   RC_ASSERT(decoded->exit_code == job.exit_code);
   RC_ASSERT((decoded->current == nullptr) == (job.current == nullptr));

@@ -52,7 +52,7 @@ template <class V>
 void describe(V& v, Is<engine::JobRequest> auto& x) {
   auto& [name, queue, pools, machines, resources, spot, priority, share, retry_failures, max_run, max_wait,
          stop_grace, policy, deadline_in, deadline_at, work, budget, image, array, sequential, depends_on,
-         retry_rules, attempt_timeout, race, alone] = x;
+         retry_rules, attempt_timeout, race, alone, begins_again] = x;
   v.field("name", name);
   v.field("queue", queue);
   v.sparse("pools", pools);
@@ -78,6 +78,7 @@ void describe(V& v, Is<engine::JobRequest> auto& x) {
   v.sparse("attempt_timeout", attempt_timeout);
   v.sparse("race", race);
   v.sparse("alone", alone);
+  v.sparse("begins_again", begins_again);
 }
 
 template <class V>
@@ -342,7 +343,8 @@ void describe(V& v, Is<engine::SpotSource> auto& x) {
 
 template <class V>
 void describe(V& v, Is<engine::SpotPlan> auto& x) {
-  auto& [learned, places, time, slack, step, changeover, on_demand_price, spot_price, pace_up, pace_down] = x;
+  auto& [learned, places, time, slack, step, changeover, on_demand_price, whole_work, spot_price, pace_up,
+         pace_down] = x;
   v.sparse("learned", learned);
   v.field("places", places);
   v.field("time", time);
@@ -350,6 +352,7 @@ void describe(V& v, Is<engine::SpotPlan> auto& x) {
   v.field("step", step);
   v.field("changeover", changeover);
   v.field("on_demand_price", on_demand_price);
+  v.sparse("whole_work", whole_work);
   v.sparse("spot_price", spot_price);
   v.sparse("pace_up", pace_up);
   v.sparse("pace_down", pace_down);
@@ -370,7 +373,7 @@ void describe(V& v, Is<engine::SpotQuestion::Place> auto& x) {
 template <class V>
 void describe(V& v, Is<engine::SpotQuestion> auto& x) {
   auto& [rule, work_total, work_left, unsaved, time_total, time_left, changeover, step, on_demand_price,
-         machines, places, holding, held, changeover_left, plan] = x;
+         machines, begins_again, places, holding, held, changeover_left, plan] = x;
   v.field("rule", rule);
   v.field("work_total", work_total);
   v.field("work_left", work_left);
@@ -381,6 +384,7 @@ void describe(V& v, Is<engine::SpotQuestion> auto& x) {
   v.field("step", step);
   v.field("on_demand_price", on_demand_price);
   v.field("machines", machines);
+  v.sparse("begins_again", begins_again);
   v.field("places", places);
   v.field("holding", holding);
   v.sparse("held", held);

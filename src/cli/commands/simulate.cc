@@ -220,8 +220,8 @@ Result<sim::Saves> savesOf(const SimulateFlags& flags, const api::JobSpec* job, 
   } else if (job && !job->checkpoint) {
     saves = {.interval = sim::Saves::kNever};
     report.assumptions.emplace_back(
-        "the job keeps no checkpoint, so it begins again after every reclaim: spot helps only where "
-        "there is time to do the work twice");
+        "the job keeps no checkpoint, so it begins again after every reclaim: the policy 'buoy' takes "
+        "spot only where there is time to do the work twice and it is likely to pay");
     return saves;
   } else if (job && job->checkpoint->interval && flags.interval.empty()) {
     saves.interval = *job->checkpoint->interval;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "schedule/spot/uniform_progress.h"
 
@@ -61,6 +62,27 @@ Duration rounded(Duration time) {
 // that is too low costs slack again and again, and how alike they are is not known.
 constexpr double kCaution = 1.3, kCautionOfSeveral = 2;
 
+// ---- jobs that begin again after every loss
+
+// Whether what is begun here now would be safe to its end: a job that begins again after a loss is taken off
+// spot by the safety net when only the time to do everything on on-demand is left, and then all was in vain.
+bool isTimeForTwice(const SpotView& view, const SpotCandidate& place) {
+  if (!view.begins_again) return true;
+  return view.time_left >= 2 * view.work_total + place.changeover + view.changeover + view.step;
+}
+
+// Nothing is moved: all that is done would be lost. nullopt: it needs a plan.
+std::optional<SpotDecision> decideForOneThatBeginsAgain(const SpotView& view) {
+  if (view.holding == Holding::on_demand)
+    return SpotDecision{.take = Holding::on_demand, .reason = "leaving it would lose what is done"};
+  if (view.holding == Holding::spot)
+    return SpotDecision{.take = Holding::spot, .candidate = view.held, .reason = "it works"};
+  const auto fits = [&](const SpotCandidate& place) { return isTimeForTwice(view, place); };
+  if (std::none_of(view.candidates.begin(), view.candidates.end(), fits))
+    return SpotDecision{.take = Holding::on_demand, .reason = "there is no time to do the work twice"};
+  return std::nullopt;
+}
+
 }  // namespace
 
 // ---- plans
@@ -87,6 +109,7 @@ void Buoy::nameFor(const SpotView& view, const AvailabilityModel& one, engine::S
     name.changeover = rounded(name.changeover);
   }
   name.on_demand_price = {view.on_demand_price.nano_usd * view.machines};
+  if (view.begins_again) name.whole_work = view.work_total;
   AvailabilityModel::PaceMeter meter(one);
   double price = 0;
   for (const SpotCandidate& place : view.candidates) {
@@ -111,7 +134,8 @@ std::shared_ptr<const Buoy::Solved> Buoy::solve(const engine::SpotPlan& wanted,
                                                .on_demand_price = usd(wanted.on_demand_price, 1),
                                                .spot_price = toPower(wanted.spot_price, kPriceStep),
                                                .pace = {.up = caution * toPower(wanted.pace_up, kPaceStep),
-                                                        .down = toPower(wanted.pace_down, kPaceStep)}});
+                                                        .down = toPower(wanted.pace_down, kPaceStep)},
+                                               .whole_work = wanted.whole_work});
   solved->together = &planner->model(wanted.places);
   solved->known = knownOf(std::move(planner), wanted.changeover);
   return solved;
@@ -223,6 +247,7 @@ SpotDecision Buoy::withoutPlan(const SpotView& view) {
   const double done = hoursOf(view.work_total - view.work_left);
   const double behind = passed * hoursOf(view.work_total) / hoursOf(view.time_total) - done;
   if (behind <= hoursOf(view.step)) return {.take = Holding::nothing, .reason = "its plan is being made"};
+  if (view.begins_again) return {.take = Holding::on_demand, .reason = "waiting for a plan takes too long"};
   return UniformProgress().decide(view);
 }
 
@@ -250,7 +275,7 @@ SpotDecision Buoy::decideBy(const SpotView& view, const Solved& solved) {
              {.take = Holding::on_demand, .reason = "waiting would cost more"});
   }
   Best best;
-  if (chooseBest(view, solved.known, best))
+  if (chooseBest(view, solved.known, best) && isTimeForTwice(view, view.candidates[best.place]))
     consider(launchCost(view, solved, best, market.share),
              {.take = Holding::spot, .candidate = best.place, .reason = "spot is the cheapest way on"});
   return decision;
@@ -281,6 +306,9 @@ SpotDecision Buoy::decideApart(const SpotView& view) {
 }
 
 SpotDecision Buoy::decide(const SpotView& view) {
+  if (view.begins_again) {
+    if (const auto decision = decideForOneThatBeginsAgain(view)) return *decision;
+  }
   if (view.holding == Holding::spot &&
       (view.candidates.size() == 1 || view.changeover_left > Duration{} || view.work_left < 2 * kHorizon))
     return {.take = Holding::spot, .candidate = view.held, .reason = "it works"};

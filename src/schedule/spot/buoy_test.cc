@@ -129,6 +129,55 @@ TEST_F(BuoyTest, PlansAgainOnlyWhenPricesOrTheMarketChanged) {
   EXPECT_EQ(planner_->solved(), before + 1) << "jobs share plans";
 }
 
+TEST_F(BuoyTest, AJobThatKeepsNothingTakesSpotOnlyWhereThereIsTimeToDoEverythingTwice) {
+  place({{10h, true}});
+  SpotView seen = view(12h, 20h);
+  EXPECT_EQ(taken(seen), Holding::spot);
+  seen.begins_again = true;
+  EXPECT_EQ(buoy_.decide(seen).take, Holding::on_demand);
+  EXPECT_EQ(buoy_.decide(seen).reason, "there is no time to do the work twice");
+  seen.work_total = seen.work_left = 2h;
+  seen.time_left = 10h;
+  EXPECT_EQ(taken(seen), Holding::spot);
+  seen.time_left = 2 * 2h + 2 * 12min + 5min;
+  EXPECT_EQ(taken(seen), Holding::spot) << "just enough";
+  seen.time_left -= 1s;
+  EXPECT_EQ(taken(seen), Holding::on_demand);
+  // What has begun is never left: all would be lost.
+  seen.holding = Holding::on_demand;
+  seen.time_left = 20h;
+  EXPECT_EQ(taken(seen), Holding::on_demand);
+  place({{10h, true}}, 1'000'000);
+  seen.candidates = candidates_;
+  seen.holding = Holding::spot;
+  EXPECT_EQ(buoy_.decide(seen).candidate, 0u) << "not even for a place that costs next to nothing";
+}
+
+TEST_F(BuoyTest, AJobThatKeepsNothingLetsSpotThatWillHardlyLastPass) {
+  place({{1h, false}, {6h, true}, {1h, false}, {5min, true}});
+  SpotView seen = view(8h, 19h);
+  EXPECT_EQ(taken(seen), Holding::spot);
+  seen.begins_again = true;
+  seen.work_total = 8h;
+  EXPECT_NE(taken(seen), Holding::spot);
+}
+
+TEST(Plan, AJobThatBeginsAgainPaysForEverythingThatALossTakes) {
+  const auto model = AvailabilityModel::learn({});
+  PlanProblem problem{
+      .time = 30h, .slack = 20h, .step = 5min, .changeover = 12min, .on_demand_price = 3, .spot_price = 1};
+  const auto cost = [&](double reclaims, Duration whole_work, double time) {
+    problem.pace.up = reclaims;
+    problem.whole_work = whole_work;
+    return Plan(model, problem).cost(Plan::nothing, time, time - 10, MarketState{1, 12, 3}.index());
+  };
+  EXPECT_NEAR(cost(1e-6, 10h, 30), 10.2, 0.1) << "nothing is ever lost";
+  EXPECT_NEAR(cost(30, 10h, 30), 3 * 10.2, 0.5) << "it is nearly always lost";
+  EXPECT_NEAR(cost(1, 10h, 20), 3 * 10.2, 0.1) << "there is no time for twice";
+  EXPECT_GT(cost(1, 10h, 30), 1.1 * cost(1, Duration{}, 30));
+  EXPECT_LE(cost(1, 10h, 30), 3 * 10.2 + 0.1) << "on-demand can always be had";
+}
+
 TEST(Plan, TakesLittleMemoryWhateverIsPlanned) {
   constexpr std::size_t kMost = std::size_t{64} << 20;
   const auto model = AvailabilityModel::learn({});
@@ -176,6 +225,34 @@ TEST(BuoyPolicy, CostsLessThanUniformProgressOnMarketsItHasNotSeen) {
   }
   EXPECT_GE(buoy, optimum);
   EXPECT_LT(buoy, uniform);
+}
+
+// With time for two, four and eight times the work.
+TEST(BuoyPolicy, AJobThatKeepsNothingIsInTimeAndPaysNoMoreThanOnDemand) {
+  const auto planner = std::make_shared<Planner>(std::vector<History>{});
+  const auto market = sim::generateMarket({.seed = 23, .zones = 2, .ticks = 6000});
+  for (const Duration work : {2h, 4h, 8h}) {
+    std::int64_t buoy = 0, on_demand = 0;
+    for (const sim::Trace& trace : market) {
+      const sim::Trace* traces[] = {&trace};
+      sim::Window window{.work = work,
+                         .deadline = 17h,
+                         .changeover = 12min,
+                         .on_demand_price = {3'060'000'000},
+                         .spot_price = PricePerHour{973'100'000},
+                         .saves = sim::Saves{.interval = sim::Saves::kNever}};
+      for (; sim::validate(window, traces); window.start_tick += 100) {
+        const auto run = [&](std::string_view name) {
+          const sim::WindowResult result = sim::replay(window, traces, **makePolicy(name, planner));
+          EXPECT_FALSE(result.missed);
+          return result.cost.nano_usd;
+        };
+        buoy += run("buoy");
+        on_demand += run("on-demand");
+      }
+    }
+    EXPECT_LT(buoy, on_demand) << formatDuration(work);
+  }
 }
 
 }  // namespace

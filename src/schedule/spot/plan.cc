@@ -40,6 +40,7 @@ Plan::Plan(const AvailabilityModel& model, const PlanProblem& problem)
       step_(hoursOf(wholeSteps(problem))),
       changeover_(hoursOf(problem.changeover)),
       forced_(2 * changeover_ + hoursOf(problem.step)),
+      again_(hoursOf(problem.whole_work)),
       next_(model.after(wholeSteps(problem), problem.pace, true, 2e-4)),
       during_(model.after(std::max(problem.changeover, Duration{1}), problem.pace, false, 5e-3)),
       kept_(model.after(std::max(problem.changeover, Duration{1}), problem.pace, true, 5e-3)),
@@ -180,6 +181,8 @@ void Plan::solveLayer(std::size_t n) {
   expectLost(before.of[nothing], lost_none_);
   expectLost(before.of[on_demand], lost_od_);
   expectLost(blend_none_, lost_half_);
+  const double after_loss = time - step_ - again_;  // slack of a job that begins again
+  const bool may_begin = again_ <= 0 || time >= timeForTwice();
   Grid wait, od_stays, od_starts, spot_starts{}, spot_goes{};
   for (std::size_t state = 0; state < kMarketStates; ++state) {
     const bool up = MarketState::at(state).up != 0;
@@ -196,7 +199,13 @@ void Plan::solveLayer(std::size_t n) {
       expect(next_.row(state), before.of[spot], spot_goes);
       mix(lost_[state], row(lost_none_, state), wait);
       mix(lost_[state], row(lost_od_, state), od_stays);
-      mix(lost_[state], row(lost_none_, state), spot_goes);
+      if (again_ > 0) {
+        Grid all_lost;
+        all_lost.fill(static_cast<float>(valueAt(row(lost_none_, state), onGrid(after_loss))));
+        mix(lost_[state], all_lost.data(), spot_goes);
+      } else {
+        mix(lost_[state], row(lost_none_, state), spot_goes);
+      }
       std::copy_n(row(lost_half_, state), kSlacks, lost.begin());
     }
     for (std::size_t k = 0; k < kSlacks; ++k) {
@@ -204,24 +213,40 @@ void Plan::solveLayer(std::size_t n) {
         none[k] = od[k] = sp[k] = 0;
         continue;
       }
-      const bool forced = slacks_[k] < forced_;
+      const bool forced = slacks_[k] < forced_, stays = forced || again_ > 0;
       const float launched = cd + std::min(rest, work[k]);
       const float fresh_od =
-          forced ? fpo * (cd + work[k]) : fpo * launched + shifted(by_changeover_, od_starts, k);
+          stays ? fpo * (cd + work[k]) : fpo * launched + shifted(by_changeover_, od_starts, k);
       float best = fresh_od;
       if (!forced) {
         best = std::min(best, shifted(by_step_, wait, k));
-        if (up) {
+        if (up && may_begin) {
           const float lives = fps * launched + shifted(by_changeover_, spot_starts, k);
           const float dies = fps * cd / 2 + shifted(by_half_, lost, k);
           best = std::min(best, survives * lives + (1 - survives) * dies);
         }
       }
       none[k] = best;
-      od[k] = forced ? fpo * work[k] : std::min(best, fpo * works[k] + od_stays[k]);
+      od[k] = stays ? fpo * work[k] : std::min(best, fpo * works[k] + od_stays[k]);
       sp[k] = up ? fps * works[k] + spot_goes[k] : best;
     }
   }
+}
+
+// In which spot can do all of the work and, lost at its end, on-demand can do all of it again.
+double Plan::timeForTwice() const {
+  return 2 * (again_ + changeover_) + hoursOf(problem_.step);
+}
+
+Plan::Between Plan::onGrid(double slack) const {
+  const double at = std::pow(std::clamp(slack / slacks_[kSlacks - 1], 0.0, 1.0), 1 / 1.7) * (kSlacks - 1);
+  auto k = std::min(static_cast<std::size_t>(at), kSlacks - 2);
+  while (k > 0 && slacks_[k] > slack) --k;
+  return {k, std::clamp((slack - slacks_[k]) / (slacks_[k + 1] - slacks_[k]), 0.0, 1.0)};
+}
+
+double Plan::valueAt(const float* row, Between place) {
+  return row[place.at] + place.share * (row[place.at + 1] - row[place.at]);
 }
 
 double Plan::cost(Held held, double time, double slack, std::size_t state) const {
@@ -229,15 +254,8 @@ double Plan::cost(Held held, double time, double slack, std::size_t state) const
                                   static_cast<double>(stored_.size()) - 1.001);
   const auto n = static_cast<std::size_t>(layer);
   const double share = layer - static_cast<double>(n);
-  const double most = slacks_[kSlacks - 1];
-  const double at = std::pow(std::clamp(slack / most, 0.0, 1.0), 1 / 1.7) * (kSlacks - 1);
-  auto k = std::min(static_cast<std::size_t>(at), kSlacks - 2);
-  while (k > 0 && slacks_[k] > slack) --k;
-  const double part = std::clamp((slack - slacks_[k]) / (slacks_[k + 1] - slacks_[k]), 0.0, 1.0);
-  const auto in = [&](std::size_t which) {
-    const float* const values = row(stored_[which].of[held], state);
-    return values[k] + part * (values[k + 1] - values[k]);
-  };
+  const Between place = onGrid(slack);
+  const auto in = [&](std::size_t which) { return valueAt(row(stored_[which].of[held], state), place); };
   return in(n) + share * (in(n + 1) - in(n));
 }
 

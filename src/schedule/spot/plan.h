@@ -15,6 +15,7 @@ struct PlanProblem {
   Duration changeover{};
   double on_demand_price = 0, spot_price = 0;  // USD an hour of the whole gang
   AvailabilityModel::Pace pace;
+  Duration whole_work{};  // of a job that loses all it has done with its machine; zero: it loses nothing
 
   bool operator==(const PlanProblem&) const = default;
 };
@@ -22,7 +23,9 @@ struct PlanProblem {
 // The least expected cost to go from every time left, slack left, holding and market state: the deadline
 // problem of one place, or of several of which the one that has been up longest is taken, solved backwards in
 // time. Slack is what is left of time beyond the work: it passes while nothing works. Where less than two
-// changeovers of slack are left, on-demand is taken to the end. Immutable; any thread.
+// changeovers of slack are left, on-demand is taken to the end. A job that loses what it has done has, when
+// spot is lost, all of its work before it again; it never leaves on-demand, and begins spot only where there
+// is time to do everything again after the worst loss. Immutable; any thread.
 class Plan {
  public:
   enum Held : std::uint8_t { nothing, on_demand, spot };  // the latter two with their changeover behind them
@@ -55,7 +58,15 @@ class Plan {
     std::array<float, kSlacks> share{};
   };
 
+  struct Between {  // two points of that grid
+    std::size_t at = 0;
+    double share = 0;  // of the one after `at`
+  };
+
   Shift shiftBy(double hours) const;
+  Between onGrid(double slack) const;
+  static double valueAt(const float* row, Between place);
+  double timeForTwice() const;
   void solve();
   void solveLayer(std::size_t n);
   float* row(Values& values, std::size_t state) const { return &values[state * kSlacks]; }
@@ -67,6 +78,7 @@ class Plan {
 
   PlanProblem problem_;
   double step_, changeover_, forced_;  // hours; below `forced_` slack on-demand is taken
+  double again_;                       // hours of work to do again after a loss; zero: none
   Chain next_, during_, kept_;
   std::vector<double> survival_;  // of a changeover
   std::vector<float> lost_;       // the chance to be lost within a step
