@@ -359,6 +359,17 @@ bool Auditor::settle(std::uint64_t id, const MachineAccount& account) {
   return difference == 0 || difference <= tolerance(account);
 }
 
+// Made after the engine had given it up, or after the refusal by which the engine was about to: in nobody's
+// ledger, but within the bound for leaks.
+bool Auditor::madeInVain(const MachineAccount& account) {
+  if (!account.has_bill || account.let_go == Time{}) return false;
+  return account.bill.since >= account.let_go || (account.refused && account.covered.empty());
+}
+
+void Auditor::refused(MachineId machine) {
+  if (MachineAccount* const account = machines_.find(machine.value)) account->refused = true;
+}
+
 void Auditor::trySettle(std::uint64_t id) {
   MachineAccount& account = *machines_.find(id);
   // Where the ledger has more than the bill, still more may come.
@@ -390,8 +401,7 @@ void Auditor::checkEnd(const std::vector<std::pair<JobId, const Program*>>& prog
   machines_.forEach([&](std::uint64_t id, const MachineAccount& account) {
     const std::string name = MachineId{id}.toString();
     if (!account.gone) core_.problem(name + " was left behind by the engine");
-    // Made after the engine had given it up: in nobody's ledger, but within the bound for leaks.
-    if (account.has_bill && account.let_go != Time{} && account.bill.since >= account.let_go) return;
+    if (madeInVain(account)) return;
     if (settle(id, account)) return;
     std::string spans;
     for (const Interval& each : account.covered)

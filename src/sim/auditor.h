@@ -29,6 +29,9 @@ class Auditor {
   void billed(MachineId machine, const Bill& bill);
   // The provider has said what is not true: this machine may go on while its job runs elsewhere.
   void denied(MachineId machine) { denied_.insert(machine.value); }
+  // The provider's word that it does not make this machine has come. What a second call for it makes after
+  // that is in nobody's ledger: the engine, which has given it up, ends it as soon as it is told of it.
+  void refused(MachineId machine);
   void submitted(JobId job) { submitted_.insert(job.value); }
   void cancelled(JobId job) { cancelled_.insert(job.value); }
   // A process of the job begins, and ends, on a machine.
@@ -71,6 +74,7 @@ class Auditor {
     bool has_bill = false;
     Bill bill;
     Time let_go{};  // releasing or gone in the engine; zero: not
+    bool refused = false;
     bool gone = false;
     Time heard_at{}, heard_from{};  // when the engine first knew that it is billed, and from when
     MachineId host;                 // it is a part, whose spans are its host's money
@@ -112,6 +116,7 @@ class Auditor {
   void checkWorking(MachineId machine, bool begins);
   Duration excused(Time from, Time until) const;
   ExactCost tolerance(const MachineAccount& account) const;
+  static bool madeInVain(const MachineAccount& account);
   bool settle(std::uint64_t id, const MachineAccount& account);
   void trySettle(std::uint64_t id);
 

@@ -170,6 +170,8 @@ void Simulation::arrive(Letter&& letter) {
     report->committed_covers += late;
   } else if (auto* const notice = std::get_if<engine::NoticeReceived>(&letter.event)) {
     notice->deadline += late;
+  } else if (const auto* const refusal = std::get_if<engine::LaunchFailed>(&letter.event)) {
+    auditor_.refused(refusal->machine);
   }
   if (scenario_.people > Duration{0}) {
     if (latest_.size() < kLatest) latest_.emplace_back();

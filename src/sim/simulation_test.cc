@@ -79,6 +79,28 @@ TEST(Simulation, ACrashAtEveryPointLosesNothing) {
   }
 }
 
+// The first call for a machine is refused, the second makes it while the refusal is on its way: it ends soon,
+// and is in nobody's ledger.
+TEST(Simulation, AMachineMadeByASecondCallAfterItsRefusalIsNoLeak) {
+  int made_in_vain = 0;
+  for (Duration room = 20ms; room < 200ms; room += 10ms) {
+    Scenario scenario = smallWorld();
+    const Time begin{std::chrono::hours{24 * 365 * 50}};
+    for (Zone& zone : scenario.zones)
+      zone.market = std::make_shared<SteppedMarket>(
+          std::vector<SteppedMarket::Step>{{begin, {0, {300'000'000}}}, {begin + room, {10, {300'000'000}}}});
+    scenario.cloud.call_min = 20ms;
+    scenario.cloud.call_max = 200ms;
+    scenario.cloud.news_min = scenario.cloud.news_max = 200ms;
+    Happening doubled = at(Duration{0}, Happening::Kind::doubled, 100ms);
+    scenario.happenings.insert(scenario.happenings.begin(), doubled);
+    const RunResult result = runOf(scenario);
+    EXPECT_EQ(result.problems, std::vector<std::string>{});
+    if (result.machines > 1) ++made_in_vain;
+  }
+  EXPECT_GT(made_in_vain, 0);
+}
+
 // A job of ten minutes; from the fifth minute on there is no spot.
 Scenario promisedWorld() {
   Scenario scenario = smallWorld();
