@@ -183,7 +183,7 @@ void Auditor::checkBudget(const Job& job) {
 
 void Auditor::checkDeadline(const Job& job) {
   if (!promises || job.request.policy == engine::SpotRule::none || job.request.budget != Money{} ||
-      job.phase != engine::JobPhase::succeeded)
+      job.phase != engine::JobPhase::succeeded || jobs_.make(job.id.value).deserted)
     return;
   const Time deadline = *engine::deadlineOf(job.request, job.submitted);
   const Duration late = core_.now - deadline - excused(job.submitted, core_.now);

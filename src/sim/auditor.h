@@ -32,6 +32,11 @@ class Auditor {
   // The provider's word that it does not make this machine has come. What a second call for it makes after
   // that is in nobody's ledger: the engine, which has given it up, ends it as soon as it is told of it.
   void refused(MachineId machine);
+  // A machine on which the job was last has heard nothing for so long that it ends itself: no deadline allows
+  // for the loss of on-demand machines.
+  void deserted(JobId job) {
+    if (job) jobs_.make(job.value).deserted = true;
+  }
   void submitted(JobId job) { submitted_.insert(job.value); }
   void cancelled(JobId job) { cancelled_.insert(job.value); }
   // A process of the job begins, and ends, on a machine.
@@ -88,7 +93,8 @@ class Auditor {
     bool finished = false;
     engine::JobPhase phase = engine::JobPhase::queued;  // it finished in
     bool limited = false;                               // by max_run or max_wait
-    engine::Ledger ledger;                              // sum of spans
+    bool deserted = false;
+    engine::Ledger ledger;  // sum of spans
     Epoch directed = 0, fence = 0;
     struct Version {
       std::uint64_t number = 0;

@@ -143,6 +143,17 @@ TEST(Simulation, ACrashAtEveryPointMovesNoDeadline) {
   }
 }
 
+// The agent on the on-demand machine hears nothing for more than three minutes, and all that was done there
+// is lost.
+TEST(Simulation, AMachineThatEndsItselfBecauseNobodyAnswersBreaksNoPromise) {
+  Scenario scenario = promisedWorld();
+  scenario.happenings[0].plan.save_every = Duration{0};
+  scenario.happenings.push_back(at(12min, Happening::Kind::crash, 4min));
+  const RunResult result = runOf(scenario);
+  EXPECT_EQ(result.problems, std::vector<std::string>{});
+  EXPECT_GT(result.took, 26min);
+}
+
 TEST(Simulation, ABudgetIsNeverExceededWhateverCrashes) {
   for (std::uint32_t point = 0; point < 5; ++point) {
     for (const Duration when : {Duration{0}, Duration{1s}, Duration{3min}, Duration{6min}}) {
