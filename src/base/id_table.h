@@ -19,17 +19,8 @@ class IdTable {
   }
   // Made when missing.
   T& make(std::uint64_t id) {
-    const std::uint64_t number = id / kPageSize;
-    if (number >= pages_.size()) pages_.resize(number + 1);
-    if (!pages_[number]) pages_[number] = std::make_unique<Page>();
-    Page& page = *pages_[number];
-    std::unique_ptr<T>& item = page.items[id % kPageSize];
-    if (!item) {
-      item = std::make_unique<T>();
-      ++page.used;
-      ++size_;
-    }
-    return *item;
+    T* const found = find(id);
+    return found ? *found : add(id);
   }
   void erase(std::uint64_t id) {
     if (!find(id)) return;
@@ -60,6 +51,16 @@ class IdTable {
     std::array<std::unique_ptr<T>, kPageSize> items;
     std::uint32_t used = 0;
   };
+
+  T& add(std::uint64_t id) {
+    const std::uint64_t number = id / kPageSize;
+    if (number >= pages_.size()) pages_.resize(number + 1);
+    if (!pages_[number]) pages_[number] = std::make_unique<Page>();
+    Page& page = *pages_[number];
+    ++page.used;
+    ++size_;
+    return *(page.items[id % kPageSize] = std::make_unique<T>());
+  }
 
   std::vector<std::unique_ptr<Page>> pages_;
   std::size_t size_ = 0;

@@ -31,9 +31,9 @@ std::size_t editDistance(std::string_view a, std::string_view b) {
 std::string strCat(std::initializer_list<std::string_view> parts) {
   std::size_t size = 0;
   for (const std::string_view part : parts) size += part.size();
-  std::string result;
-  result.reserve(size);
-  for (const std::string_view part : parts) result += part;
+  std::string result(size, '\0');
+  char* to = result.data();
+  for (const std::string_view part : parts) to = std::copy(part.begin(), part.end(), to);
   return result;
 }
 

@@ -44,6 +44,27 @@ void Auditor::checkDecision(const engine::Record& record, const engine::Placemen
     problem(" decision names its machines wrongly");
 }
 
+// Whether none of it was covered.
+bool Auditor::cover(std::vector<Interval>& covered, Interval span) {
+  if (!covered.empty() && covered.back().until == span.from) {  // as nearly always
+    covered.back().until = span.until;
+    return true;
+  }
+  const auto after = std::find_if(covered.begin(), covered.end(),
+                                  [&](const Interval& each) { return each.until > span.from; });
+  const bool fresh = after == covered.end() || after->from >= span.until;
+  auto at = covered.insert(after, span);
+  if (at + 1 != covered.end() && (at + 1)->from == at->until) {
+    at->until = (at + 1)->until;
+    at = covered.erase(at + 1) - 1;
+  }
+  if (at != covered.begin() && (at - 1)->until == at->from) {
+    (at - 1)->until = at->until;
+    covered.erase(at);
+  }
+  return fresh;
+}
+
 void Auditor::addSpan(const engine::Span& span) {
   MachineAccount& account = machines_.make(span.machine.value);
   if (span.end <= span.begin) core_.problem(span.machine.toString() + " has an empty span");
@@ -53,21 +74,10 @@ void Auditor::addSpan(const engine::Span& span) {
   MachineAccount& payer = account.host ? machines_.make(account.host.value) : account;
   payer.spans += paid;
   if (account.host) payer.parts_until = std::max(payer.parts_until, span.end);
-  ledger_total_ += ExactCost{span.price.nano_usd} * (span.end - span.begin).count();
-  const auto after = std::find_if(account.covered.begin(), account.covered.end(),
-                                  [&](const Interval& each) { return each.until > span.begin; });
-  if (after != account.covered.end() && after->from < span.end)
+  ledger_total_ += paid;
+  if (!cover(account.covered, {span.begin, span.end}))
     core_.problem(strCat({"a second of ", span.machine.toString(), " is counted twice"}));
-  auto at = account.covered.insert(after, {span.begin, span.end});
-  if (at + 1 != account.covered.end() && (at + 1)->from == at->until) {
-    at->until = (at + 1)->until;
-    at = account.covered.erase(at + 1) - 1;
-  }
-  if (at != account.covered.begin() && (at - 1)->until == at->from) {
-    (at - 1)->until = at->until;
-    account.covered.erase(at);
-  }
-  trySettle(span.machine.value);
+  if (account.gone) trySettle(span.machine.value);
   if (!span.job) return;
   JobAccount& job = jobs_.make(span.job.value);
   if (job.finished) core_.problem(span.job.toString() + " is charged after it has finished");

@@ -111,6 +111,7 @@ class Auditor {
     std::vector<Worker> workers;
   };
 
+  static bool cover(std::vector<Interval>& covered, Interval span);
   void addSpan(const engine::Span& span);
   void checkJob(const engine::State& state, const engine::Job& job);
   void checkBudget(const engine::Job& job);

@@ -11,8 +11,8 @@ Control::Control(Core& core, Options options, Persistence& persistence, Ports po
 
 // ---- what arrives
 
-void Control::push(Letter&& letter) {
-  inbox_.push_back(std::move(letter));
+void Control::push(engine::Event&& event, MachineId from, std::uint32_t request) {
+  inbox_.emplace_back(std::move(event), from, request);
   if (commit_planned_) return;
   commit_planned_ = true;
   core_.queue.push(core_.now + options_.commit, What::commit, life_);
@@ -20,13 +20,13 @@ void Control::push(Letter&& letter) {
 
 void Control::receive(engine::Event event, std::uint32_t request) {
   if (!up_) return;
-  push({std::move(event), {}, request, {}});
+  push(std::move(event), MachineId{}, request);
 }
 
 bool Control::receiveFrom(MachineId machine, engine::Event&& event) {
   if (!up_) return true;
   if (!hub_.find(machine.value)) return false;
-  push({std::move(event), machine, kNoRequest, {}});
+  push(std::move(event), machine, kNoRequest);
   return true;
 }
 
@@ -47,7 +47,7 @@ void Control::step(Letter& letter) {
   }
   engine::step(state_, letter.event, core_.now, options_.settings, *options_.policy, out_);
   ++steps_;
-  letter.reply = out_.reply;
+  if (letter.request != kNoRequest) letter.reply = out_.reply;
   ports_.stepped(&letter.event);
 }
 

@@ -72,12 +72,14 @@ class Control {
 
  private:
   struct Letter {
+    Letter(engine::Event&& the_event, MachineId machine, std::uint32_t number)
+        : event(std::move(the_event)), from(machine), request(number) {}
     engine::Event event;
     MachineId from;
-    std::uint32_t request = kNoRequest;
-    engine::Reply reply;
+    std::uint32_t request;
+    engine::Reply reply;  // to a request
   };
-  void push(Letter&& letter);
+  void push(engine::Event&& event, MachineId from, std::uint32_t request);
   void step(Letter& letter);
   void finishBatch();
   bool dies(CrashPoint point);

@@ -1,9 +1,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "base/units.h"
@@ -30,87 +31,60 @@ enum class What : std::uint8_t {
 
 struct Due {
   Time at{};
-  std::uint64_t order = 0;  // of equal times the first put comes first
   std::uint64_t id = 0;
   What what = What::tick;
 };
 
-// What will happen, in the order of time. What is put for the very instant that was reached, which is most of
-// it where nothing takes time on its way, waits in a line. The rest is a heap of four children: half as deep
-// as one of two, and the children lie in two cache lines. Who is taken from it mostly puts its own next time
-// there: the root stays vacant until then.
+// What will happen, in the order of time; of equal times the first put comes first. A radix heap: time never
+// goes back, so what waits is ranked by the highest bit in which its time differs from the instant that was
+// reached, and is looked at again only when that bit has been reached. Within a rank things lie as they were
+// put, and those of one instant are always in one rank: they need no number to stay in order.
 class EventQueue {
  public:
+  // What was due before the instant that was reached is due now.
   void push(Time at, What what, std::uint64_t id = 0) {
-    const Due due{at, next_order_++, id, what};
-    if (at == reached_) return line_.push_back(due);
-    if (std::exchange(vacant_, false)) return sink(due);
-    heap_.push_back({});
-    std::size_t hole = heap_.size() - 1;
-    while (hole > 0) {
-      const std::size_t parent = (hole - 1) / 4;
-      if (!before(due, heap_[parent])) break;
-      heap_[hole] = heap_[parent];
-      hole = parent;
-    }
-    heap_[hole] = due;
+    put({std::max(at, reached_), id, what});
+    ++size_;
   }
-  bool empty() const { return size() == 0; }
-  std::size_t size() const { return line_.size() - first_ + heap_.size() - (vacant_ ? 1 : 0); }
+  bool empty() const { return size_ == 0; }
+  std::size_t size() const { return size_; }
+  // Not of an empty queue.
   Due pop() {
-    fillVacancy();
-    if (first_ == line_.size() || (!heap_.empty() && before(heap_.front(), line_[first_]))) return popHeap();
-    const Due due = line_[first_++];
-    if (first_ == line_.size()) {
-      line_.clear();
+    std::vector<Due>& now = ranks_[0];
+    if (first_ == now.size()) reachNext();
+    const Due due = now[first_++];
+    if (first_ == now.size()) {
+      now.clear();
       first_ = 0;
     }
+    --size_;
     return due;
   }
 
  private:
-  __extension__ typedef __int128 Key;  // compared without a branch
-  static Key keyOf(const Due& due) {
-    return (static_cast<Key>(due.at.time_since_epoch().count()) << 64) | due.order;
-  }
-  static bool before(const Due& a, const Due& b) { return keyOf(a) < keyOf(b); }
+  static std::uint64_t bitsOf(Time at) { return static_cast<std::uint64_t>(at.time_since_epoch().count()); }
 
-  Due popHeap() {
-    const Due due = heap_.front();
-    if (line_.empty()) reached_ = due.at;  // while somebody waits in the line, it is reached already
-    vacant_ = true;
-    return due;
+  void put(const Due& due) {
+    const auto rank = static_cast<std::size_t>(std::bit_width(bitsOf(due.at) ^ bitsOf(reached_)));
+    ranks_[rank].push_back(due);
+    filled_ |= std::uint64_t{1} << rank;
   }
-  void fillVacancy() {
-    if (!std::exchange(vacant_, false)) return;
-    const Due last = heap_.back();
-    heap_.pop_back();
-    if (!heap_.empty()) sink(last);
-  }
-  // From the root, which is vacant.
-  void sink(const Due& due) {
-    const std::size_t size = heap_.size();
-    std::size_t hole = 0;
-    for (;;) {
-      const std::size_t first = 4 * hole + 1;
-      if (first >= size) break;
-      std::size_t least = first;
-      for (std::size_t i = first + 1; i < std::min(first + 4, size); ++i) {
-        if (before(heap_[i], heap_[least])) least = i;
-      }
-      if (!before(heap_[least], due)) break;
-      heap_[hole] = heap_[least];
-      hole = least;
-    }
-    heap_[hole] = due;
+  // The earliest is in the lowest rank; all of that have the bit, so each goes to a lower one.
+  void reachNext() {
+    filled_ &= ~std::uint64_t{1};
+    std::vector<Due>& from = ranks_[static_cast<std::size_t>(std::countr_zero(filled_))];
+    filled_ &= filled_ - 1;
+    reached_ = std::min_element(from.begin(), from.end(), [](const Due& a, const Due& b) {
+                 return a.at < b.at;
+               })->at;
+    for (const Due& due : from) put(due);
+    from.clear();
   }
 
-  std::vector<Due> heap_;
-  std::vector<Due> line_;  // from `first_`; all of one instant, in the order of their coming
-  std::size_t first_ = 0;
-  bool vacant_ = false;  // the heap's root
+  std::array<std::vector<Due>, 64> ranks_;  // of the first, what is due at `reached_`, from `first_` on
+  std::uint64_t filled_ = 0;                // a bit for each rank; those of the first may be stale
+  std::size_t first_ = 0, size_ = 0;
   Time reached_{};
-  std::uint64_t next_order_ = 0;
 };
 
 }  // namespace buoy::sim

@@ -148,38 +148,36 @@ void Simulation::send(MachineId machine, Event&& event) {
   if (agents_.silent(machine)) return;
   const Weather& weather = core_.weather;
   if (core_.now < weather.lossy_until && core_.chance.oneIn(weather.lossy)) return;
-  const int copies = core_.now < weather.doubled_until ? 2 : 1;
-  for (int i = 0; i < copies; ++i) {
-    Duration delay = core_.chance.between(scenario_.link.min, scenario_.link.max);
-    if (core_.now < weather.delayed_until) delay += core_.chance.between(Duration{0}, weather.delay);
-    Letter letter{i + 1 < copies ? event : std::move(event), machine, core_.now};
-    // What takes no time needs no place in the queue, unless its answer would come back in the midst of this.
-    if (delay == Duration{0} && control_.current(machine)) {
-      arrive(std::move(letter));
-    } else {
-      core_.queue.push(core_.now + delay, What::arrival, letters_.put(std::move(letter)));
-    }
-  }
+  if (core_.now < weather.doubled_until) sendOnce(machine, Event(event));
+  sendOnce(machine, std::move(event));
 }
 
-void Simulation::arrive(Letter&& letter) {
+void Simulation::sendOnce(MachineId machine, Event&& event) {
+  const Weather& weather = core_.weather;
+  Duration delay = core_.chance.between(scenario_.link.min, scenario_.link.max);
+  if (core_.now < weather.delayed_until) delay += core_.chance.between(Duration{0}, weather.delay);
+  // What takes no time needs no place in the queue, unless its answer would come back in the midst of this.
+  if (delay == Duration{0} && control_.current(machine)) return arrive(std::move(event), machine, core_.now);
+  core_.queue.push(core_.now + delay, What::arrival, letters_.put({std::move(event), machine, core_.now}));
+}
+
+void Simulation::arrive(Event&& event, MachineId from, Time sent) {
   // Agents tell how long ago things were; the control plane counts back from the arrival.
-  const Duration late = core_.now - letter.sent;
-  if (auto* const report = std::get_if<engine::AgentReport>(&letter.event)) {
+  const Duration late = core_.now - sent;
+  if (auto* const report = std::get_if<engine::AgentReport>(&event)) {
     for (auto& change : report->phases) change.at += late;
     report->committed_covers += late;
-  } else if (auto* const notice = std::get_if<engine::NoticeReceived>(&letter.event)) {
+  } else if (auto* const notice = std::get_if<engine::NoticeReceived>(&event)) {
     notice->deadline += late;
-  } else if (const auto* const refusal = std::get_if<engine::LaunchFailed>(&letter.event)) {
+  } else if (const auto* const refusal = std::get_if<engine::LaunchFailed>(&event)) {
     auditor_.refused(refusal->machine);
   }
   if (scenario_.people > Duration{0}) {
     if (latest_.size() < kLatest) latest_.emplace_back();
-    latest_[latest_next_++ % kLatest] = letter;
+    latest_[latest_next_++ % kLatest] = {event, from, sent};
   }
-  if (!letter.from) return control_.receive(std::move(letter.event));
-  const MachineId from = letter.from;
-  if (!control_.receiveFrom(from, std::move(letter.event))) agents_.answered(from, false);
+  if (!from) return control_.receive(std::move(event));
+  if (!control_.receiveFrom(from, std::move(event))) agents_.answered(from, false);
 }
 
 void Simulation::tellPrice(Event event) {
@@ -288,8 +286,10 @@ void Simulation::handle(const Due& due) {
       return agents_.onTime(MachineId{due.id});
     case What::directive:
       return agents_.directed(MachineId{due.id});
-    case What::arrival:
-      return arrive(letters_.take(due.id));
+    case What::arrival: {
+      Letter letter = letters_.take(due.id);
+      return arrive(std::move(letter.event), letter.from, letter.sent);
+    }
     case What::commit:
       return control_.onCommit();
     case What::tick:

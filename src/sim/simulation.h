@@ -65,7 +65,8 @@ class Simulation {
     MachineId from;
     Time sent{};
   };
-  void arrive(Letter&& letter);
+  void sendOnce(MachineId machine, engine::Event&& event);
+  void arrive(engine::Event&& event, MachineId from, Time sent);
 
   struct PendingPrice {
     Time since{};
