@@ -1,6 +1,5 @@
 #include "cli/follow.h"
 
-#include <ctime>
 #include <thread>
 #include <variant>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "cli/render/history.h"
 #include "cli/render/plot.h"
 #include "cli/render/progress.h"
+#include "cli/render/times.h"
 
 namespace buoy::cli {
 namespace {
@@ -278,16 +278,6 @@ void LogPrinter::print(const api::LogLineView& line) {
 void LogPrinter::finish() {
   if (open_) context_.print("\n");
   open_.reset();
-}
-
-std::string clockTime(Time at) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(
-      std::chrono::time_point_cast<std::chrono::system_clock::duration>(at));
-  std::tm local{};
-  char text[16];
-  if (::localtime_r(&seconds, &local) == nullptr || std::strftime(text, sizeof text, "%H:%M:%S", &local) == 0)
-    return "--:--:--";
-  return text;
 }
 
 }  // namespace buoy::cli

@@ -52,7 +52,4 @@ class LogPrinter {
   std::optional<Origin> open_;
 };
 
-// "12:03:55", in the local time zone.
-std::string clockTime(Time at);
-
 }  // namespace buoy::cli

@@ -234,8 +234,10 @@ Result<store::JobRow> findJob(store::Store& store, const std::string& word) {
   query.limit = 1;
   BUOY_TRY(const std::vector<store::JobRow> rows,
            word.empty() ? std::vector<store::JobRow>() : store.jobs(query));
-  if (rows.empty()) return fail(ErrorCode::not_found, "there is no job '" + word + "'");
-  return store.job(rows.front().id);
+  if (!rows.empty()) return store.job(rows.front().id);
+  // "42", where no job has that name.
+  if (const auto id = JobId::parse("j" + word)) return store.job(*id);
+  return fail(ErrorCode::not_found, "there is no job '" + word + "'");
 }
 
 void addJobRoutes(Router& router, Services& services) {

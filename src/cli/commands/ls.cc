@@ -1,11 +1,11 @@
 // buoy ls: list buckets, prefixes and objects.
-#include <ctime>
 #include <memory>
 
 #include "api/json_writer.h"
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
+#include "cli/render/times.h"
 #include "cli/transfer/args.h"
 #include "cli/transfer/place.h"
 #include "objstore/transfer/s3_listing.h"
@@ -21,15 +21,6 @@ struct LsFlags {
   std::string place;
   bool recursive = false, human = false, summarize = false, json = false;
 };
-
-// "2026-11-21 05:22:38" in the local time zone.
-std::string localTime(Time time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm parts{};
-  ::localtime_r(&seconds, &parts);
-  char text[32];
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts)};
-}
 
 class Listing {
  public:

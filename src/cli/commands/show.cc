@@ -5,6 +5,7 @@
 #include "cli/commands/commands.h"
 #include "cli/job_feed.h"
 #include "cli/render/size.h"
+#include "cli/render/times.h"
 #include "cli/story.h"
 #include "cli/submission.h"
 #include "engine/engine.h"
@@ -58,15 +59,15 @@ std::string intervalLine(const api::JobView& job) {
                  ", as the job was told after that version"});
 }
 
-// "in 2h 3m (2026-11-21T18:00:00.000Z), 8h of work, policy buoy"
+// "in 2h 3m (2026-11-21 18:00:00), 8h of work, policy buoy"
 std::string deadlineLine(const api::JobView& job) {
   const auto deadline = engine::deadlineOf(job.request, job.submitted);
   if (!deadline) return "";
   const Duration left = *deadline - wallClock();
-  const std::string when = engine::isTerminal(job.phase) ? formatTime(*deadline)
+  const std::string when = engine::isTerminal(job.phase) ? localTime(*deadline)
                            : left > Duration{}
-                               ? strCat({"in ", formatDuration(left), " (", formatTime(*deadline), ")"})
-                               : strCat({formatDuration(-left), " ago (", formatTime(*deadline), ")"});
+                               ? strCat({"in ", formatDuration(left), " (", localTime(*deadline), ")"})
+                               : strCat({formatDuration(-left), " ago (", localTime(*deadline), ")"});
   return strCat({when, ", ", formatDuration(job.request.work), " of work, policy ",
                  engine::toString(job.request.policy)});
 }
@@ -86,7 +87,7 @@ std::string facts(const Look& look, const api::JobView& job) {
     if (!value.empty()) text += "  " + paint(look, Color::dim, pad(name, 11)) + cleaned(value) + "\n";
   };
   if (const auto spec = api::parseJobJson(job.spec); spec) line("run", spec->run);
-  line("submitted", formatTime(job.submitted));
+  line("submitted", localTime(job.submitted));
   line("queue", job.request.queue +
                     (job.request.priority != 0 ? ", priority " + std::to_string(job.request.priority) : "") +
                     (job.request.share.empty() ? "" : ", share " + job.request.share));

@@ -6,6 +6,7 @@
 #include "cli/follow.h"
 #include "cli/job_feed.h"
 #include "cli/render/history.h"
+#include "cli/render/times.h"
 #include "cli/submission.h"
 
 namespace buoy::cli {

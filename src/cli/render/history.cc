@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "cli/render/plot.h"
 #include "cli/render/table.h"
+#include "cli/render/times.h"
 
 namespace buoy::cli {
 namespace {
@@ -93,7 +94,7 @@ std::string planText(const engine::SpotQuestion& known) {
   for (const engine::SpotSource& source : known.plan->learned) {
     if (source.until == Time{} && source.recorded.empty()) continue;
     learned += strCat({learned.empty() ? ", which learned from " : ", ", cleaned(source.pool)});
-    if (source.until != Time{}) learned += " until " + formatTime(source.until);
+    if (source.until != Time{}) learned += " until " + localTime(source.until);
     if (!source.recorded.empty())
       learned += " and " + std::to_string(source.recorded.size()) + " recorded markets";
   }
@@ -127,7 +128,8 @@ std::string renderRecord(const Look& look, const api::RecordView& view, Telling 
                          std::string_view time) {
   const Weight weight = weightOf(view.record.kind);
   if (telling == Telling::brief && weight == Weight::detail) return {};
-  const std::string text = strCat({signOf(look, weight), " ", time, "  ", cleaned(view.record.detail)});
+  const std::string told = withLocalTimes(cleaned(view.record.detail), view.record.at);
+  const std::string text = strCat({signOf(look, weight), " ", time, "  ", told});
   return paint(look, colorFor(weight), text) + "\n";
 }
 
@@ -155,10 +157,10 @@ std::string renderKnown(const Look& look, const api::RecordView& view) {
     add(seen.idle_spot > 0, std::to_string(seen.idle_spot) + " idle on spot");
     add(seen.idle_on_demand > 0, std::to_string(seen.idle_on_demand) + " idle on demand");
     add(pool.paused, "paused");
-    add(pool.consecutive_failures > 0, std::to_string(pool.consecutive_failures) +
-                                           " launches failed, again at " + formatTime(pool.retry_at));
+    add(pool.consecutive_failures > 0,
+        std::to_string(pool.consecutive_failures) + " launches failed, again at " + clockTime(pool.retry_at));
     add(pool.spot_failures > 0, std::to_string(pool.spot_failures) + " spot launches failed, again at " +
-                                    formatTime(pool.spot_retry_at));
+                                    clockTime(pool.spot_retry_at));
     add(seen.trial_spot || seen.trial_on_demand, "a launch is being tried");
     line(known);
   }

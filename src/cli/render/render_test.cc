@@ -13,6 +13,7 @@
 #include "cli/render/summary.h"
 #include "cli/render/table.h"
 #include "cli/render/timeline.h"
+#include "cli/render/times.h"
 
 namespace buoy::cli {
 namespace {
@@ -314,6 +315,18 @@ TEST(History, BriefTellsWhatAWatcherWantsToKnow) {
             "· 12:00:00  version 3\n");
   EXPECT_THAT(renderRecord(kPlain, record("of tomorrow", "new"), Telling::brief, "12:00:00"),
               HasSubstr("new"));
+}
+
+TEST(Times, InASentenceAreToldAsTheTimesBesideIt) {
+  const Time told = parseTime("2026-11-21T12:00:00Z").value();
+  const auto clock = [](const char* at) { return clockTime(parseTime(at).value()); };
+  EXPECT_EQ(withLocalTimes("tried again at 2026-11-21T12:00:02.468Z, or not", told),
+            "tried again at " + clock("2026-11-21T12:00:02Z") + ", or not");
+  EXPECT_EQ(withLocalTimes("until 2027-01-02T12:00:02Z", told),
+            "until " + localTime(parseTime("2027-01-02T12:00:02Z").value()));
+  for (const char* plain :
+       {"", "no time", "2026-11-21", "2026-11-21T12:00:02", "2026-13-41T12:00:02Z", "2026-11-21T12:00:02.5"})
+    EXPECT_EQ(withLocalTimes(plain, told), plain);
 }
 
 TEST(History, CandidatesSayWhatWasChosenAndWhy) {
