@@ -16,7 +16,7 @@ def main() -> int:
         return 1
     cloud = Cloud(interpreter)
     try:
-        print(f"AWS is at {cloud.endpoint} for the programs of this shell; its controls at {cloud.control} (tests/cloud/front/control.py).\n"
+        print(f"AWS, with the one region {cloud.region}, is at {cloud.endpoint} for the programs of this shell; its controls at {cloud.control} (tests/cloud/front/control.py).\n"
               "It ends, with all machines, when you leave.", flush=True)
         return subprocess.run([os.environ.get("SHELL", "/bin/sh")], env={**cloud.clean_environment(), "CLOUD_CONTROL": cloud.control}).returncode
     finally:

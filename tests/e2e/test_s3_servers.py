@@ -199,7 +199,7 @@ def test_answers_out_of_order(radosgw, bucket, fault_proxy):
     through = radosgw.at(proxy.endpoint)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         first = pool.submit(through.put, bucket, "order/1", b"1")
-        wait_for(lambda: rule.hits, "the first request")
+        wait_for(lambda: proxy.holds(rule), "the first answer")
         assert [e.status for e in proxy.exchanges()] == [0]
         through.put(bucket, "order/2", b"2")
         first.result(20)

@@ -81,6 +81,10 @@ class FaultProxy:
             self._rules = [other for other in self._rules if other is not rule]
         self._loop.call_soon_threadsafe(rule.removed.set)
 
+    def holds(self, rule):
+        """True while an answer is kept back by this rule."""
+        return rule in self._held
+
     def clear(self):
         with self._lock:
             rules = list(self._rules)
