@@ -11,6 +11,7 @@
 #include "api/reader.h"
 #include "api/spec_codec.h"
 #include "base/strings.h"
+#include "cloud/aws/known_types.h"
 #include "cloud/aws/pool_config.h"
 
 namespace buoy::api {
@@ -84,15 +85,62 @@ LocalMarket readMarket(MapReader& reader) {
   return market;
 }
 
-engine::MachineType readType(Problems& problems, const Node& node, const std::string& path) {
+// The region of a pool on EC2: what is known of its types need not be said. Null: another provider's pool.
+const std::string* ec2RegionOf(MapReader& pool, const std::string& provider) {
+  static const std::string kNone;
+  if (provider != kAws) return nullptr;
+  const Node* section = pool.find("aws");
+  const Node* region = section == nullptr ? nullptr : section->find("region");
+  return region == nullptr ? &kNone : &region->text;
+}
+
+// Until EC2 has told what a spot machine costs.
+constexpr std::int64_t kUsualSpotPercent = 40;
+
+void readEc2Type(MapReader& reader, const std::string& region, engine::MachineType& type) {
+  const auto known = cloud::aws::knownType(type.name, region);
+  if (known) type.resources = known->resources;
+  if (known && known->price) type.on_demand_price = *known->price;
+  readResourceFields(reader, type.resources);
+  reader.get("price", type.on_demand_price);
+  type.spot_price = {type.on_demand_price.nano_usd / 100 * kUsualSpotPercent};
+  reader.get("spot_price", type.spot_price);
+  // Without a name or a region, that is what is wrong.
+  if (reader.find("price") != nullptr || type.name.empty() || region.empty()) return;
+  if (!known) {
+    reader.wrong("name", strCat({inQuotes(type.name), " is a type that Buoy does not know: ",
+                                 "give its cpus, memory, gpus and price (USD an hour on demand)"}));
+  } else if (!known->price) {
+    reader.wrong("name", strCat({"Buoy knows no price of ", inQuotes(type.name), " in ", region,
+                                 ": give its price (USD an hour on demand)"}));
+  }
+}
+
+// An item of `types` may be a name alone.
+Node asMap(const Node& item) {
+  if (item.kind != Node::Kind::string) return item;
+  Node name = item;
+  name.key = "name";
+  name.key_mark = item.mark;
+  Node map{.kind = Node::Kind::map, .mark = item.mark};
+  map.items.push_back(std::move(name));
+  return map;
+}
+
+engine::MachineType readType(Problems& problems, const Node& node, const std::string& path,
+                             const std::string* ec2_region) {
   MapReader reader(problems, node, path);
   engine::MachineType type;
   reader.get("name", type.name);
-  readResourceFields(reader, type.resources);
-  if (reader.get("price", type.on_demand_price)) type.spot_price = type.on_demand_price;
-  reader.get("spot_price", type.spot_price);
   reader.require("name");
-  reader.require("price");
+  if (ec2_region != nullptr) {
+    readEc2Type(reader, *ec2_region, type);
+  } else {
+    readResourceFields(reader, type.resources);
+    if (reader.get("price", type.on_demand_price)) type.spot_price = type.on_demand_price;
+    reader.get("spot_price", type.spot_price);
+    reader.require("price");
+  }
   reader.refuseUnknown();
   if (!type.name.empty() && !isName(type.name))
     reader.wrong("name", "must be letters, digits, '.', '_' or '-', not " + inQuotes(type.name));
@@ -108,10 +156,11 @@ void readTypes(MapReader& reader, engine::Pool& pool) {
     reader.wrong("types", "has more than " + std::to_string(kMostTypes) + " entries");
     return;
   }
+  const std::string* const ec2_region = ec2RegionOf(reader, pool.provider);
   std::set<std::string> names;
   for (std::size_t i = 0; i < types->items.size(); ++i) {
     const std::string path = strCat({reader.pathOf("types"), "[", std::to_string(i), "]"});
-    pool.types.push_back(readType(reader.problems(), types->items[i], path));
+    pool.types.push_back(readType(reader.problems(), asMap(types->items[i]), path, ec2_region));
     if (!names.insert(pool.types.back().name).second) {
       reader.problems().add(types->items[i].mark, path + ".name",
                             inQuotes(pool.types.back().name) + " stands twice");
@@ -211,7 +260,9 @@ void readAddresses(MapReader& reader, ServerConfig& config) {
   if (config.listen.size() > kMostListen) reader.wrong("listen", "has more than 16 entries");
   if (!reader.get("advertise", config.advertise)) return;
   const bool http = config.advertise.starts_with("http://") || config.advertise.starts_with("https://");
-  if (!http || config.advertise.find_first_of("/?#", config.advertise.find("//") + 2) != std::string::npos)
+  const std::string_view rest =
+      std::string_view(config.advertise).substr(http ? config.advertise.find("//") + 2 : 0);
+  if (!http || rest.empty() || rest.front() == ':' || rest.find_first_of("/?#") != std::string_view::npos)
     reader.wrong("advertise",
                  "must be a URL without a path, https://HOST:PORT, not " + inQuotes(config.advertise));
 }

@@ -288,6 +288,40 @@ TEST(ServerConfig, ReadsAPoolOnAws) {
   EXPECT_EQ(again->provider_config, config->pools[0].provider_config);
 }
 
+std::string awsTypes(const std::string& types, const std::string& region = "eu-west-1") {
+  return "store: s3://bucket/buoy\npools:\n- {name: aws, provider: aws, types: " + types +
+         ", aws: {region: " + region + "}}";
+}
+
+TEST(ServerConfig, KnowsTheCommonTypesOfEc2ByName) {
+  const auto config = parseServerConfig(
+      awsTypes("[g5.12xlarge, {name: g4dn.xlarge, price: 0.5, spot_price: 0.2}, {name: m5.large, cpus: 1}]"),
+      "c");
+  ASSERT_TRUE(config) << config.error().front().toString();
+  const auto& types = config->pools[0].types;
+  constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+  EXPECT_EQ(types[0].resources, (engine::Resources{48'000, 4, ByteCount{192 * kGiB}}));
+  EXPECT_GT(types[0].on_demand_price.nano_usd, 5'672'000'000) << "dearer than in us-east-1";
+  EXPECT_LT(types[0].spot_price, types[0].on_demand_price) << "until EC2 has told";
+  EXPECT_EQ(types[1].resources, (engine::Resources{4'000, 1, ByteCount{16 * kGiB}}));
+  EXPECT_EQ(types[1].on_demand_price.nano_usd, 500'000'000);
+  EXPECT_EQ(types[1].spot_price.nano_usd, 200'000'000);
+  EXPECT_EQ(types[2].resources, (engine::Resources{1'000, 0, ByteCount{8 * kGiB}}));
+}
+
+TEST(ServerConfig, SaysWhatItDoesNotKnowOfATypeOfEc2) {
+  EXPECT_THAT(
+      configProblems(awsTypes("[x9.huge]")),
+      HasSubstr("pools[0].types[0].name: 'x9.huge' is a type that Buoy does not know: give its cpus"));
+  EXPECT_THAT(configProblems(awsTypes("[g5.xlarge]", "ap-south-1")),
+              HasSubstr("no price of 'g5.xlarge' in ap-south-1: give its price"));
+  EXPECT_THAT(configProblems(awsTypes("[g5.xlarge, g5.xlarge]")), HasSubstr("stands twice"));
+  EXPECT_THAT(configProblems(awsTypes("[{cpus: 4}]")), HasSubstr("types[0].name: is required"));
+  EXPECT_EQ(configProblems(awsTypes("[{name: x9.huge, cpus: 8, price: 1}]")), "none");
+  EXPECT_THAT(configProblems("pools:\n- {name: l, types: [g5.xlarge]}"),
+              HasSubstr("types[0].price: is required"));
+}
+
 TEST(ServerConfig, ReadsHowAPoolIsBilled) {
   const auto config = parseServerConfig(
       "pools:\n- {name: l, types: [{name: s, price: 1}], billing: {least: 1m, free_within: 1h}}", "c.yaml");
@@ -312,7 +346,11 @@ TEST(ServerConfig, SaysWhatIsWrongWithAPoolOnAws) {
       HasSubstr("must be a bucket"));
   EXPECT_THAT(configProblems("pools:\n- {name: a, provider: aws, types: [{name: t, price: 1}]}"),
               HasSubstr("aws"));
-  EXPECT_THAT(configProblems("advertise: buoy.example.org"), HasSubstr("must be a URL without a path"));
+  for (const char* address :
+       {"buoy.example.org", "https://:7433", "https://", "https://buoy.example.org/path"})
+    EXPECT_THAT(configProblems(std::string("advertise: ") + address),
+                HasSubstr("must be a URL without a path"))
+        << address;
 }
 
 }  // namespace

@@ -52,6 +52,27 @@ std::vector<Check> checkConfiguration(std::vector<ec2::PoolConfig>* pools) {
   return checks;
 }
 
+Check checkImage(ec2::Ec2& aws, const ec2::PoolConfig& pool) {
+  const std::string advice = "images belong to one region: set `image: {id: ami-…}` in the pool";
+  std::string id = pool.image_id, found = pool.image_id;
+  if (id.empty() && pool.image_name.empty()) {
+    const std::string parameter =
+        pool.image_parameter.empty() ? ec2::kDefaultImageParameter : pool.image_parameter;
+    const auto value = aws.parameter(parameter, {});
+    if (!value) return checkOf("image", value, "", advice);
+    id = *value;
+    found = strCat({id, " by ", parameter});
+  }
+  const auto images = aws.images(id, pool.image_name, pool.image_owner, {});
+  if (!images) return checkOf("image", images, "", advice);
+  const std::string wanted = id.empty() ? pool.image_name : id;
+  if (images->empty()) return {State::bad, "image", "there is no image " + wanted, advice};
+  if (images->front().architecture != "x86_64")
+    return {State::bad, "image", strCat({wanted, " is for ", images->front().architecture}),
+            "Buoy's agent runs on x86_64 only: name another image"};
+  return {State::good, "image", found.empty() ? wanted : found, ""};
+}
+
 std::vector<Check> checkRegion(ec2::Ec2& aws, const ec2::PoolConfig& pool) {
   const std::string region = aws.caller().settings().region;
   std::vector<Check> checks;
@@ -65,20 +86,7 @@ std::vector<Check> checkRegion(ec2::Ec2& aws, const ec2::PoolConfig& pool) {
   else
     checks.push_back({State::good, "network",
                       pool.subnets.empty() ? "VPC " + vpcs->front().id : join(pool.subnets, ", "), ""});
-  if (pool.image_id.empty() && pool.image_name.empty()) {
-    const std::string name =
-        pool.image_parameter.empty() ? ec2::kDefaultImageParameter : pool.image_parameter;
-    const auto image = aws.parameter(name, {});
-    checks.push_back(
-        checkOf("image", image, image.value_or("") + " by " + name, "set `image: {id: ami-…}` in the pool"));
-  } else {
-    const auto images = aws.images(pool.image_id, pool.image_name, pool.image_owner, {});
-    Check check = checkOf("image", images, pool.image_id + pool.image_name, "images belong to one region");
-    if (images && images->empty())
-      check = {State::bad, "image", "there is no image " + pool.image_id + pool.image_name,
-               "images belong to one region"};
-    checks.push_back(std::move(check));
-  }
+  checks.push_back(checkImage(aws, pool));
   const auto prices = aws.spotPrices({"m5.large"}, wallClockOfAws().now(), {});
   checks.push_back(checkOf("prices", prices, "spot prices can be read", ""));
   return checks;

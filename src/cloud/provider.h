@@ -68,6 +68,10 @@ class Provider {
   // long as that takes; `stop` ends it.
   virtual Result<std::vector<ListedMachine>> list(const std::stop_token& stop) = 0;
 
+  // One of its pools, as the state has it: at the start and whenever it has changed. From then on the prices
+  // of its types are told, where they are known better than that (PriceChanged). Returns at once.
+  virtual void offers(const engine::Pool&) {}
+
   // Why its machines can run no containers, in a sentence; empty: they can, or only they know. Quick.
   virtual std::string containerProblem() { return {}; }
 

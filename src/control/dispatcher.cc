@@ -49,6 +49,7 @@ void Dispatcher::carryOut(const engine::State& state, const store::Batch& batch,
 Status Dispatcher::adopt(const engine::State& state) {
   BUOY_TRY(std::vector<engine::Pool> pools, context_.store.pools());
   BUOY_TRY(std::vector<engine::Queue> queues, context_.store.queues());
+  offer(pools);
   context_.catalog.replace({std::move(pools), std::move(queues)});
   BUOY_TRY_VOID(hazards_.load(context_.store));
   state.forEachMachine([&](const engine::Machine& machine) { direct(state, machine.id); });
@@ -293,7 +294,15 @@ void Dispatcher::refreshCatalog() {
             {{"error", (pools ? queues.error() : pools.error()).message}});
     return;
   }
+  offer(*pools);
   context_.catalog.replace({std::move(*pools), std::move(*queues)});
+}
+
+void Dispatcher::offer(const std::vector<engine::Pool>& pools) {
+  for (const engine::Pool& pool : pools) {
+    const auto found = context_.providers.find(pool.provider);
+    if (found != context_.providers.end()) found->second->offers(pool);
+  }
 }
 
 void Dispatcher::notify(const engine::State& state, const store::Batch& batch) {

@@ -84,6 +84,7 @@ class Dispatcher final : public Writer::Effects {
   // Of a machine that the state has forgotten nobody knows whose it is: all of them are told.
   std::vector<cloud::Provider*> providersFor(const engine::State& state, MachineId machine);
   void refreshCatalog();
+  void offer(const std::vector<engine::Pool>& pools);
   void notify(const engine::State& state, const store::Batch& batch);
 
   Context context_;

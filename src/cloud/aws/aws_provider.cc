@@ -1,5 +1,7 @@
 #include "cloud/aws/aws_provider.h"
 
+#include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -10,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "base/any_stop.h"
 #include "base/strings.h"
@@ -51,6 +54,7 @@ class AwsProvider final : public Provider {
   void terminate(MachineId machine) override;
   void query(MachineId machine) override;
   void reclaim(MachineId machine, Duration notice) override;
+  void offers(const engine::Pool& pool) override;
   Result<std::vector<ListedMachine>> list(const std::stop_token& stop) override;
   bool remote() const override { return true; }
   bool hasStorage() const override { return true; }
@@ -67,13 +71,15 @@ class AwsProvider final : public Provider {
     std::string profile, region;
     std::unique_ptr<Ec2> ec2;
     Synchronized<PriceBook> prices;
-    Time prices_due{};  // the watching thread's
+    Time prices_due{};               // the watching thread's
+    std::atomic<bool> used = false;  // machines were asked for there, now or by an earlier control plane
   };
-  // A pool that machines were asked of.
+  // A pool whose prices are watched.
   struct WatchedPool {
-    std::string account;
-    std::vector<std::string> types, zones;
-    std::map<std::string, PricePerHour> told;
+    std::string profile, region;
+    std::vector<std::string> zones;
+    std::map<std::string, PricePerHour> told;  // of its types: what the state has
+    bool is_new = true;                        // its types were not asked for yet
   };
   using GroundAnswer = Answer<std::shared_ptr<const Ground>>;
   struct GroundEntry {
@@ -87,8 +93,8 @@ class AwsProvider final : public Provider {
   };
 
   Result<std::shared_ptr<Account>> account(const std::string& profile, const std::string& region);
-  std::vector<std::shared_ptr<Account>> accounts();
-  Status remember(const std::string& profile, const std::string& region);
+  std::vector<std::shared_ptr<Account>> accounts();  // that are used
+  Status remember(Account& account);
   void recall();
   Result<std::shared_ptr<MachineStore>> store();
   StorageKeeper::Ports storagePorts();
@@ -110,7 +116,6 @@ class AwsProvider final : public Provider {
     std::string account;
   };
   Answer<Placed> tryLaunch(const LaunchRequest& request, const std::stop_token& stop);
-  void watchPool(const LaunchRequest& request, const PoolConfig& config, const Account& account);
 
   void watch(const std::stop_token& stop);
   void act(const Roster::Outcome& result, const std::stop_token& stop);
@@ -119,7 +124,9 @@ class AwsProvider final : public Provider {
   Status look(const std::stop_token& stop);
   void forgetBoot(const std::vector<std::string>& instances);
   void lookAtPrices(const std::stop_token& stop);
-  void tellPrices(Account& account);
+  void lookAtPrices(const std::string& key, Account& account, const std::stop_token& stop);
+  void tellOffers(const std::string& key, const PriceBook& book);
+  void tellMachines(const std::string& key, const PriceBook& book);
   void wake();
   template <class F>
   void change(F&& f);
@@ -193,21 +200,24 @@ Result<std::shared_ptr<AwsProvider::Account>> AwsProvider::account(const std::st
 std::vector<std::shared_ptr<AwsProvider::Account>> AwsProvider::accounts() {
   return accounts_.withLock([](const auto& all) {
     std::vector<std::shared_ptr<Account>> list;
-    for (const auto& [key, account] : all) list.push_back(account);
+    for (const auto& [key, account] : all) {
+      if (account->used) list.push_back(account);
+    }
     return list;
   });
 }
 
 // Durable before the first machine is asked for there: the next control plane must look for it.
-Status AwsProvider::remember(const std::string& profile, const std::string& region) {
+Status AwsProvider::remember(Account& account) {
   const std::lock_guard lock(remember_mutex_);
+  account.used = true;
   const std::string path = options_.state_dir + "/aws.json";
   Json regions = Json::array();
   if (const auto text = os::readFile(path, 1u << 20)) {
     const Json kept = Json::parse(*text, nullptr, false);
     if (kept.is_object() && kept.contains("regions") && kept["regions"].is_array()) regions = kept["regions"];
   }
-  const Json entry{{"profile", profile}, {"region", region}};
+  const Json entry{{"profile", account.profile}, {"region", account.region}};
   if (std::find(regions.begin(), regions.end(), entry) != regions.end()) return {};
   regions.push_back(entry);
   return os::writeFileAtomic(path, Json{{"regions", regions}}.dump() + "\n", 0600);
@@ -221,7 +231,9 @@ void AwsProvider::recall() {
   for (const Json& entry : kept["regions"]) {
     if (!entry.is_object()) continue;
     const auto made = account(entry.value("profile", ""), entry.value("region", ""));
-    if (!made)
+    if (made)
+      (*made)->used = true;
+    else
       os::log(os::LogLevel::error, "aws_account_unusable",
               {{"region", entry.value("region", "")}, {"error", made.error().message}});
   }
@@ -394,8 +406,7 @@ Answer<AwsProvider::Placed> AwsProvider::tryLaunch(const LaunchRequest& request,
   if (!objects) return wrong(objects.error());
   auto reached = account(config->profile, config->region);
   if (!reached) return wrong(reached.error());
-  if (auto kept = remember(config->profile, config->region); !kept) return wrong(kept.error());
-  watchPool(request, *config, **reached);
+  if (auto kept = remember(**reached); !kept) return wrong(kept.error());
   BUOY_ASK(const std::shared_ptr<const Ground> prepared, ground(**reached, **objects, request, *config));
   BUOY_ASK(const LaunchZone zone, zoneFor(*(*reached)->ec2, *prepared, request, stop));
   os::crashPoint("aws.before_launch");
@@ -523,9 +534,9 @@ void AwsProvider::watch(const std::stop_token& stop) {
       if (!looked && !failed && !stop.stop_requested())
         os::log(os::LogLevel::error, "aws_look_failed", {{"error", looked.error().message}});
       failed = !looked;
-      lookAtPrices(stop);
       due = steadyNow() + options_.look_every;
     }
+    lookAtPrices(stop);
     const bool restless = roster_.withLock([](const Roster& roster) { return roster.restless(); });
     if (restless) due = std::min(due, steadyNow() + options_.look_soon);
   }
@@ -610,60 +621,88 @@ void AwsProvider::forgetBoot(const std::vector<std::string>& instances) {
 
 // ---- prices
 
-void AwsProvider::watchPool(const LaunchRequest& request, const PoolConfig& config, const Account& reached) {
-  auto pools = pools_.lock();
-  WatchedPool& pool = (*pools)[request.pool];
-  pool.account = accountKey(reached.profile, reached.region);
-  pool.zones = config.zones;
-  const auto add = [&](const std::string& type) {
-    if (std::find(pool.types.begin(), pool.types.end(), type) == pool.types.end()) pool.types.push_back(type);
-  };
-  add(request.type.name);
-  for (const engine::MachineType& type : request.alternatives) add(type.name);
+void AwsProvider::offers(const engine::Pool& pool) {
+  const auto config = parsePoolConfig(pool.provider_config);
+  if (!config) return;  // told when a machine is asked for
+  WatchedPool now{.profile = config->profile, .region = config->region, .zones = config->zones, .told = {}};
+  for (const engine::MachineType& type : pool.types) now.told[type.name] = type.spot_price;
+  pools_.withLock([&](auto& pools) {
+    const auto found = pools.find(pool.name);
+    now.is_new = found == pools.end() || found->second.is_new || found->second.region != now.region ||
+                 found->second.profile != now.profile ||
+                 std::any_of(now.told.begin(), now.told.end(),
+                             [&](const auto& type) { return !found->second.told.contains(type.first); });
+    pools.insert_or_assign(pool.name, std::move(now));
+  });
+  begin();
+  wake();
 }
 
 void AwsProvider::lookAtPrices(const std::stop_token& stop) {
-  for (const auto& reached : accounts()) {
-    if (steadyNow() < reached->prices_due) continue;
-    const std::string key = accountKey(reached->profile, reached->region);
-    std::set<std::string> types;
-    pools_.withLock([&](const auto& pools) {
-      for (const auto& [name, pool] : pools) {
-        if (pool.account == key) types.insert(pool.types.begin(), pool.types.end());
-      }
-    });
-    if (types.empty()) continue;
-    reached->prices_due = steadyNow() + options_.prices_every;
-    // A start that lies ahead of every entry gives the latest of each.
-    auto prices = reached->ec2->spotPrices({types.begin(), types.end()}, options_.clock.now(), stop);
-    if (!prices) {
-      if (!stop.stop_requested())
-        os::log(os::LogLevel::warn, "aws_prices_unknown", {{"error", prices.error().error.message}});
-      continue;
-    }
-    reached->prices.withLock([&](PriceBook& book) { book.note(*prices); });
-    tellPrices(*reached);
+  std::map<std::string, std::pair<std::string, std::string>> places;
+  pools_.withLock([&](const auto& pools) {
+    for (const auto& [name, pool] : pools)
+      places.try_emplace(accountKey(pool.profile, pool.region), pool.profile, pool.region);
+  });
+  for (const auto& [key, place] : places) {
+    // Without keys there is nobody to ask: told when a machine is asked for.
+    if (const auto reached = account(place.first, place.second)) lookAtPrices(key, **reached, stop);
   }
 }
 
-void AwsProvider::tellPrices(Account& reached) {
-  const std::string key = accountKey(reached.profile, reached.region);
-  std::vector<engine::PriceChanged> changes;
-  const PriceBook book = *reached.prices.lock();
-  const Time now = options_.clock.now();
+void AwsProvider::lookAtPrices(const std::string& key, Account& reached, const std::stop_token& stop) {
+  std::set<std::string> types;
+  bool news = false;
   pools_.withLock([&](auto& pools) {
     for (auto& [name, pool] : pools) {
-      if (pool.account != key) continue;
-      for (const std::string& type : pool.types) {
+      if (accountKey(pool.profile, pool.region) != key) continue;
+      for (const auto& [type, price] : pool.told) types.insert(type);
+      news = std::exchange(pool.is_new, false) || news;
+    }
+  });
+  roster_.withLock([&](const Roster& roster) {  // of a pool that has other types by now
+    for (const auto& [machine, known] : roster.machines()) {
+      if (known.spot && known.account == key) types.insert(known.type);
+    }
+  });
+  const bool due = news || steadyNow() >= reached.prices_due;
+  if (due) {
+    reached.prices_due = steadyNow() + options_.prices_every;
+    // A start that lies ahead of every entry gives the latest of each.
+    auto prices = reached.ec2->spotPrices({types.begin(), types.end()}, options_.clock.now(), stop);
+    if (!prices) {
+      if (!stop.stop_requested())
+        os::log(os::LogLevel::warn, "aws_prices_unknown", {{"error", prices.error().error.message}});
+      return;
+    }
+    reached.prices.withLock([&](PriceBook& book) { book.note(*prices); });
+  }
+  const PriceBook book = *reached.prices.lock();
+  tellOffers(key, book);
+  if (due) tellMachines(key, book);
+}
+
+void AwsProvider::tellOffers(const std::string& key, const PriceBook& book) {
+  std::vector<engine::PriceChanged> changes;
+  pools_.withLock([&](auto& pools) {
+    for (auto& [name, pool] : pools) {
+      if (accountKey(pool.profile, pool.region) != key) continue;
+      for (auto& [type, told] : pool.told) {
         const SpotPrice* price = book.lowest(type, pool.zones);
-        if (price == nullptr || pool.told[type] == price->price) continue;
-        pool.told[type] = price->price;
+        if (price == nullptr || told == price->price) continue;
+        told = price->price;
         engine::PriceChanged change{name, type, price->price, price->since};
         change.offers_only = true;
         changes.push_back(std::move(change));
       }
     }
   });
+  for (engine::PriceChanged& change : changes) sink_(std::move(change));
+}
+
+void AwsProvider::tellMachines(const std::string& key, const PriceBook& book) {
+  std::vector<engine::PriceChanged> changes;
+  const Time now = options_.clock.now();
   roster_.withLock([&](const Roster& roster) {
     for (const auto& [machine, known] : roster.machines()) {
       if (!known.spot || known.account != key) continue;

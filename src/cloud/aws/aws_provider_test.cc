@@ -45,6 +45,10 @@ class Events {
     });
     return found;
   }
+  void forget() {
+    const std::lock_guard lock(mutex_);
+    events_.clear();
+  }
 
  private:
   std::mutex mutex_;
@@ -363,11 +367,22 @@ TEST_F(AwsProviderTest, TellsThePricesOfItsPools) {
           "<timestamp>2026-11-21T09:00:00Z</timestamp><availabilityZone>eu-west-1b</availabilityZone></item>"
           "</spotPriceHistorySet>");
   const auto provider = this->provider();
-  provider->launch(request(7));
-  const auto offer = events_.await<engine::PriceChanged>([](const auto& e) { return e.offers_only; });
-  ASSERT_TRUE(offer);
+  engine::Pool pool{.name = "p", .provider = "aws", .types = {request(7).type}};
+  pool.provider_config = request(7).provider_config;
+  provider->offers(pool);
+  const auto isOffer = [](const auto& e) { return e.offers_only; };
+  const auto offer = events_.await<engine::PriceChanged>(isOffer);
+  ASSERT_TRUE(offer) << "before any machine was asked for";
   EXPECT_EQ(offer->pool, "p");
   EXPECT_EQ(offer->spot_price, PricePerHour{20'000'000}) << "the lowest of the zones";
+  EXPECT_TRUE(aws_.calls("DescribeInstances").empty()) << "nothing was launched there";
+  events_.forget();
+  pool.types[0].spot_price = PricePerHour{500'000'000};
+  provider->offers(pool);
+  ASSERT_TRUE(events_.await<engine::PriceChanged>(isOffer)) << "somebody has put another price there";
+  pool.types[0].spot_price = PricePerHour{20'000'000};
+  provider->offers(pool);
+  provider->launch(request(7));
   const auto own =
       events_.await<engine::PriceChanged>([](const auto& e) { return e.machine == MachineId{7}; });
   ASSERT_TRUE(own);

@@ -4,12 +4,17 @@
 #include <string_view>
 
 #include "base/units.h"
+#include "engine/types.h"
 
 namespace buoy::cloud::aws {
 
-// What a type cost on demand (Linux, USD an hour), for when AWS cannot be asked: common types in some
-// regions, approximate, as of kTableDate. nullopt: not in the table.
-std::optional<PricePerHour> tablePrice(std::string_view type, std::string_view region);
+// What is known of a type of EC2 without asking: the common ones.
+struct KnownType {
+  engine::Resources resources;
+  // Of a machine with Linux on demand; approximate, as of kTableDate. nullopt: of some regions only.
+  std::optional<PricePerHour> price;
+};
+std::optional<KnownType> knownType(std::string_view type, std::string_view region);
 inline constexpr std::string_view kTableDate = "2025-06";
 
 }  // namespace buoy::cloud::aws

@@ -4,7 +4,7 @@
 
 #include "base/parse_number.h"
 #include "base/strings.h"
-#include "cloud/aws/on_demand_table.h"
+#include "cloud/aws/known_types.h"
 #include "os/files.h"
 
 namespace buoy::cloud::aws {
@@ -149,8 +149,8 @@ std::map<std::string, OnDemandPrice> OnDemandPrices::of(Caller& caller, const st
     if (usable) {  // older than a week is still better than the table
       prices[type] = {PricePerHour{usd->get<std::int64_t>()}, Source::kept,
                       formatTime(*asked_at).substr(0, 10)};
-    } else if (const auto price = tablePrice(type, region)) {
-      prices[type] = {*price, Source::table, std::string(kTableDate)};
+    } else if (const auto known = knownType(type, region); known && known->price) {
+      prices[type] = {*known->price, Source::table, std::string(kTableDate)};
     }
   }
   // What cannot be kept is asked for again.

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cloud/aws/fake_ec2.h"
-#include "cloud/aws/on_demand_table.h"
+#include "cloud/aws/known_types.h"
 #include "os/files.h"
 #include "os/system_clock.h"
 
@@ -38,14 +38,6 @@ TEST(Products, AreDocumentsInsideOfADocument) {
   EXPECT_EQ(parsed->prices.at("g5.xlarge").nano_usd, 1'006'000'000);
   EXPECT_EQ(parsed->next, "more");
   EXPECT_FALSE(parseProducts("{}"));
-}
-
-TEST(PriceTable, KnowsCommonTypesInSomeRegions) {
-  EXPECT_EQ(tablePrice("g5.xlarge", "us-east-1")->nano_usd, 1'006'000'000);
-  EXPECT_EQ(tablePrice("m5.4xlarge", "us-west-2")->nano_usd, 768'000'000);
-  EXPECT_GT(tablePrice("g5.xlarge", "eu-west-1")->nano_usd, 1'100'000'000);
-  EXPECT_FALSE(tablePrice("g5.xlarge", "mars-north-1"));
-  EXPECT_FALSE(tablePrice("x9.huge", "us-east-1"));
 }
 
 class OnDemandTest : public ::testing::Test {
