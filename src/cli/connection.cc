@@ -23,8 +23,8 @@ Error unreachable(const ServerAddress& address, const Error& error) {
   Error result = error;
   if (error.code == ErrorCode::not_found) result.code = ErrorCode::unavailable;
   if (address.own) {
-    result.message = "no server runs on " + address.state_dir + " (start it: buoy server start)";
-    if (error.code != ErrorCode::not_found) result.message += "\n" + error.message;
+    result.message = strCat({"no server runs on ", address.state_dir, "; start it with 'buoy server start'"});
+    if (error.code != ErrorCode::not_found) result.message += " (" + error.message + ")";
   } else {
     result.message = "the server does not answer: " + error.message;
   }
