@@ -280,11 +280,9 @@ bool Agents::advance(Agent& agent) {
       if (core_.now < agent.stage_end) return false;
       startProcess(agent);
       break;
-    case Stage::running: {
-      const std::uint64_t changes = agent.changes;
+    case Stage::running:
       runs(agent);
-      return agent.stage != before || agent.changes != changes;
-    }
+      break;
     case Stage::leaving:
       if (core_.now < std::min(agent.stage_end, agent.kill_at)) return false;
       agent.save_wanted = agent.stage_end <= agent.kill_at;
