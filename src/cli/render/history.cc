@@ -177,6 +177,7 @@ std::string renderSteered(const Look& look, const engine::Record::Steered& steer
                      formatDuration(known.work_total) + " of work left";
   if (known.unsaved > Duration{})
     work += ", counting " + formatDuration(known.unsaved) + " that are not saved";
+  if (known.begins_again) work += "; it keeps no checkpoint, so a loss takes all that is done";
   line(work);
   line("known: " +
        (known.time_left > Duration{} ? formatDuration(known.time_left) + " until the deadline"
