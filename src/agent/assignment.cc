@@ -12,9 +12,11 @@
 #include "agent/supervisor.h"
 #include "agent/trouble.h"
 #include "agent/workspace.h"
+#include "api/input_source.h"
 #include "base/pause.h"
 #include "base/strings.h"
 #include "cloud/storage.h"
+#include "objstore/newest_version.h"
 #include "objstore/transfer/pool.h"
 #include "os/crash_point.h"
 #include "os/files.h"
@@ -252,6 +254,7 @@ Result<Assignment::Prepared> Assignment::prepareMachine(const Setup& setup) {
                                       formatByteCount(ByteCount{restored.bytes}), " copied)"}));
   }
   BUOY_TRY_VOID(openMirror(setup, prepared));
+  BUOY_TRY_VOID(beginFromAnother(setup, prepared));
   if (!restored.manifest) BUOY_TRY_VOID(prepared.repository->beginWith(checkpoint_directory));
   BUOY_TRY_VOID(startContainer());
   return prepared;
@@ -318,12 +321,33 @@ Status Assignment::openMirror(const Setup& setup, Prepared& prepared) {
       }
       return fail(std::move(error));
     }
-    if (fetched->files > 0) {
+    prepared.begun_from_mirror = fetched->files > 0;
+    if (prepared.begun_from_mirror) {
       prepared.events.push_back(strCat({"began from ", std::to_string(fetched->files), " files (",
                                         formatByteCount(ByteCount{fetched->bytes}), ") of ", uri}));
     }
   }
   return prepared.mirror->begin(setup.checkpoint_directory);
+}
+
+// A job without any version, and without files in its mirror, begins with another job's newest one.
+Status Assignment::beginFromAnother(const Setup& setup, Prepared& prepared) {
+  const std::string& from = setup.spec.checkpoint->from;
+  if (from.empty() || !prepared.restored_version.empty() || prepared.begun_from_mirror) return {};
+  BUOY_TRY(const api::InputSource source, api::parseInputSource(from));
+  auto restored = objstore::restoreNewestVersion(
+      setup.store, strCat({setup.channels.cluster, "/", source.job, "/checkpoints"}),
+      setup.checkpoint_directory);
+  if (!restored) {
+    Error error = restored.error().wrap("checkpoint.from: " + source.job);
+    // For the attempt that code means that it was replaced.
+    if (error.code == ErrorCode::failed_precondition) error.code = ErrorCode::invalid_argument;
+    return fail(std::move(error));
+  }
+  prepared.events.push_back(
+      strCat({"began from version ", std::to_string(restored->version), " of ", source.job, " (",
+              formatByteCount(ByteCount{restored->bytes}), " copied)"}));
+  return {};
 }
 
 void Assignment::storageGetsOn(std::uint64_t progress) {

@@ -97,6 +97,7 @@ class Assignment {
     // Instead of all that follows: what is wrong with what the job keeps, and whether another machine may do.
     std::optional<engine::MemberResult> refused;
     std::string restored_version;
+    bool begun_from_mirror = false;
     std::vector<std::string> events;
   };
   // What prepareMachine works with.
@@ -124,6 +125,7 @@ class Assignment {
                                                              Prepared& prepared);
   static Status mountStorage(const Setup& setup, Prepared& prepared);
   static Status openMirror(const Setup& setup, Prepared& prepared);
+  static Status beginFromAnother(const Setup& setup, Prepared& prepared);
   Result<JobLog::Files> openLogs();
   ChannelOptions channelOptions();
   Status run(const std::string& restored_version);

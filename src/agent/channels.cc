@@ -15,6 +15,7 @@
 #include "api/input_source.h"
 #include "base/strings.h"
 #include "objstore/checkpoint.h"
+#include "objstore/newest_version.h"
 #include "objstore/restore.h"
 #include "objstore/sha256.h"
 #include "os/files.h"
@@ -27,9 +28,7 @@ using api::InputSource;
 using api::InputSpec;
 using Part = InputSource::Part;
 
-constexpr int kStreamAhead = 4;  // pieces
-constexpr int kLooks = 3;        // at the checkpoints of a job that runs and removes old versions meanwhile
-
+constexpr int kStreamAhead = 4;
 struct Amount {
   std::uint64_t files = 0, bytes = 0;
   void add(std::uint64_t size) {
@@ -269,18 +268,11 @@ class ChannelBuilder {
   Status state(const std::string& name, const InputSpec& input, const InputSource& source,
                const std::string& place) {
     const std::string prefix = strCat({options_.cluster, "/", source.job, "/checkpoints"});
-    std::uint64_t newest = 0;
-    Status restored = fail(ErrorCode::not_found, source.job + " has no checkpoint");
-    for (int look = 0; look < kLooks; ++look) {
-      BUOY_TRY(std::vector<objstore::Manifest> versions,
-               objstore::CheckpointRepository(*options_.store, prefix, 1, 1).list());
-      if (versions.empty() || versions.back().version == newest) return restored;
-      newest = versions.back().version;
-      for (auto version = versions.rbegin(); version != versions.rend(); ++version) {
-        restored = restore(name, input, prefix, *version, place);
-        if (restored || restored.error().code != ErrorCode::data_loss) return restored;
-      }
-    }
+    Status restored = objstore::useNewestVersion(*options_.store, prefix, [&](objstore::Manifest& version) {
+      return restore(name, input, prefix, version, place);
+    });
+    if (!restored && restored.error().code == ErrorCode::not_found)
+      return fail(ErrorCode::not_found, source.job + " has no checkpoint");
     return restored;
   }
 

@@ -96,6 +96,10 @@ std::string toString(const InputSource& source) {
       {kJob, source.job, "/", toString(source.part), source.sha256.empty() ? "" : "@", source.sha256});
 }
 
+std::string stateOf(std::string_view job) {
+  return job.find(':') == std::string_view::npos ? strCat({kJob, job, "/state"}) : std::string(job);
+}
+
 Result<InputSource> parseInputSource(std::string_view text) {
   if (text.starts_with(kS3)) return parseS3(text);
   if (text.starts_with(kJob)) return parseJob(text);

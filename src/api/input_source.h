@@ -26,6 +26,8 @@ struct InputSource {
 
 // invalid_argument: a sentence that goes behind "inputs.NAME: ".
 Result<InputSource> parseInputSource(std::string_view text);
+// "job:JOB/state" of JOB, an id or a name; what is a source already stays as it is.
+std::string stateOf(std::string_view job);
 // parseInputSource of it gives an equal source back.
 std::string toString(const InputSource& source);
 std::string_view toString(InputSource::Part part);

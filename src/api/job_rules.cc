@@ -232,6 +232,11 @@ class Validator {
       if (*checkpoint.interval == Duration{})
         add("checkpoint.interval", "must be more than 0; auto lets Buoy find out");
     }
+    if (!checkpoint.from.empty()) {
+      const auto source = parseInputSource(checkpoint.from);
+      if (!source || source->kind != InputSource::Kind::job || source->part != InputSource::Part::state)
+        add("checkpoint.from", "must be a job, by its id or name, not " + inQuotes(checkpoint.from));
+    }
     if (!checkpoint.mirror.empty()) {
       const auto source = parseInputSource(checkpoint.mirror);
       if (!source || source->kind != InputSource::Kind::s3)

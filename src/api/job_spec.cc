@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "api/container_section.h"
+#include "api/input_source.h"
 #include "api/json_writer.h"
 #include "api/node.h"
 #include "api/reader.h"
@@ -39,6 +40,7 @@ void readCheckpoint(MapReader& job, JobSpec& spec) {
   reader.get("keep", checkpoint.keep);
   if (std::string signal; reader.get("signal", signal)) checkpoint.signal = canonicalSignal(signal);
   reader.get("settle", checkpoint.settle);
+  if (std::string job; reader.get("from", job)) checkpoint.from = stateOf(job);
   reader.get("mirror", checkpoint.mirror);
   const Node* const interval = reader.find("interval");
   const std::string* const word = interval == nullptr ? nullptr : scalarText(*interval);
@@ -349,6 +351,7 @@ std::string toJson(const JobSpec& spec) {
     writer.field("dir", spec.checkpoint->dir).field("keep", spec.checkpoint->keep);
     writer.field("signal", spec.checkpoint->signal).field("settle", spec.checkpoint->settle);
     if (spec.checkpoint->interval) writer.field("interval", *spec.checkpoint->interval);
+    if (!spec.checkpoint->from.empty()) writer.field("from", spec.checkpoint->from);
     if (!spec.checkpoint->mirror.empty()) writer.field("mirror", spec.checkpoint->mirror);
     if (!spec.checkpoint->save_signal.empty()) writer.field("save_signal", spec.checkpoint->save_signal);
     writer.endObject();

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "api/input_source.h"
 #include "base/parse_number.h"
 #include "base/strings.h"
 #include "cli/quoting.h"
@@ -99,10 +100,11 @@ class Applier {
 
   void checkpoint(const JobFlags& flags) {
     if (flags.checkpoint.empty() && flags.keep.empty() && flags.signal.empty() && flags.settle.empty() &&
-        flags.interval.empty() && flags.save_signal.empty())
+        flags.interval.empty() && flags.save_signal.empty() && flags.checkpoint_from.empty())
       return;
     if (!spec_.checkpoint) spec_.checkpoint.emplace();
     text(flags.checkpoint, spec_.checkpoint->dir);
+    if (!flags.checkpoint_from.empty()) spec_.checkpoint->from = api::stateOf(flags.checkpoint_from);
     integer("--keep", flags.keep, spec_.checkpoint->keep);
     text(flags.signal, spec_.checkpoint->signal);
     duration("--settle", flags.settle, spec_.checkpoint->settle);
@@ -184,6 +186,8 @@ void addJobFlags(Command& command, JobFlags& flags) {
       .option("--name,-n", "NAME", flags.name, "what to call the job")
       .option("--image", "IMAGE", flags.image, "the container image that the command runs in")
       .option("--checkpoint", "DIR", flags.checkpoint, "directory that survives a reclaim", Hint::directory)
+      .option("--checkpoint-from", "JOB", flags.checkpoint_from, "begin with this job's newest checkpoint",
+              Hint::job)
       .option("--keep", "N", flags.keep, "checkpoint versions kept (3)")
       .option("--signal", "SIGNAL", flags.signal, "sent at a notice or stop (SIGTERM)")
       .option("--settle", "TIME", flags.settle, "quiet time before a checkpoint is committed (200ms)")
@@ -277,7 +281,7 @@ std::string flagFor(const JobFlags& flags, const std::string& field) {
     const char* flag;
     bool given;
   };
-  const std::array<Entry, 32> entries{
+  const std::array<Entry, 33> entries{
       {{"run", "the command", !flags.command.empty()},
        {"name", "--name", !flags.name.empty()},
        {"queue", "--queue", !flags.queue.empty()},
@@ -289,6 +293,7 @@ std::string flagFor(const JobFlags& flags, const std::string& field) {
        {"share", "--share", !flags.share.empty()},
        {"retry.failures", "--retries", !flags.retries.empty()},
        {"checkpoint.dir", "--checkpoint", !flags.checkpoint.empty()},
+       {"checkpoint.from", "--checkpoint-from", !flags.checkpoint_from.empty()},
        {"checkpoint.keep", "--keep", !flags.keep.empty()},
        {"checkpoint.signal", "--signal", !flags.signal.empty()},
        {"checkpoint.settle", "--settle", !flags.settle.empty()},

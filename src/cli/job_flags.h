@@ -13,9 +13,9 @@ namespace buoy::cli {
 struct JobFlags {
   std::string file;                  // FILE; empty: ./buoy.yaml unless a command is given
   std::vector<std::string> command;  // words after the flags
-  std::string name, image, queue, cpus, memory, gpus, machines, spot, checkpoint, keep, signal, settle,
-      interval, save_signal, max_run, max_wait, retries, array, race, timeout, stop_grace, deadline, work,
-      budget, policy, priority, share, source, request_id;
+  std::string name, image, queue, cpus, memory, gpus, machines, spot, checkpoint, checkpoint_from, keep,
+      signal, settle, interval, save_signal, max_run, max_wait, retries, array, race, timeout, stop_grace,
+      deadline, work, budget, policy, priority, share, source, request_id;
   std::vector<std::string> pools, inputs, outputs, metrics, env, env_files, depends_on;
   bool no_source = false;
 };

@@ -35,8 +35,8 @@ Result<store::JobRow> find(store::Store& store, const std::string& word, JobId b
   return store.job(rows.front().id);
 }
 
-Status resolve(store::Store& store, api::InputSpec& input, JobId before) {
-  BUOY_TRY(InputSource source, api::parseInputSource(input.from));
+Status resolve(store::Store& store, std::string& from, JobId before) {
+  BUOY_TRY(InputSource source, api::parseInputSource(from));
   if (source.kind != InputSource::Kind::job) return {};
   BUOY_TRY(const store::JobRow row, find(store, source.job, before));
   source.job = row.id.toString();
@@ -48,15 +48,19 @@ Status resolve(store::Store& store, api::InputSpec& input, JobId before) {
     return fail(ErrorCode::invalid_argument, strCat({source.job, " ", why}));
   }
   if (source.part == InputSource::Part::source) source.sha256 = spec->source;
-  input.from = api::toString(source);
+  from = api::toString(source);
   return {};
 }
 
 std::vector<api::Problem> resolveAll(store::Store& store, api::JobSpec& spec, JobId before) {
   std::vector<api::Problem> problems;
   for (auto& [name, input] : spec.inputs) {
-    const Status resolved = resolve(store, input, before);
+    const Status resolved = resolve(store, input.from, before);
     if (!resolved) problems.push_back({{}, 0, 0, "inputs." + name, resolved.error().message});
+  }
+  if (spec.checkpoint && !spec.checkpoint->from.empty()) {
+    const Status resolved = resolve(store, spec.checkpoint->from, before);
+    if (!resolved) problems.push_back({{}, 0, 0, "checkpoint.from", resolved.error().message});
   }
   return problems;
 }
@@ -65,14 +69,14 @@ std::vector<api::Problem> resolveAll(store::Store& store, api::JobSpec& spec, Jo
 
 std::vector<api::Problem> resolveInputs(store::Store& store, api::JobSpec& spec,
                                         const std::string& request_id) {
-  const auto asked = spec.inputs;
+  const api::JobSpec asked = spec;
   auto problems = resolveAll(store, spec, {});
-  if (asked.empty() || request_id.empty()) return problems;
+  if (spec == asked || request_id.empty()) return problems;
   // Asked after the names were looked up: if one of them meant the job that this very request has made, it is
   // found.
   const auto made = store.findRequest(request_id);
   if (!made || !*made) return problems;
-  spec.inputs = asked;
+  spec = asked;
   return resolveAll(store, spec, **made);
 }
 

@@ -179,3 +179,45 @@ def test_why_finds_each_decision_again_from_what_was_known(make_buoy):
     assert "placed on m1" in first and "was reclaimed" in first and "placed on m2" not in first
     assert "1 decision, found again" in first
     assert buoy.run("why", "m99").returncode == 3
+
+
+COUNTS = """\
+name: counts
+run: |
+  n=$(cat state/n 2>/dev/null || echo 0)
+  echo "begins at $n"
+  n=$((n + 1)); echo $n >state/n.part && mv state/n.part state/n
+  exit ${CODE:-0}
+checkpoint: {dir: state}
+"""
+
+
+def test_a_failed_jobs_checkpoint_is_taken_up_by_another(buoy):
+    buoy.write("buoy.yaml", COUNTS)
+    assert "begins at 0" in buoy.run("run", "--env", "CODE=3", check=3).stdout
+    # By its name, which the second job has too; then by its id.
+    assert "begins at 1" in buoy.run("run", "--checkpoint-from", "counts", check=0).stdout
+    assert "began from version" in buoy.run("why", "j2", check=0).stdout
+    buoy.write("buoy.yaml", COUNTS.replace("{dir: state}", "{dir: state, from: j1}"))
+    assert "begins at 1" in buoy.run("run", check=0).stdout
+
+    assert buoy.run("download", "--checkpoint", "--list", "j1", check=0).stdout == "n\n"
+    buoy.run("download", "--checkpoint", "j1", check=0)
+    assert (buoy.project / "counts-checkpoint/n").read_text() == "1\n"
+    assert "is not empty" in buoy.run("download", "-c", "j1", check=5).stderr
+    buoy.run("download", "-c", "j3", "elsewhere", check=0)
+    assert (buoy.project / "elsewhere/n").read_text() == "2\n"
+
+
+def test_a_checkpoint_that_cannot_be_taken_up(buoy):
+    none = buoy.submit("--name", "none", "--", "true")
+    buoy.wait_phase(none, "succeeded")
+    refused = buoy.run("submit", "--checkpoint", "state", "--checkpoint-from", "none", "--", "true", check=2).stderr
+    assert "--checkpoint-from" in refused and f"{none} keeps no checkpoints" in refused
+    assert "there is no job 'nobody'" in buoy.run("submit", "--checkpoint-from", "nobody", "--", "true", check=2).stderr
+    assert "must be a job" in buoy.run("submit", "--checkpoint-from", "s3://bucket/x", "--", "true", check=2).stderr
+    assert "no checkpoint" in buoy.run("download", "-c", none, check=3).stderr
+    empty = buoy.submit("--name", "empty", "--checkpoint", "state", "--", "true")
+    buoy.wait_phase(empty, "succeeded")
+    failed = buoy.run("run", "--checkpoint", "state", "--checkpoint-from", empty, "--", "true", check=None)
+    assert failed.returncode != 0 and f"checkpoint.from: {empty}: there is no checkpoint" in failed.stdout, failed.stdout

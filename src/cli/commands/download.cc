@@ -1,28 +1,68 @@
 // buoy download: fetch what a job left.
+#include <filesystem>
 #include <memory>
 
 #include "api/job_spec.h"
 #include "api/views.h"
+#include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/fetch.h"
 #include "cli/job_feed.h"
 #include "cli/render/progress.h"
 #include "cli/submission.h"
 #include "net/url.h"
+#include "objstore/newest_version.h"
+#include "objstore/restore.h"
 
 namespace buoy::cli {
 namespace {
 
 struct DownloadFlags {
   std::string job, directory;
-  bool list = false, json = false;
+  bool checkpoint = false, list = false, json = false;
 };
+
+// From the store itself, which this machine must reach: the server hands out outputs only.
+int runCheckpoint(const Context& context, Connection& connection, const api::JobView& job,
+                  const DownloadFlags& flags) {
+  const std::string directory = flags.directory.empty() ? job.request.name + "-checkpoint" : flags.directory;
+  std::error_code ignored;
+  if (!flags.list && !std::filesystem::is_empty(directory, ignored) && !ignored)
+    return context.fail({ErrorCode::failed_precondition,
+                         directory + " is not empty, and a checkpoint would replace what is there: name "
+                                     "another directory"});
+  const auto described = connection.get("/v1/server");
+  if (!described) return context.fail(described.error());
+  const auto server = api::parseServer(*described);
+  if (!server) return context.fail(server.error());
+  auto store = objstore::openStore(server->store);
+  if (!store) return context.fail(store.error().wrap("the store " + server->store));
+  const std::string prefix = strCat({server->cluster, "/", job.id.toString(), "/checkpoints"});
+  std::string done;
+  const Status used = objstore::useNewestVersion(**store, prefix, [&](objstore::Manifest& version) -> Status {
+    done.clear();
+    if (flags.list) {
+      for (const objstore::CheckpointFile& file : version.files)
+        if (file.kind != objstore::CheckpointFile::Kind::directory) done += file.path + "\n";
+      return {};
+    }
+    BUOY_TRY_VOID(objstore::restoreVersion(**store, prefix + "/", version, directory));
+    done = strCat({directory, " (version ", std::to_string(version.version), ")\n"});
+    return {};
+  });
+  if (!used && used.error().code == ErrorCode::not_found)
+    return context.fail({ErrorCode::not_found, job.id.toString() + " has committed no checkpoint"});
+  if (!used) return context.fail(used.error());
+  context.print(done);
+  return 0;
+}
 
 int runDownload(const Context& context, const DownloadFlags& flags) {
   auto connection = connect(context);
   if (!connection) return connection.error();
   auto job = fetchJob(**connection, flags.job);
   if (!job) return context.fail(job.error());
+  if (flags.checkpoint) return runCheckpoint(context, **connection, *job, flags);
   const std::string base = "/v1/jobs/" + job->id.toString() + "/outputs";
   auto body = (*connection)->get(base);
   if (!body) return context.fail(body.error());
@@ -70,10 +110,12 @@ int runDownload(const Context& context, const DownloadFlags& flags) {
 
 void addDownload(Command& root) {
   auto flags = std::make_shared<DownloadFlags>();
-  Command& command = root.add("download", "Fetch a job's outputs");
+  Command& command = root.add("download", "Fetch a job's outputs, or its newest checkpoint");
   command.argument("JOB", flags->job, "a job's id or name", Hint::job);
-  command.optionalArgument("DIR", flags->directory, "where to (a directory with the job's name)",
-                           Hint::directory);
+  command.optionalArgument("DIR", flags->directory,
+                           "where to (a directory with the job's name, or NAME-checkpoint)", Hint::directory);
+  command.flag("--checkpoint,-c", flags->checkpoint,
+               "the newest checkpoint, also of a job that failed or still runs");
   command.flag("--list,-l", flags->list, "only list them");
   command.flag("--json", flags->json, "print the server's list");
   command.action = [flags](Context& context) { return runDownload(context, *flags); };
