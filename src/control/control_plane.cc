@@ -94,6 +94,7 @@ struct ControlPlane::Impl {
   Status listenHere();
   Status makeServer();
   Status listenTcp(const ControlOptions::Listen& where);
+  std::vector<std::string> certificateNames() const;
   Result<net::TlsFiles> certificate();
   Status firstToken();
   void emit(engine::Event event);
@@ -394,13 +395,24 @@ Status ControlPlane::Impl::listenTcp(const ControlOptions::Listen& where) {
   return {};
 }
 
+// Clients that go by the certificate itself, and not by its fingerprint, want the name that they called.
+std::vector<std::string> ControlPlane::Impl::certificateNames() const {
+  std::vector<std::string> names{hostName(), "localhost", "127.0.0.1", "::1"};
+  const auto add = [&](const std::string& name) {
+    const bool wildcard = name.empty() || name == "0.0.0.0" || name == "::";
+    if (!wildcard && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  };
+  for (const ControlOptions::Listen& where : options.listen) add(where.host);
+  if (const auto advertised = net::parseEndpoint(options.config.advertise)) add(advertised->host);
+  return names;
+}
+
 Result<net::TlsFiles> ControlPlane::Impl::certificate() {
   if (options.tls) return *options.tls;
   net::TlsFiles files{paths.tls() + "/certificate.pem", paths.tls() + "/key.pem"};
   if (os::exists(files.certificate) && os::exists(files.key)) return files;
   BUOY_TRY_VOID(os::makeDirectories(paths.tls(), 0700));
-  BUOY_TRY_VOID(
-      net::makeSelfSignedCertificate(files, {hostName(), "localhost", "127.0.0.1", "::1"}, kCertificateDays));
+  BUOY_TRY_VOID(net::makeSelfSignedCertificate(files, certificateNames(), kCertificateDays));
   return files;
 }
 
