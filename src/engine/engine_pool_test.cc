@@ -214,6 +214,25 @@ TEST(Engine, AnIdleMachineOfTheWrongTypeMakesRoom) {
   EXPECT_EQ(world.job(large).phase, JobPhase::starting);
 }
 
+TEST(Engine, SoItDoesWhereCpusAreTheLimit) {
+  World world;
+  world.settings.idle_timeout = 1h;
+  world.settings.lease = 24h;
+  Pool pool = poolOf("p");
+  pool.max_milli_cpus = 1000;
+  world.send(PutPool{pool});
+  runOne(world);
+  world.exited(m(1));
+  world.take();
+  const JobId never = world.submit({.resources = {.milli_cpus = 16000}});
+  EXPECT_EQ(world.state.machine(m(1))->phase, MachinePhase::idle) << "it would do this one no good";
+  world.send(CancelJob{never});
+  const JobId large = world.submit({.resources = {.milli_cpus = 8000}});
+  EXPECT_EQ(world.state.machine(m(1))->phase, MachinePhase::releasing);
+  world.send(MachineGone{m(1), GoneReason::terminated, ""});
+  EXPECT_EQ(world.job(large).phase, JobPhase::starting);
+}
+
 TEST(Engine, AHeldMachineIsNeverGivenToAJob) {
   World world;
   world.send(PutPool{poolOf("p", 1)});

@@ -42,16 +42,6 @@ bool mayYield(const PoolSlot& pool, Time now) {
   return !pool.pool.paused && now >= pool.pool.retry_at && freeIn(pool) > 0;
 }
 
-// The same for jobs that share machines: every type that is large enough holds so many of them at least.
-std::int32_t partsIn(const Pool& pool, const Resources& need, std::int32_t machines) {
-  std::int64_t least = kManyMachines;
-  for (const MachineType& type : pool.types) {
-    if (covers(type.resources, need))
-      least = std::min(least, fitting(type.resources, {.milli_cpus = 0}, need));
-  }
-  return static_cast<std::int32_t>(std::min(machines * least, kManyMachines));
-}
-
 bool isFree(const Machine& machine) {
   return !machine.notice_deadline && !machine.unreachable;
 }
@@ -63,6 +53,15 @@ const MachineType* typeOf(const Pool& pool, const std::string& name) {
     if (type.name == name) return &type;
   }
   return nullptr;
+}
+
+std::int32_t partsIn(const Pool& pool, const Resources& need, std::int32_t machines) {
+  std::int64_t least = kManyMachines;
+  for (const MachineType& type : pool.types) {
+    if (covers(type.resources, need))
+      least = std::min(least, fitting(type.resources, {.milli_cpus = 0}, need));
+  }
+  return static_cast<std::int32_t>(std::min(machines * least, kManyMachines));
 }
 
 bool covers(const Resources& have, const Resources& need) {
@@ -208,14 +207,19 @@ void Stepper::startAttempt(JobSlot& slot, const Placement& placement,
 
 // A full pool must not keep out a job for the sake of idle machines that the job cannot use.
 void Stepper::makeRoom(PoolSlot& pool, const Job& job) {
-  if (pool.idle.empty() || freeIn(pool) > 0 || pool.pool.paused) return;
+  const Resources& need = job.request.resources;
+  const std::vector<MachineType>& types = pool.pool.types;
+  const bool ever = std::any_of(types.begin(), types.end(),
+                                [&](const MachineType& type) { return covers(type.resources, need); });
+  const bool full = freeIn(pool) == 0 || (pool.pool.max_milli_cpus > 0 && freeByCpus(s_, pool, need) == 0);
+  if (pool.idle.empty() || !full || !ever || pool.pool.paused) return;
   std::vector<MachineSlot*> useless;
   for (const MachineId id : pool.idle) {
     MachineSlot& slot = *s_.findMachine(id);
     if (slot.machine.host) continue;  // closed at the end of the step, if nobody takes it
     const MachineType* const type = typeOf(pool.pool, slot.machine.type);
     const auto excluded = slot.machine.market == Market::spot ? SpotPreference::never : SpotPreference::only;
-    const bool usable = type && covers(type->resources, job.request.resources) && spotOf(job) != excluded;
+    const bool usable = type && covers(type->resources, need) && spotOf(job) != excluded;
     if (!usable) useless.push_back(&slot);
   }
   for (MachineSlot* const slot : useless) release(*slot, "a waiting job needs its place in the pool");

@@ -175,8 +175,10 @@ bool keepReserve(const Bucket& bucket, std::vector<PoolView>& views) {
   bool kept = false;
   for (PoolView& view : views) {
     if (view.pool->max_machines <= 0) continue;
-    std::int32_t cut = reservedOf(view.pool->max_machines, queue.queue.fair->reserve,
-                                  std::max<std::size_t>(queue.active, 1));
+    const bool parts = view.pool->pack && !bucket.alone;  // then these are what is counted
+    const std::int32_t all =
+        parts ? partsIn(*view.pool, bucket.resources, view.pool->max_machines) : view.pool->max_machines;
+    std::int32_t cut = reservedOf(all, queue.queue.fair->reserve, std::max<std::size_t>(queue.active, 1));
     for (std::int32_t* const part : {&view.free, &view.idle_on_demand, &view.idle_spot}) {
       const std::int32_t taken = std::min(cut, *part);
       *part -= taken;
