@@ -198,6 +198,33 @@ TEST_F(PackTest, AReclaimTakesEveryJobOfTheMachine) {
   }
 }
 
+// Each of its agents asks the machine for itself.
+TEST_F(PackTest, ANoticeThatOnePartIsToldFirstIsThatOfItsMachine) {
+  put(packing(2));
+  const JobId first = submit(), second = submit();
+  world.up(m(1));
+  run(first);
+  run(second);
+  world.take();
+  const MachineId part = machineOf(first);
+  world.send(NoticeReceived{part, world.now + 30s});
+  EXPECT_TRUE(machine(m(1)).notice_deadline);
+  EXPECT_EQ(world.directive(machineOf(second)).stop, StopReason::notice);
+  EXPECT_EQ(launches(), 1u) << "the rest of the machine is taken, too";
+  world.send(NoticeReceived{m(1), world.now + 30s});
+  for (const JobId job : {first, second}) EXPECT_EQ(world.job(job).ledger->reclaims_noticed, 1u);
+}
+
+TEST_F(PackTest, WhatIsReservedForOtherSharesIsCountedInParts) {
+  world.send(
+      PutQueue{{.name = "q", .pools = {"p"}, .fair = FairShare{.decay = {}, .reserve = 50, .weights = {}}}});
+  for (int i = 0; i < 4; ++i) world.submit({.queue = "q", .resources = kOneCpu, .share = "ada"});
+  EXPECT_EQ(world.takeAll<LaunchMachine>().size(), 1u);
+  EXPECT_EQ(world.state.machineCount(), 3u) << "the machine, and half of it in parts";
+  world.submit({.queue = "q", .resources = kOneCpu, .share = "bob"});
+  EXPECT_EQ(world.state.machineCount(), 4u);
+}
+
 TEST_F(PackTest, SurvivesARestart) {
   const JobId first = submit(), second = submit();
   world.up(m(1));

@@ -165,6 +165,9 @@ void Stepper::on(const NoticeReceived& event) {
   MachineSlot* const slot = s_.findMachine(event.machine);
   if (!slot || slot->machine.phase == MachinePhase::gone) return;
   Machine& machine = slot->machine;
+  // What one part's agent was told goes for all of its host: nothing more is put there.
+  if (const MachineSlot* const host = s_.findMachine(machine.host); host && !host->machine.notice_deadline)
+    return on(NoticeReceived{machine.host, event.deadline});
   const bool first = !machine.notice_deadline;
   // Agents tell the time that is left with every report: the deadline comes out a little different each time.
   if (!first && std::chrono::abs(*machine.notice_deadline - event.deadline) < kSameNotice) return;
