@@ -159,6 +159,8 @@ class Validator {
 
   void size() {
     range("machines", spec_.machines, 1, kMostGangMachines);
+    if (spec_.main_decides && spec_.machines < 2)
+      add("main_decides", "is for gangs only: say how many machines with machines");
     range("priority", spec_.priority, -1'000'000, 1'000'000);
     if (!spec_.share.empty() && !isShare(spec_.share))
       add("share",

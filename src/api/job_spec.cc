@@ -132,6 +132,7 @@ JobSpec readFields(Problems& problems, const Node& root, const std::string& path
   readContainer(reader, spec.container);
   reader.get("queue", spec.queue);
   reader.get("machines", spec.machines);
+  reader.get("main_decides", spec.main_decides);
   readResources(reader, spec.resources);
   reader.get("pools", spec.pools);
   reader.get("race", spec.race);
@@ -339,6 +340,7 @@ std::string toJson(const JobSpec& spec) {
   writer.field("name", spec.name).field("run", spec.run);
   writeContainer(writer, spec.container);
   writer.field("queue", spec.queue).field("machines", spec.machines);
+  if (spec.main_decides) writer.field("main_decides", true);
   writer.key("resources").beginObject();
   writeResourceFields(writer, spec.resources);
   writer.endObject();
@@ -402,6 +404,7 @@ engine::JobRequest toRequest(const JobSpec& spec) {
   request.array = spec.array;
   request.sequential = spec.sequential;
   request.race = spec.race;
+  request.main_decides = spec.main_decides;
   // What is attached to a machine is the whole machine's.
   request.alone = !spec.storage.empty();
   request.begins_again = !spec.checkpoint;

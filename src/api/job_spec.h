@@ -88,10 +88,11 @@ struct JobSpec {
   Duration max_run{}, max_wait{};
   int retry_failures = 0;
   std::vector<engine::RetryRule> retry_rules;
-  Duration timeout{};       // of one attempt's running time, zero: none
-  int array = 0;            // so many tasks, each with its BUOY_ARRAY_INDEX; 0: it is no array
-  bool sequential = false;  // of an array: one task after the other
-  int race = 0;             // pools that its machine is asked for in at once; below two: one after the other
+  Duration timeout{};         // of one attempt's running time, zero: none
+  int array = 0;              // so many tasks, each with its BUOY_ARRAY_INDEX; 0: it is no array
+  bool sequential = false;    // of an array: one task after the other
+  bool main_decides = false;  // of a gang: with the end of rank 0 it ends, however the others end
+  int race = 0;  // pools that its machine is asked for in at once; below two: one after the other
   std::vector<DependencySpec> depends_on;
   Duration stop_grace = std::chrono::seconds{30};
   std::optional<Deadline> deadline;

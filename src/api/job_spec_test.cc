@@ -229,6 +229,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"machines: -1", "machines", "must be at least 1, not -1"},
         Case{"machines: 1000000000", "machines", "must be at most 10000"},
         Case{"machines: 99999999999999999999", "machines", "is too large"},
+        Case{"main_decides: true", "main_decides", "is for gangs only"},
+        Case{"main_decides: 1", "main_decides", "must be true or false"},
         Case{"priority: 9000000", "priority", "must be at most 1000000"},
         Case{"resources: {memory: -1GiB}", "resources.memory", "is negative"},
         Case{"resources: {memory: 99999999999TiB}", "resources.memory", "more than 1 EiB"},
@@ -500,6 +502,7 @@ JobSpec anySpec() {
   spec.run = "r" + *textOf(kAnything, 0, 100) + "\xE2\x82\xAC";
   spec.queue = "q" + *textOf(kWord, 0, 8);
   spec.machines = *rc::gen::inRange(1, 10'001);
+  spec.main_decides = spec.machines > 1 && *rc::gen::arbitrary<bool>();
   spec.resources.milli_cpus = *rc::gen::inRange(1, 4'096'001);
   spec.resources.gpus = *rc::gen::inRange(0, 1'025);
   spec.resources.memory = ByteCount{*rc::gen::oneOf(

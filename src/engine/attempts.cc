@@ -26,9 +26,10 @@ bool isCleanExit(const Member& member) {
 
 // Rank 0 decides: a peer that ended well although it was told to stop (its peer was lost just then) has ended
 // well.
-bool hasSucceeded(const Attempt& attempt) {
-  return attempt.members[0].stop == StopReason::none &&
-         std::all_of(attempt.members.begin(), attempt.members.end(), isCleanExit);
+bool hasSucceeded(const Job& job) {
+  const Attempt& attempt = *job.current;
+  return isDecided(job) || (!job.request.main_decides && attempt.members[0].stop == StopReason::none &&
+                            std::all_of(attempt.members.begin(), attempt.members.end(), isCleanExit));
 }
 
 std::string rankText(const Attempt& attempt, std::size_t rank) {
@@ -36,16 +37,25 @@ std::string rankText(const Attempt& attempt, std::size_t rank) {
 }
 
 // The failure that counts: of the lowest rank that failed without being told to stop.
-const Member* firstFailure(const Attempt& attempt) {
-  for (const Member& member : attempt.members) {
+const Member* firstFailure(const Job& job) {
+  const std::vector<Member>& members = job.current->members;
+  for (const Member& member : members) {
     if (!member.result || member.stop != StopReason::none) continue;
-    const bool exited = member.result->kind == MemberResult::Kind::exited && member.result->exit_code != 0;
+    const bool counts = &member == members.data() || !job.request.main_decides;
+    const bool exited =
+        counts && member.result->kind == MemberResult::Kind::exited && member.result->exit_code != 0;
     if (exited || member.result->kind == MemberResult::Kind::setup_failed) return &member;
   }
   return nullptr;
 }
 
 }  // namespace
+
+bool isDecided(const Job& job) {
+  if (!job.request.main_decides || !job.current) return false;
+  const Member& main = job.current->members[0];
+  return main.stop == StopReason::none && isCleanExit(main);
+}
 
 // ---- forming
 
@@ -220,7 +230,7 @@ void Stepper::direct(JobSlot& slot) {
 void Stepper::conclude(JobSlot& slot) {
   Job& job = slot.job;
   Attempt& attempt = *job.current;
-  const bool success = hasSucceeded(attempt);
+  const bool success = hasSucceeded(job);
   leaveRunning(slot, now_);
   settleRest(slot, success ? Use::useful : Use::redone);
   if (success) {
@@ -233,7 +243,7 @@ void Stepper::conclude(JobSlot& slot) {
     return finish(slot, job.stop == StopReason::cancelled ? JobPhase::cancelled : JobPhase::timed_out,
                   job.reason);
   }
-  const Member* const failure = attempt.failed ? firstFailure(attempt) : nullptr;
+  const Member* const failure = attempt.failed ? firstFailure(job) : nullptr;
   if (failure) {
     const auto rank = static_cast<std::size_t>(failure - attempt.members.data());
     const bool exited = failure->result->kind == MemberResult::Kind::exited;
@@ -332,7 +342,7 @@ void Stepper::stopPeers(JobSlot& slot, StopReason reason) {
 // A machine is or will be lost: what the members report from now on is neither success nor failure.
 void Stepper::interrupt(JobSlot& slot, std::string_view why, StopReason reason) {
   Attempt& attempt = *slot.job.current;
-  if (attempt.failed || slot.job.stop != StopReason::none) return;
+  if (attempt.failed || slot.job.stop != StopReason::none || isDecided(slot.job)) return;
   if (isSteered(slot.job)) slot.job.steering->moving = false;
   if (!attempt.interrupted) {
     attempt.interrupted = true;

@@ -181,7 +181,106 @@ TEST(Gang, IdleMachinesOfThePoolAreTakenFirst) {
   EXPECT_EQ(world.directive(m(1)).kind, Kind::run);
 }
 
-// ---- ledger
+// ---- main_decides
+
+TEST(Main, ItsEndIsTheEndOfAll) {
+  World world;
+  const JobId job = runGang(world, {.main_decides = true});
+  world.exited(m(1));
+  for (const MachineId other : {m(2), m(3)}) {
+    EXPECT_EQ(world.directive(other).kind, Kind::stop);
+    EXPECT_EQ(world.directive(other).stop, StopReason::main_ended);
+  }
+  EXPECT_FALSE(isTerminal(world.job(job).phase)) << "the others still run";
+  world.stopped(m(2));
+  world.exited(m(3), 1);
+  EXPECT_EQ(world.job(job).phase, JobPhase::succeeded);
+  EXPECT_EQ(world.job(job).exit_code, 0);
+}
+
+TEST(Main, TheEndOfAnotherCountsForNothing) {
+  World world;
+  const JobId job = runGang(world, {.main_decides = true});
+  world.exited(m(2), 7);
+  world.exited(m(3));
+  EXPECT_TRUE(world.takeAll<QueryMachine>().empty());
+  EXPECT_EQ(world.job(job).phase, JobPhase::running);
+  EXPECT_EQ(world.directive(m(1)).kind, Kind::run);
+  world.exited(m(1));
+  EXPECT_EQ(world.job(job).phase, JobPhase::succeeded);
+}
+
+TEST(Main, ItsFailureIsTheJobs) {
+  World world;
+  const JobId job = runGang(world, {.main_decides = true});
+  world.exited(m(2), 3);
+  world.exited(m(1), 9);
+  EXPECT_EQ(world.directive(m(3)).kind, Kind::run) << "first it is asked whether its machine lives";
+  world.send(MachineAlive{m(2)});
+  world.send(MachineAlive{m(3)});
+  EXPECT_EQ(world.directive(m(3)).stop, StopReason::peer_failed);
+  world.stopped(m(3));
+  EXPECT_EQ(world.job(job).phase, JobPhase::failed);
+  EXPECT_EQ(world.job(job).exit_code, 9) << "not that of the other";
+}
+
+TEST(Main, IsInterruptedByTheLossOfAnother) {
+  World world;
+  const JobId job = runGang(world, {.main_decides = true});
+  world.send(MachineGone{m(3), GoneReason::reclaimed, ""});
+  EXPECT_EQ(world.directive(m(1)).stop, StopReason::peer_lost);
+  world.stopped(m(2));
+  world.exited(m(1));  // its way to stop
+  EXPECT_EQ(world.job(job).phase, JobPhase::recovering);
+  world.up(m(4));
+  EXPECT_EQ(world.directive(m(1)).epoch, 2u);
+}
+
+TEST(Main, NothingAfterItsEndTakesItBack) {
+  for (int what = 0; what < 5; ++what) {
+    World world;
+    world.settings.lease = 24h;
+    const JobId job = runGang(world, {.main_decides = true});
+    world.exited(m(1));
+    world.take();
+    switch (what) {
+      case 0:
+        world.send(MachineGone{m(2), GoneReason::reclaimed, ""});
+        break;
+      case 1:
+        world.send(NoticeReceived{m(2), world.now + 30s});
+        world.stopped(m(2));
+        break;
+      case 2:
+        world.report(m(2), MemberPhase::done, MemberResult{MemberResult::Kind::machine_lost, 0, "disk full"});
+        break;
+      case 3:  // its agent does not answer: its machine is ended
+        world.pass(60s);
+        world.send(MachineGone{m(2), GoneReason::terminated, ""});
+        break;
+      default:
+        world.send(MachineGone{m(1), GoneReason::reclaimed, ""});
+        world.stopped(m(2));
+        break;
+    }
+    EXPECT_TRUE(world.takeAll<LaunchMachine>().empty()) << what;
+    world.stopped(m(3));
+    EXPECT_EQ(world.job(job).phase, JobPhase::succeeded) << what << ": " << world.job(job).reason;
+  }
+}
+
+TEST(Main, WhatCannotBeSetUpFailsTheJob) {
+  World world;
+  const JobId job = world.submit({.machines = 2, .main_decides = true});
+  world.up(m(1));
+  world.up(m(2));
+  world.report(m(1), MemberPhase::running);
+  world.report(m(2), MemberPhase::done, MemberResult{MemberResult::Kind::setup_failed, 0, "no such image"});
+  world.send(MachineAlive{m(1)});
+  world.stopped(m(1));
+  EXPECT_EQ(world.job(job).phase, JobPhase::failed);
+  EXPECT_THAT(world.job(job).reason, HasSubstr("no such image"));
+}
 
 }  // namespace
 }  // namespace buoy::engine

@@ -134,6 +134,8 @@ void Stepper::finishMember(JobSlot& slot, MachineSlot& machine, Member& member, 
   }
   switch (ended.kind) {
     case MemberResult::Kind::exited:
+      if (isDecided(slot.job)) return endWithMain(slot);
+      if (slot.job.request.main_decides && &member != slot.job.current->members.data()) return;
       if (ended.exit_code != 0) verifyFailure(slot, member);
       return;
     case MemberResult::Kind::setup_failed:
@@ -156,7 +158,7 @@ void Stepper::loseMember(JobSlot& slot, MachineSlot& machine, Member& member, st
   member.result = MemberResult{.kind = MemberResult::Kind::machine_lost, .exit_code = 0, .detail = detail};
   touch(slot);
   interrupt(slot, detail);
-  if (job.stop == StopReason::none && !job.current->failed && !job.paused)
+  if (job.stop == StopReason::none && !job.current->failed && !job.paused && !isDecided(job))
     enterPhase(slot, JobPhase::recovering, now_, std::move(detail));
 }
 
@@ -184,7 +186,7 @@ void Stepper::verifyFailure(JobSlot& slot, Member& failed) {
   Job& job = slot.job;
   Attempt& attempt = *job.current;
   if (attempt.interrupted || attempt.failed || job.stop != StopReason::none ||
-      failed.stop != StopReason::none)
+      failed.stop != StopReason::none || isDecided(job))
     return;
   touch(slot);
   if (attempt.members.size() == 1) {
@@ -199,6 +201,20 @@ void Stepper::verifyFailure(JobSlot& slot, Member& failed) {
   record("verifying", "a member failed: the other machines are asked before it counts as the job's failure",
          job, failed.machine);
   askPeers(slot);
+}
+
+// The others have nothing left to do.
+void Stepper::endWithMain(JobSlot& slot) {
+  Attempt& attempt = *slot.job.current;
+  attempt.verify_until = Time{};
+  touch(slot);
+  const std::vector<Member>& members = attempt.members;
+  const bool all = std::all_of(members.begin(), members.end(),
+                               [](const Member& each) { return each.phase == MemberPhase::done; });
+  if (all) return;
+  record("main_ended", "its main machine has ended well: the others are stopped", slot.job,
+         members[0].machine);
+  stopPeers(slot, StopReason::main_ended);
 }
 
 void Stepper::askPeers(JobSlot& slot) {

@@ -143,6 +143,7 @@ class Stepper {
   void loseMachine(MachineSlot& machine, std::string detail);  // its job goes on without it
   void noticeMember(JobSlot& slot, MachineSlot& machine, Member& member);
   void verifyFailure(JobSlot& slot, Member& member);
+  void endWithMain(JobSlot& slot);
   void askPeers(JobSlot& slot);
   void confirmFailure(JobSlot& slot);
   void leaveRunning(JobSlot& slot, Time at);
@@ -264,6 +265,8 @@ Ledger& ledgerOf(Job& job);
 // What a policy is shown of a pool, for machines of this size.
 PoolView viewOf(const State::Impl& state, const PoolSlot& pool, const Resources& resources);
 PoolView viewFor(const State::Impl& state, const PoolSlot& pool, const JobRequest& request);
+// Its main machine's process has ended well, and decides: whatever becomes of the others.
+bool isDecided(const Job& job);
 // Null: the pool has it no more.
 const MachineType* typeOf(const Pool& pool, const std::string& name);
 // How many parts of this size fit beside each other into what is left.

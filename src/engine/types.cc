@@ -37,7 +37,7 @@ constexpr std::pair<StopReason, std::string_view> kStopReasons[] = {
     {StopReason::max_run, "max_run"},     {StopReason::max_wait, "max_wait"},
     {StopReason::peer_lost, "peer_lost"}, {StopReason::peer_failed, "peer_failed"},
     {StopReason::notice, "notice"},       {StopReason::moved, "moved"},
-    {StopReason::paused, "paused"}};
+    {StopReason::paused, "paused"},       {StopReason::main_ended, "main_ended"}};
 constexpr std::pair<MemberPhase, std::string_view> kMemberPhases[] = {
     {MemberPhase::assigned, "assigned"},   {MemberPhase::preparing, "preparing"},
     {MemberPhase::restoring, "restoring"}, {MemberPhase::running, "running"},

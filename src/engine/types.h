@@ -73,6 +73,7 @@ struct JobRequest {
   std::int32_t race = 0;  // its machine is asked for in so many pools at once (race.cc); below two: in one
   bool alone = false;     // has a machine to itself, also in pools where jobs share machines
   bool begins_again = false;  // after every loss and move: it keeps no checkpoint
+  bool main_decides = false;  // of a gang: with the end of rank 0 it ends, however the others end
 };
 
 enum class JobPhase : std::uint8_t {
@@ -99,8 +100,9 @@ enum class StopReason : std::uint8_t {
   peer_lost,
   peer_failed,
   notice,
-  moved,   // it goes on elsewhere, or later
-  paused,  // its budget is used up
+  moved,       // it goes on elsewhere, or later
+  paused,      // its budget is used up
+  main_ended,  // JobRequest::main_decides: it has succeeded
 };
 
 // The phases of one member of an attempt, as its agent reports them, in this order (some may be skipped).

@@ -119,8 +119,10 @@ void Agents::runs(Agent& agent) {
     run.finished = program.completed = true;
     pokeRun(agent);
   }
-  if (run.finished) return exitBySelf(agent, 0);
-  if (const auto end = program.endOf(run); end && core_.now >= *end) {
+  const bool main = agent.rank == 0 || !program.main_decides;
+  if (run.finished && (main || program.plan.others == JobPlan::Others::exit)) return exitBySelf(agent, 0);
+  if (run.finished && program.plan.others == JobPlan::Others::fail) return exitBySelf(agent, 3);
+  if (const auto end = program.endOf(run); end && core_.now >= *end && main && !run.finished) {
     --program.failures_left;
     return exitBySelf(agent, 1);
   }

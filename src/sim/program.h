@@ -20,6 +20,9 @@ struct JobPlan {
   std::uint32_t failures = 0;       // so many times it exits with 1 instead of going on past `fails_at`
   Duration fails_at{};
   bool breaks_with_peer = false;  // exits with 1 soon after a peer has gone, else it waits
+  // JobRequest::main_decides: what the others do when all is done. Only rank 0 fails by itself.
+  enum class Others : std::uint8_t { exit, stay, fail };
+  Others others = Others::exit;
 };
 
 // One job as it really is: what its processes have done, wherever they run, and what its log holds. The
@@ -37,6 +40,7 @@ class Program {
 
   JobPlan plan;
   std::size_t machines = 1;
+  bool main_decides = false;
   SlotLog log;
   std::uint32_t failures_left = 0;
   Duration furthest{};     // the most that any process has done

@@ -165,6 +165,15 @@ void pack(Random& random, Scenario& scenario) {
   }
 }
 
+// Some gangs end with their main machine, whatever the others do.
+void letMainsDecide(Random& random, Scenario& scenario) {
+  for (Happening& each : scenario.happenings) {
+    if (each.kind != Kind::submit || each.request.machines < 2 || random.oneIn(2)) continue;
+    each.request.main_decides = true;
+    each.plan.others = static_cast<JobPlan::Others>(random.below(3));
+  }
+}
+
 // The usual queue is shared fairly.
 void share(Random& random, Scenario& scenario) {
   static constexpr const char* kShares[] = {"x", "y", "z"};
@@ -229,6 +238,8 @@ Scenario randomScenario(std::uint64_t seed) {
     for (std::uint32_t i = 0; i < 4; ++i) scenario.happenings.push_back(submitOf(packs, jobs + i + 1));
     pack(packs, scenario);
   }
+  Random mains(mix(seed, 0x6d61696e));
+  letMainsDecide(mains, scenario);
   Random shares(mix(seed, 0x73686172));
   if (shares.oneIn(3)) share(shares, scenario);
   Random promises(mix(seed, 0x70726f6d));
@@ -275,6 +286,7 @@ std::string describe(const Happening& happening) {
       if (request.resources.gpus > 0) add("gpus=", std::to_string(request.resources.gpus));
       if (request.resources.memory.value > 0) add("memory=", formatByteCount(request.resources.memory));
       if (request.alone) add("alone", "");
+      if (request.main_decides) add("main_decides, others=", std::to_string(static_cast<int>(plan.others)));
       if (request.race > 1) add("race=", std::to_string(request.race));
       if (request.max_run > Duration{0}) add("max_run=", formatDuration(request.max_run));
       if (request.max_wait > Duration{0}) add("max_wait=", formatDuration(request.max_wait));

@@ -109,6 +109,7 @@ class Shrinker {
       happening([](Happening& each) { return put(each.request.budget, Money{}); });
       happening([](Happening& each) { return put(each.plan.failures, 0u); });
       happening([](Happening& each) { return put(each.plan.breaks_with_peer, false); });
+      happening([](Happening& each) { return put(each.request.main_decides, false); });
       happening([](Happening& each) { return put(each.plan.save_every, Duration{60'000'000}); });
       happening([](Happening& each) { return put(each.plan.prepare, Duration{}); });
       happening([](Happening& each) { return put(each.plan.leave, Duration{}); });

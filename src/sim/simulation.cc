@@ -324,6 +324,7 @@ void Simulation::done(std::uint32_t request, const engine::Reply& reply) {
   Program& made = programs_.make(reply.job.value);
   made.plan = happening.plan;
   made.machines = static_cast<std::size_t>(happening.request.machines);
+  made.main_decides = happening.request.main_decides;
   made.failures_left = happening.plan.failures;
 }
 

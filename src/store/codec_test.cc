@@ -85,6 +85,7 @@ Job anyJob() {
                  oneOf<SpotRule>(4),  anyDuration(),        anyTime(),
                  anyDuration(),       {any<std::int64_t>()}};
   job.request.begins_again = any<bool>();
+  job.request.main_decides = any<bool>();
   job.phase = oneOf<JobPhase>(8);
   job.stop = oneOf<StopReason>(6);
   job.submitted = anyTime();
@@ -122,6 +123,7 @@ RC_GTEST_PROP(CodecTest, JobsSurviveExactly, ()) {
   RC_ASSERT(decoded->request.name == job.request.name);
   RC_ASSERT(decoded->request.stop_grace == job.request.stop_grace);
   RC_ASSERT(decoded->request.begins_again == job.request.begins_again);
+  RC_ASSERT(decoded->request.main_decides == job.request.main_decides);
   RC_ASSERT(decoded->submitted == job.submitted);
   RC_ASSERT(decoded->exit_code == job.exit_code);
   RC_ASSERT((decoded->current == nullptr) == (job.current == nullptr));

@@ -52,7 +52,7 @@ template <class V>
 void describe(V& v, Is<engine::JobRequest> auto& x) {
   auto& [name, queue, pools, machines, resources, spot, priority, share, retry_failures, max_run, max_wait,
          stop_grace, policy, deadline_in, deadline_at, work, budget, image, array, sequential, depends_on,
-         retry_rules, attempt_timeout, race, alone, begins_again] = x;
+         retry_rules, attempt_timeout, race, alone, begins_again, main_decides] = x;
   v.field("name", name);
   v.field("queue", queue);
   v.sparse("pools", pools);
@@ -79,6 +79,7 @@ void describe(V& v, Is<engine::JobRequest> auto& x) {
   v.sparse("race", race);
   v.sparse("alone", alone);
   v.sparse("begins_again", begins_again);
+  v.sparse("main_decides", main_decides);
 }
 
 template <class V>

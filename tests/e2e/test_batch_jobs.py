@@ -126,6 +126,36 @@ def test_cancel_terminate_list_and_tags(batch):
     batch.definition(client, "sleep", ["sleep", "600"])
     submit = lambda name: client.submit_job(jobName=name, jobQueue="train", jobDefinition="sleep", tags={"who": name})
     running, waiting = submit("running"), submit("waiting")
+def nodes(client, name, main, others, count=3, **more):
+    """A multi-node definition whose main node is its last one."""
+    container = lambda command: {"image": "i", "vcpus": 1, "memory": 64, "command": ["sh", "-c", command]}
+    client.register_job_definition(jobDefinitionName=name, type="multinode", **more, nodeProperties={
+        "numNodes": count, "mainNode": count - 1, "nodeRangeProperties": [
+            {"targetNodes": f"0:{count - 2}", "container": container(others)},
+            {"targetNodes": f"{count - 1}", "container": container(main)}]})
+    return client.submit_job(jobName=name, jobQueue="train", jobDefinition=name)["jobId"]
+
+
+@pytest.mark.parametrize("main, others, status, code", [
+    ("echo done", "trap 'echo told to stop; exit 1' TERM; while :; do sleep 0.05; done", "SUCCEEDED", 0),
+    ("while [ ! -e GO ]; do sleep 0.05; done", "exit 3", "SUCCEEDED", 0),
+    ("exit 7", "while :; do sleep 0.05; done", "FAILED", 7),
+], ids=["the others are stopped", "the others fail", "it fails"])
+def test_the_main_node_decides(batch, main, others, status, code):
+    client = batch.client()
+    batch.environment(client)
+    go = batch.buoy.project / "go"
+    job = nodes(client, "nodes", main.replace("GO", str(go)), others)
+    if "GO" in main:
+        wait_for(lambda: [each["phase"] for each in batch.buoy.job(job).get("members", [])] == ["running", "done", "done"], "the others' end")
+        assert client.describe_jobs(jobs=[job])["jobs"][0]["status"] == "RUNNING"
+        go.touch()
+    shown = batch.wait(client, job)
+    assert (shown["status"], len(shown["attempts"])) == (status, 1), shown
+    assert shown["attempts"][0]["container"]["exitCode"] == code
+    wait_for(lambda: not batch.buoy.hosts(), "the end of all nodes")
+
+
     batch.wait(client, running["jobId"], "RUNNING")
     client.cancel_job(jobId=running["jobId"], reason="only what waits is cancelled")
     client.cancel_job(jobId=waiting["jobId"], reason="changed my mind")

@@ -99,6 +99,7 @@ Status prepareNodes(front::Body& request, const Definition& definition, const Pa
     return fail(ErrorCode::invalid_argument, "nodeOverrides.numNodes must be at least 1 and above mainNode");
   BUOY_TRY(const std::vector<Range> ranges, readRanges(request, nodes, count, parameters));
   spec.machines = count;
+  spec.main_decides = count > 1;
   spec.run = nodeVariables(count, main) + "case \"$AWS_BATCH_JOB_NODE_INDEX\" in\n";
   for (std::int32_t node = 0; node < count; ++node) {
     const Range* const range = rangeOf(ranges, node);
