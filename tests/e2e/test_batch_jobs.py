@@ -110,6 +110,12 @@ def test_several_nodes(batch):
     shown = batch.wait(client, job)
     assert shown["status"] == "SUCCEEDED", shown
     assert shown["nodeProperties"]["numNodes"] == 4
+    last, = client.describe_jobs(jobs=[f"{job}#3", f"{job}#4"])["jobs"]
+    assert (last["jobId"], last["nodeDetails"], last["status"]) == (f"{job}#3", {"nodeIndex": 3, "isMainNode": False}, "SUCCEEDED")
+    assert log_of(batch, last)[0].startswith("node 3 of 4, main ") and last["container"]["image"] == "i"
+    pages = client.get_paginator("list_jobs").paginate(multiNodeJobId=job, PaginationConfig={"PageSize": 3})
+    listed = [(each["jobId"], each["nodeProperties"]["isMainNode"]) for page in pages for each in page["jobSummaryList"]]
+    assert listed == [(f"{job}#0", True), (f"{job}#1", False), (f"{job}#2", False), (f"{job}#3", False)]
     logs = batch.client("logs")
     streams = [s["logStreamName"] for s in logs.describe_log_streams(
         logGroupName="/aws/batch/job", logStreamNamePrefix="nodes/default/")["logStreams"]]

@@ -3,6 +3,7 @@
 
 #include "base/strings.h"
 #include "gateways/batch/jobs.h"
+#include "gateways/batch/node_view.h"
 #include "gateways/front/members.h"
 #include "store/codec.h"
 
@@ -17,12 +18,17 @@ struct Shown {
   const std::string& region;
   engine::Job job;
   std::vector<front::Member> door;
-  std::string definition;  // "train:3"
+  std::string definition;        // "train:3"
+  std::optional<NodeView> node;  // it alone, of a job of several
+
+  std::uint32_t rank() const { return node ? node->rank : 0; }
 };
 
 std::string taskArn(const Shown& shown, std::uint32_t attempt) {
-  return strCat({"arn:aws:ecs:", shown.region, ":", kAccount, ":task/", shown.job.request.queue, "/",
-                 shown.job.id.toString(), ".", std::to_string(attempt)});
+  std::string arn = strCat({"arn:aws:ecs:", shown.region, ":", kAccount, ":task/", shown.job.request.queue,
+                            "/", shown.job.id.toString(), ".", std::to_string(attempt)});
+  if (shown.rank() > 0) arn += "." + std::to_string(shown.rank());
+  return arn;
 }
 
 std::string instanceArn(const Shown& shown, MachineId machine) {
@@ -45,11 +51,13 @@ void writeAttempts(api::JsonWriter& writer, const Shown& shown) {
   writer.key("attempts").beginArray();
   for (const engine::PastAttempt& past : shown.job.past) {
     writer.beginObject().key("container").beginObject();
-    if (past.exit_code) writer.field("exitCode", *past.exit_code);
-    writeReason(writer, containerReason(past.reason, past.exit_code.has_value()));
+    // What is kept of an attempt is what decided it.
+    const bool told = shown.rank() == 0;
+    if (told && past.exit_code) writer.field("exitCode", *past.exit_code);
+    if (told) writeReason(writer, containerReason(past.reason, past.exit_code.has_value()));
     writer.field("taskArn", taskArn(shown, past.number));
-    writer.field("containerInstanceArn", instanceArn(shown, past.machine));
-    writer.field("logStreamName", logStreamName(shown.definition, shown.job.id, past.number, 0));
+    if (told) writer.field("containerInstanceArn", instanceArn(shown, past.machine));
+    writer.field("logStreamName", logStreamName(shown.definition, shown.job.id, past.number, shown.rank()));
     writer.key("networkInterfaces").beginArray().endArray().endObject();
     if (past.started != Time{}) writer.field("startedAt", epochMillis(past.started));
     writer.field("stoppedAt", epochMillis(past.stopped));
@@ -63,22 +71,26 @@ void writeAttempts(api::JsonWriter& writer, const Shown& shown) {
 }
 
 void writeContainer(api::JsonWriter& writer, const Shown& shown) {
-  const auto container = front::membersOf(front::valueOf(shown.door, "container"));
+  const auto container =
+      front::membersOf(shown.node ? shown.node->container : front::valueOf(shown.door, "container"));
   const engine::Job& job = shown.job;
+  const std::uint32_t rank = shown.rank();
   writer.key("container").beginObject();
   if (container) {
     for (const front::Member& item : *container) writer.key(item.key).raw(item.value);
   }
-  if (job.exit_code) writer.field("exitCode", *job.exit_code);
-  if (engine::isTerminal(job.phase))
+  if (rank == 0 && job.exit_code) writer.field("exitCode", *job.exit_code);
+  if (rank == 0 && engine::isTerminal(job.phase))
     writeReason(writer, containerReason(job.reason, job.exit_code.has_value()));
   const bool running = job.current && job.current->directed;
   if (running || !job.past.empty()) {
     const std::uint32_t attempt = running ? job.current->number : job.past.back().number;
-    const MachineId machine = running ? job.current->members[0].machine : job.past.back().machine;
+    const MachineId machine = running     ? job.current->members[rank].machine
+                              : rank == 0 ? job.past.back().machine
+                                          : MachineId{};
     writer.field("taskArn", taskArn(shown, attempt));
-    writer.field("containerInstanceArn", instanceArn(shown, machine));
-    writer.field("logStreamName", logStreamName(shown.definition, job.id, attempt, 0));
+    if (machine) writer.field("containerInstanceArn", instanceArn(shown, machine));
+    writer.field("logStreamName", logStreamName(shown.definition, job.id, attempt, rank));
   }
   writer.endObject();
 }
@@ -100,7 +112,8 @@ void writeArray(api::JsonWriter& writer, const engine::Job& job) {
 
 void write(api::JsonWriter& writer, const Shown& shown) {
   const engine::Job& job = shown.job;
-  const std::string id = idOf(job);
+  std::string id = idOf(job);
+  if (shown.node) id += "#" + std::to_string(shown.node->index);
   writer.beginObject().field("jobName", nameOf(job)).field("jobId", id);
   writer.field("jobArn", arnOf(shown.region, Thing::job, id));
   writer.field("jobQueue", arnOf(shown.region, Thing::job_queue, job.request.queue));
@@ -115,13 +128,20 @@ void write(api::JsonWriter& writer, const Shown& shown) {
   for (const front::Member& item : shown.door) {
     if (item.key == "kind" || item.key == "definition" || item.key == "container") continue;
     if ((item.key == "tags" && tags) || item.key == "arrayProperties") continue;
+    if (shown.node && item.key == "nodeProperties") continue;
     depends = depends || item.key == "dependsOn";
     writer.key(item.key).raw(item.value);
   }
   if (tags) writer.key("tags").raw(api::toJson(*tags));
   writeArray(writer, job);
   if (!depends) writer.key("dependsOn").beginArray().endArray();
-  if (job.request.machines == 1) writeContainer(writer, shown);
+  if (shown.node)
+    writer.key("nodeDetails")
+        .beginObject()
+        .field("nodeIndex", shown.node->index)
+        .field("isMainNode", shown.node->rank == 0)
+        .endObject();
+  if (job.request.machines == 1 || shown.node) writeContainer(writer, shown);
   writer.field("isCancelled", job.stop == engine::StopReason::cancelled);
   writer.field("isTerminated", job.stop == engine::StopReason::cancelled);
   writer.key("platformCapabilities").beginArray().value("EC2").endArray();
@@ -201,7 +221,13 @@ Result<std::string> describeJobs(const Desk& desk, const front::Call& call) {
     std::vector<front::Member> door = doorIn(rows.at(job->id).spec);
     std::string definition = front::textOf(front::valueOf(door, "definition"));
     if (definition.empty()) definition = job->request.name + ":1";
-    write(writer, {desk, call.region, std::move(*job), std::move(door), std::move(definition)});
+    std::optional<NodeView> node;
+    if (reference.node) {
+      node = nodeOf(*job, front::valueOf(door, "nodeProperties"), *reference.node);
+      if (!node) continue;
+    }
+    write(writer,
+          {desk, call.region, std::move(*job), std::move(door), std::move(definition), std::move(node)});
   }
   writer.endArray().endObject();
   return json;

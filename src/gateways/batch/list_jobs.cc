@@ -3,6 +3,7 @@
 #include "base/parse_number.h"
 #include "base/strings.h"
 #include "gateways/batch/jobs.h"
+#include "gateways/batch/node_view.h"
 #include "store/codec.h"
 
 // ListJobs: the jobs of a queue in one status, newest first, or those that filters name, whatever their
@@ -98,21 +99,27 @@ bool passes(const Desk& desk, const engine::Job& job, const Filter& filter) {
   return false;
 }
 
-void write(api::JsonWriter& writer, const std::string& region, const engine::Job& job) {
-  const std::string id = idOf(job);
+void write(api::JsonWriter& writer, const std::string& region, const engine::Job& job,
+           const NodeView* node = nullptr) {
+  std::string id = idOf(job);
+  if (node) id += "#" + std::to_string(node->index);
   writer.beginObject().field("jobArn", arnOf(region, Thing::job, id)).field("jobId", id);
   writer.field("jobName", nameOf(job)).field("createdAt", epochMillis(job.submitted));
   writer.field("status", statusOf(job)).field("statusReason", statusReason(job));
   if (const Time at = startedAt(job); at != Time{}) writer.field("startedAt", epochMillis(at));
   if (const Time at = stoppedAt(job); at != Time{}) writer.field("stoppedAt", epochMillis(at));
   writer.key("container").beginObject();
-  if (job.exit_code) writer.field("exitCode", *job.exit_code);
-  if (engine::isTerminal(job.phase) && !job.exit_code) writer.field("reason", job.reason);
+  const bool told = !node || node->rank == 0;  // what decided it
+  if (told && job.exit_code) writer.field("exitCode", *job.exit_code);
+  if (told && engine::isTerminal(job.phase) && !job.exit_code) writer.field("reason", job.reason);
   writer.endObject();
   if (job.parent) writer.key("arrayProperties").beginObject().field("index", job.index).endObject();
   if (job.array) writer.key("arrayProperties").beginObject().field("size", job.request.array).endObject();
-  if (job.request.machines > 1)
-    writer.key("nodeProperties").beginObject().field("numNodes", job.request.machines).endObject();
+  if (job.request.machines > 1) {
+    writer.key("nodeProperties").beginObject().field("numNodes", job.request.machines);
+    if (node) writer.field("nodeIndex", node->index).field("isMainNode", node->rank == 0);
+    writer.endObject();
+  }
   writer.endObject();
 }
 
@@ -146,6 +153,31 @@ Result<std::string> listTasks(const Desk& desk, const front::Call& call, const s
   return json;
 }
 
+// The nodes of a job of several, by their numbers.
+Result<std::string> listNodes(const Desk& desk, const front::Call& call, const std::string& id,
+                              const std::string& status, const Page& page) {
+  BUOY_TRY(const JobReference reference, parseJobReference(id));
+  BUOY_TRY(const store::JobRow row, desk.backend.store().job(reference.job));
+  BUOY_TRY(const engine::Job job, store::decodeJob(row.record));
+  BUOY_TRY(const front::Body door, doorOf(row.spec));
+  const api::Node* const kept = door.root().find("nodeProperties");
+  const std::string properties = kept ? api::toJson(*kept) : "";
+  std::string json;
+  api::JsonWriter writer(json);
+  writer.beginObject().key("jobSummaryList").beginArray();
+  std::uint32_t index = parseNumber<std::uint32_t>(page.after).value_or(0);
+  std::optional<NodeView> node;
+  const bool any = status.empty() || statusOf(job) == status;
+  for (std::size_t written = 0; any && (node = nodeOf(job, properties, index)); ++index) {
+    if (written++ == page.most) break;
+    write(writer, call.region, job, &*node);
+  }
+  writer.endArray();
+  if (any && node) writer.field("nextToken", std::to_string(index));
+  writer.endObject();
+  return json;
+}
+
 }  // namespace
 
 Result<std::string> listJobs(const Desk& desk, const front::Call& call) {
@@ -158,11 +190,14 @@ Result<std::string> listJobs(const Desk& desk, const front::Call& call) {
   fields.get("jobQueue", query.queue);
   BUOY_TRY_VOID(body.check());
   BUOY_TRY(const std::vector<Filter> filters, readFilters(body));
-  std::string array;
+  std::string array, nodes;
   fields.get("arrayJobId", array);
+  fields.get("multiNodeJobId", nodes);
   query.queue = nameIn(query.queue, Thing::job_queue);
   if (!array.empty())
     return listTasks(desk, call, array, fields.find("jobStatus") == nullptr ? "" : status, page);
+  if (!nodes.empty())
+    return listNodes(desk, call, nodes, fields.find("jobStatus") == nullptr ? "" : status, page);
   if (query.queue.empty()) return fail(ErrorCode::invalid_argument, "jobQueue is required");
   if (desk.backend.places()->queue(query.queue) == nullptr)
     return fail(ErrorCode::not_found, strCat({"JobQueue ", query.queue, " does not exist"}));
