@@ -84,19 +84,6 @@ std::string imageNameFrom(std::string_view name) {
   return strCat({"localhost/buoy/", out.empty() ? "job" : out, ":latest"});
 }
 
-// Of a machine that is shared, a container gets none but the part's own, however many it asks for.
-Result<std::vector<std::int32_t>> devicesFor(std::int32_t gpus, std::vector<std::int32_t> own) {
-  if (gpus == 0) return std::vector<std::int32_t>{};
-  const auto wanted = gpus == container::Spec::kAllGpus ? own.size() : static_cast<std::size_t>(gpus);
-  if (own.empty() || wanted > own.size()) {
-    return fail(ErrorCode::invalid_argument,
-                strCat({"the container asks for more GPUs than the job: its machine is shared, and ",
-                        std::to_string(own.size()), " of its GPUs are the job's; raise resources.gpus"}));
-  }
-  own.resize(wanted);
-  return own;
-}
-
 // Zero: no limit.
 ByteCount smallerLimit(ByteCount a, ByteCount b) {
   return a.value == 0 || b.value == 0 ? std::max(a, b) : std::min(a, b);
@@ -244,9 +231,7 @@ Result<std::string> JobContainer::createBody(const Setup& setup) {
   request.host_network =
       spec_.network == Network::host || (spec_.network == Network::automatic && setup.spec.machines > 1);
   request.gpus = spec_.gpus.value_or(setup.spec.resources.gpus);
-  if (setup.config.part) {
-    BUOY_TRY(request.devices, devicesFor(args_.gpus.value_or(request.gpus), setup.config.devices));
-  }
+  if (setup.config.part) BUOY_TRY_VOID(container::takeDevicesOf(setup.config.devices, request));
   request.milli_cpus = setup.config.milli_cpus;
   request.cpu_shares = std::max<std::int64_t>(2, std::int64_t{setup.spec.resources.milli_cpus} * 1024 / 1000);
   memory_ = smallerLimit(setup.spec.resources.memory, setup.config.memory);

@@ -111,6 +111,34 @@ TEST_F(PartsTest, KillsWhatDoesNotEnd) {
   EXPECT_EQ(closed_.size(), 2u);
 }
 
+TEST_F(PartsTest, EndsWithItsMachineWhenItsJobHasSaved) {
+  FakeClock clock(clock_.now());
+  os::EventLoop loop(clock);
+  write(
+      "trap 'touch ../../told; until [ -e ../../saved ]; do sleep 0.02; done; touch ../../done; exit 0' "
+      "TERM; touch ../../up; while :; do sleep 0.02; done");
+  parts_ = std::make_unique<Parts>(loop, worker_, config_,
+                                   Parts::Options{.patience = seconds{1}, .program = program_},
+                                   [this](Parts::Closed closed) { closed_ = std::move(closed); });
+  const auto until = [&](auto condition) {
+    const Time give_up = clock_.now() + seconds{30};
+    while (!condition() && clock_.now() < give_up) loop.runOnce(std::chrono::milliseconds{50});
+    return condition();
+  };
+  parts_->follow(message({{kPart, Close::no}}));
+  ASSERT_TRUE(until([&] { return exists("up"); }));
+  parts_->endAll();
+  ASSERT_TRUE(until([&] { return exists("told"); }));
+  clock.advance(seconds{3600});
+  loop.runOnce(Duration{0});
+  EXPECT_FALSE(parts_->empty());
+  ASSERT_TRUE(os::writeFileAtomic(dir_.path() + "/saved", "", 0600));
+  ASSERT_TRUE(until([&] { return parts_->empty(); }));
+  EXPECT_TRUE(exists("done")) << "it was killed";
+  EXPECT_EQ(closed_.size(), 1u);
+  parts_.reset();  // before its loop
+}
+
 TEST_F(PartsTest, TellsOfAnAgentThatEndsByItself) {
   write("exit 3");
   make();

@@ -147,6 +147,20 @@ void putHost(Json& host, const CreateRequest& request) {
 
 }  // namespace
 
+Status takeDevicesOf(const std::vector<std::int32_t>& part, CreateRequest& request) {
+  const std::int32_t gpus = request.args.gpus.value_or(request.gpus);
+  request.devices.clear();
+  if (gpus == 0) return {};
+  const auto wanted = gpus == Spec::kAllGpus ? part.size() : static_cast<std::size_t>(gpus);
+  if (part.empty() || wanted > part.size()) {
+    return fail(ErrorCode::invalid_argument,
+                strCat({"the container asks for more GPUs than the job: its machine is shared, and ",
+                        std::to_string(part.size()), " of its GPUs are the job's; raise resources.gpus"}));
+  }
+  request.devices.assign(part.begin(), part.begin() + static_cast<std::ptrdiff_t>(wanted));
+  return {};
+}
+
 std::string createBody(const CreateRequest& request) {
   const RunArgs& args = request.args;
   Json body = Json::object(), host = Json::object();

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "container/run_args.h"
 #include "container/spec.h"
 
@@ -26,6 +27,9 @@ struct CreateRequest {
   bool podman = false;
   bool keep_id = false;  // of a rootless podman: the agent's user is itself in the container
 };
+
+// Of a machine that is shared, a container gets none but its part's own GPUs, however many it asks for.
+Status takeDevicesOf(const std::vector<std::int32_t>& part, CreateRequest& request);
 
 // The body of POST /containers/create (https://docs.docker.com/engine/api/v1.41/#tag/Container). What
 // runtime_args say wins.

@@ -84,6 +84,36 @@ TEST(CreateBodies, GiveGpusToPodmanByTheirNames) {
   EXPECT_EQ(json::parse(createBody(request))["HostConfig"]["Devices"].size(), 2u);
 }
 
+// Of two that share a machine, none sees the other's.
+TEST(CreateBodies, OfAPartHaveItsGpusAndNoOthers) {
+  CreateRequest request = requestOf({}, {"--gpus=all"});
+  request.gpus = 2;
+  ASSERT_TRUE(takeDevicesOf({1, 3}, request));
+  const json docker = json::parse(createBody(request))["HostConfig"]["DeviceRequests"][0];
+  EXPECT_EQ(docker.value("DeviceIDs", json()), json({"1", "3"}));
+  EXPECT_FALSE(docker.contains("Count"));
+  request.podman = true;
+  const json podman = json::parse(createBody(request))["HostConfig"]["Devices"];
+  ASSERT_EQ(podman.size(), 2u);
+  EXPECT_EQ(podman[0]["PathOnHost"], "nvidia.com/gpu=1");
+  EXPECT_EQ(podman[1]["PathOnHost"], "nvidia.com/gpu=3");
+}
+
+TEST(CreateBodies, OfAPartAskForNoMoreGpusThanItHas) {
+  CreateRequest request = requestOf({}, {"--gpus=1"});
+  ASSERT_TRUE(takeDevicesOf({2, 3}, request));
+  EXPECT_EQ(request.devices, std::vector<std::int32_t>{2});
+  const Status none = takeDevicesOf({}, request);
+  ASSERT_FALSE(none);
+  EXPECT_THAT(none.error().message, testing::HasSubstr("0 of its GPUs are the job's"));
+  request = requestOf({});
+  request.gpus = 3;
+  EXPECT_FALSE(takeDevicesOf({2, 3}, request));
+  request.gpus = 0;
+  EXPECT_TRUE(takeDevicesOf({2, 3}, request));
+  EXPECT_FALSE(json::parse(createBody(request))["HostConfig"].contains("DeviceRequests"));
+}
+
 TEST(CreateBodies, PublishNoPortsOnTheHostsNetwork) {
   Spec spec;
   spec.ports = {{80, 0, false}};

@@ -317,6 +317,58 @@ TEST_F(PackTest, ASilentMachineIsEndedWhenNobodyNeedsIt) {
   EXPECT_EQ(world.state.jobCount(), 0u);
 }
 
+// Such as one whose agent is of a time that knew no parts: it is heard from, and closes nothing.
+TEST_F(PackTest, ADeafMachineIsEndedWhenNobodyNeedsIt) {
+  const JobId first = submit(), second = submit();
+  world.up(m(1));
+  run(first);
+  run(second);
+  world.exited(machineOf(first));
+  const auto listen = [&](Duration by) {
+    for (Duration passed{}; passed < by; passed += 5s) {
+      world.send(LeaseRenewed{m(1)});
+      if (world.job(second).current) world.send(LeaseRenewed{machineOf(second)});
+      world.pass(5s);
+    }
+  };
+  listen(world.settings.boot_timeout + 1min);
+  EXPECT_EQ(machine(m(1)).phase, MachinePhase::assigned) << "the other job is there";
+  EXPECT_FALSE(machine(m(1)).unreachable);
+  world.exited(machineOf(second));
+  EXPECT_EQ(machine(m(1)).phase, MachinePhase::assigned);
+  listen(1min);
+  EXPECT_EQ(machine(m(1)).phase, MachinePhase::releasing);
+}
+
+// Its provider's answer is late, and the news of its end comes first.
+TEST_F(PackTest, TakenBackBeforeItWasHeardOfItIsPaidUntilItsEnd) {
+  const JobId first = submit(), second = submit();
+  world.wait(10s);
+  const Time since = world.now - 8s, until = world.now - 3s;
+  world.send(MachineGone{m(1), GoneReason::reclaimed, "", since, until});
+  EXPECT_EQ(paid(), Exact{packing().types[0].spot_price.nano_usd} * (until - since).count());
+  for (const Span& span : world.spans) EXPECT_LE(span.end, until);
+  EXPECT_EQ(world.job(first).phase, JobPhase::queued);
+  EXPECT_EQ(world.job(second).phase, JobPhase::queued);
+  world.pass(5s);
+  EXPECT_NE(machine(machineOf(first)).host, m(1));
+}
+
+TEST_F(PackTest, TakenBackBeforeItWasHeardOfItCostsNothingWhereThatIsTheRule) {
+  Pool pool = packing();
+  pool.billing.free_within = 1h;
+  put(pool);
+  submit();
+  submit();
+  world.wait(10s);
+  world.send(MachineGone{m(1), GoneReason::reclaimed, "", world.now - 8s, world.now - 3s});
+  world.take();
+  ASSERT_FALSE(world.spans.empty());
+  Money sum;
+  for (const Span& span : world.spans) sum += span.cost();
+  EXPECT_EQ(sum, Money{});
+}
+
 TEST_F(PackTest, APartIsOpenedOnlyWhenItsMachineIsUp) {
   const JobId job = submit();
   EXPECT_EQ(machine(machineOf(job)).phase, MachinePhase::requested);
