@@ -108,7 +108,17 @@ CREATE INDEX market_by_pool ON market (pool, at);
 // What a machine's end adds to the price of its time, or takes back of it.
 constexpr const char* kAmounts = "ALTER TABLE spans ADD COLUMN amount INTEGER NOT NULL DEFAULT 0";
 
-constexpr std::array kMigrations{kFirst, kDecisions, kResources, kJobsByQueue, kTasks, kMarket, kAmounts};
+// Jobs with storage are submitted as `alone` since machines are shared; those that were before wait as such,
+// too.
+constexpr const char* kStorageAlone = R"sql(
+UPDATE jobs SET record = json_set(record, '$.request.alone', json('true'))
+WHERE finished = 0 AND EXISTS (
+  SELECT 1 FROM specs WHERE specs.job = CASE jobs.parent WHEN 0 THEN jobs.id ELSE jobs.parent END
+  AND CASE WHEN json_valid(spec) THEN json_type(spec, '$.volumes') = 'array' OR json_type(spec, '$.file_systems') = 'array' END);
+)sql";
+
+constexpr std::array kMigrations{kFirst, kDecisions, kResources, kJobsByQueue,
+                                 kTasks, kMarket,    kAmounts,   kStorageAlone};
 
 }  // namespace
 

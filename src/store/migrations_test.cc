@@ -57,6 +57,35 @@ TEST_F(MigrationsTest, DatabaseOfTheFirstFormatIsOpened) {
   EXPECT_EQ(*(*store)->countJobs(true), 1);
 }
 
+// What waited in a pool that packs from then on.
+TEST_F(MigrationsTest, JobsWithStorageHaveTheirMachinesToThemselves) {
+  {
+    auto db = Database::open(path_, Database::Mode::read_write);
+    for (std::size_t i = 0; i < 7; ++i) ASSERT_TRUE(db->execute(migrations()[i]));
+    const auto add = [&](int id, int parent, const std::string& spec) {
+      const std::string number = std::to_string(id);
+      ASSERT_TRUE(db->execute(
+          "INSERT INTO jobs (id, finished, name, record, queue, phase, parent) VALUES (" + number +
+          R"(, 0, 'x', '{"v":1,"id":)" + number +
+          R"(,"request":{"name":"x","queue":"default","machines":1,"resources":{"milli_cpus":1000},"spot":"prefer","stop_grace":30000000},"phase":"queued","stop":"none","submitted":1000,"phase_since":1000}', 'default', 'queued', )" +
+          std::to_string(parent) + ")"));
+      if (spec.empty()) return;
+      ASSERT_TRUE(db->execute("INSERT INTO specs VALUES (" + number + ", '" + spec + "')"));
+    };
+    add(1, 0, R"({"name":"x","volumes":[{"name":"data"}]})");
+    add(2, 0, R"({"name":"x"})");
+    add(3, 0, R"({"name":"x","array":2,"file_systems":[{"name":"fs"}]})");
+    add(4, 3, "");
+    ASSERT_TRUE(db->execute("PRAGMA user_version = 7"));
+  }
+  const auto store = openSqliteStore(path_);
+  ASSERT_TRUE(store) << store.error().message;
+  engine::State state;
+  ASSERT_TRUE((*store)->load(state));
+  for (const std::uint64_t id : {1u, 3u, 4u}) EXPECT_TRUE(state.job(JobId{id})->request.alone) << id;
+  EXPECT_FALSE(state.job(JobId{2})->request.alone);
+}
+
 TEST_F(MigrationsTest, DatabaseOfANewerProgramIsRefused) {
   {
     auto db = Database::open(path_, Database::Mode::read_write);
