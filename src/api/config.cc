@@ -357,7 +357,7 @@ engine::Pool readKnownPool(MapReader& reader) {
   reader.get("spot", pool.spot);
   reader.get("on_demand", pool.on_demand);
   reader.get("paused", pool.paused);
-  reader.get("pack", pool.pack);
+  if (reader.get("pack", pool.pack)) pool.never_packs = !pool.pack;
   reader.choice("isolation", pool.isolation, {engine::Isolation::container, engine::Isolation::process});
   reader.get("idle_timeout", pool.idle_timeout);
   if (reader.get("max_spot_percent", pool.max_spot_percent) &&
@@ -545,7 +545,7 @@ void writePoolFields(JsonWriter& writer, const engine::Pool& pool) {
   if (pool.max_milli_cpus != 0) writer.field("max_cpus", pool.max_milli_cpus / 1000);
   if (pool.min_machines != 0) writer.field("min_machines", pool.min_machines);
   writer.field("spot", pool.spot).field("on_demand", pool.on_demand).field("paused", pool.paused);
-  if (pool.pack) writer.field("pack", pool.pack);
+  if (pool.pack || pool.never_packs) writer.field("pack", pool.pack);
   writer.field("isolation", toString(pool.isolation));
   if (pool.idle_timeout != Duration{}) writer.field("idle_timeout", pool.idle_timeout);
   if (pool.max_spot_percent != 0) writer.field("max_spot_percent", pool.max_spot_percent);

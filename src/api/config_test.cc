@@ -240,6 +240,12 @@ TEST(PoolJson, RoundTrips) {
   EXPECT_EQ(toJson(*parsed), toJson(pool));
   EXPECT_EQ(parsed->learn, pool.learn);
   EXPECT_EQ(parsed->transfer_price, pool.transfer_price);
+  EXPECT_FALSE(parsed->never_packs);
+  engine::Pool whole = pool;
+  whole.pack = false;
+  EXPECT_FALSE(parsePoolJson(toJson(whole))->never_packs) << "nothing was said of it";
+  whole.never_packs = true;
+  EXPECT_TRUE(parsePoolJson(toJson(whole))->never_packs);
   engine::Pool foreign = pool;
   foreign.provider = "lunar";
   foreign.provider_config = R"({"crater":[1,2.50,null,true,"a"],"deep":{"x":"y"}})";

@@ -271,11 +271,11 @@ bool isDecided(const Job& job);
 const MachineType* typeOf(const Pool& pool, const std::string& name);
 // How many parts of this size fit beside each other into what is left.
 std::int64_t fitting(const Resources& all, const Resources& used, const Resources& need);
+// Of so many machines that are launched, whatever type of those that are large enough they are of.
+std::int32_t partsIn(const Pool& pool, const Resources& need, std::int32_t machines);
 // Then it gets the whole machine, and pays for it.
 inline bool fillsMachine(const MachineType& type, const Resources& need) {
   return type.resources.milli_cpus <= need.milli_cpus;
-// Of so many machines that are launched, whatever type of those that are large enough they are of.
-std::int32_t partsIn(const Pool& pool, const Resources& need, std::int32_t machines);
 }
 // As far as that depends on the machine itself.
 bool takesParts(const MachineSlot& slot);

@@ -345,7 +345,8 @@ struct Pool {
   bool spot = true;                 // offers spot
   bool on_demand = true;
   bool paused = false;
-  bool pack = false;  // jobs on one machine each share machines, as far as there is room
+  bool pack = false;         // jobs on one machine each share machines, as far as there is room
+  bool never_packs = false;  // that was said: nor does a pool that is modelled on it
   Isolation isolation = Isolation::container;  // of jobs with an image
   std::string no_containers;  // why its machines can run none, as its provider says; empty: nothing is known
                               // against it

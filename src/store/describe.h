@@ -281,9 +281,9 @@ void describe(V& v, Is<engine::Pool::SpotChange> auto& x) {
 template <class V>
 void describe(V& v, Is<engine::Pool> auto& x) {
   auto& [name, provider, types, max_machines, max_milli_cpus, min_machines, spot, on_demand, paused, pack,
-         isolation, no_containers, idle_timeout, max_spot_percent, provider_config, consecutive_failures,
-         retry_at, spot_failures, spot_retry_at, launch_time, launch_seen, spot_seen, transfer_price, learn,
-         learned_until, market_learned, market_news, billing] = x;
+         never_packs, isolation, no_containers, idle_timeout, max_spot_percent, provider_config,
+         consecutive_failures, retry_at, spot_failures, spot_retry_at, launch_time, launch_seen, spot_seen,
+         transfer_price, learn, learned_until, market_learned, market_news, billing] = x;
   v.field("name", name);
   v.field("provider", provider);
   v.field("types", types);
@@ -294,6 +294,7 @@ void describe(V& v, Is<engine::Pool> auto& x) {
   v.field("on_demand", on_demand);
   v.sparse("paused", paused);
   v.sparse("pack", pack);
+  v.sparse("never_packs", never_packs);
   v.sparse("isolation", isolation);
   v.sparse("no_containers", no_containers);
   v.sparse("idle_timeout", idle_timeout);

@@ -17,7 +17,7 @@ pools:
     provider: local
     max_machines: 16
     isolation: {isolation}
-    idle_timeout: {idle}
+    idle_timeout: {idle}{more}
     types:
       - {{name: small, cpus: {cpus}, memory: 512MiB, price: 1.00, spot_price: 0.30}}
     market: {{script: {script}}}
@@ -26,8 +26,8 @@ queues:
 """
 
 
-def configuration(isolation="process", script="[]", idle="0s", cpus=1):
-    return POOL.format(isolation=isolation, script=script, idle=idle, cpus=cpus)
+def configuration(isolation="process", script="[]", idle="0s", cpus=1, more=""):
+    return POOL.format(isolation=isolation, script=script, idle=idle, cpus=cpus, more=f"\n    {more}" if more else "")
 
 
 class Batch:

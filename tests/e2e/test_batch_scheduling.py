@@ -158,3 +158,18 @@ def test_two_jobs_share_an_instance_of_two_vcpus(make_buoy):
     go.touch()
     for job in (first, second, third):
         assert batch.wait(client, job)["status"] == "SUCCEEDED"
+
+
+def test_a_model_that_forbids_it_has_no_instance_shared(make_buoy):
+    batch = Batch(make_buoy(configuration(cpus=2, more="pack: false")))
+    client = batch.client()
+    batch.environment(client, maxvCpus=4)
+    go = batch.buoy.project / "go"
+    batch.definition(client, "patient", ["sh", "-c", f"while [ ! -e {go} ]; do sleep 0.05; done"])
+    jobs = [client.submit_job(jobName="patient", jobQueue="train", jobDefinition="patient")["jobId"] for _ in range(2)]
+    for job in jobs:
+        batch.wait(client, job, "RUNNING")
+    assert sorted(m.get("job", "") for m in batch.buoy.json("machines")["machines"]) == sorted(jobs)
+    go.touch()
+    for job in jobs:
+        assert batch.wait(client, job)["status"] == "SUCCEEDED"

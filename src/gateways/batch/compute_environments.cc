@@ -115,9 +115,9 @@ void limit(const WantedEnvironment& wanted, engine::Pool& pool) {
   pool.paused = wanted.state == "DISABLED" || (wanted.max_vcpus == 0 && wanted.type == "MANAGED");
   pool.spot = wanted.spot;
   pool.on_demand = !wanted.spot;
-  // Where a job of one vCPU would leave some over.
-  pool.pack = std::any_of(pool.types.begin(), pool.types.end(),
-                          [](const engine::MachineType& type) { return type.resources.milli_cpus > 1000; });
+  // Where a job of one vCPU would leave some over, and the model does not forbid it.
+  const auto leaves_some = [](const engine::MachineType& type) { return type.resources.milli_cpus > 1000; };
+  pool.pack = !pool.never_packs && std::any_of(pool.types.begin(), pool.types.end(), leaves_some);
   pool.max_spot_percent = static_cast<std::int32_t>(wanted.bid_percentage);
 }
 
