@@ -126,12 +126,6 @@ def test_several_nodes(batch):
     assert [line.endswith("main me") for line in said] == [True, False, False, False]
 
 
-def test_cancel_terminate_list_and_tags(batch):
-    client = batch.client()
-    batch.environment(client, maxvCpus=1)
-    batch.definition(client, "sleep", ["sleep", "600"])
-    submit = lambda name: client.submit_job(jobName=name, jobQueue="train", jobDefinition="sleep", tags={"who": name})
-    running, waiting = submit("running"), submit("waiting")
 def nodes(client, name, main, others, count=3, **more):
     """A multi-node definition whose main node is its last one."""
     container = lambda command: {"image": "i", "vcpus": 1, "memory": 64, "command": ["sh", "-c", command]}
@@ -162,6 +156,12 @@ def test_the_main_node_decides(batch, main, others, status, code):
     wait_for(lambda: not batch.buoy.hosts(), "the end of all nodes")
 
 
+def test_cancel_terminate_list_and_tags(batch):
+    client = batch.client()
+    batch.environment(client, maxvCpus=1)
+    batch.definition(client, "sleep", ["sleep", "600"])
+    submit = lambda name: client.submit_job(jobName=name, jobQueue="train", jobDefinition="sleep", tags={"who": name})
+    running, waiting = submit("running"), submit("waiting")
     batch.wait(client, running["jobId"], "RUNNING")
     client.cancel_job(jobId=running["jobId"], reason="only what waits is cancelled")
     client.cancel_job(jobId=waiting["jobId"], reason="changed my mind")
@@ -195,8 +195,9 @@ def test_definitions_have_revisions_that_survive(batch):
     assert batch.definition(client, "d", ["true"])["revision"] == 4
 
 
-def test_everything_ends_once_although_the_control_plane_is_killed(make_buoy):
-    batch = Batch(make_buoy(configuration(script="[{after: 1500ms}, {after: 2s, notice: 500ms}, {after: 2500ms}]")))
+@pytest.mark.parametrize("cpus", [1, 4], ids=["an instance each", "shared instances"])
+def test_everything_ends_once_although_the_control_plane_is_killed(make_buoy, cpus):
+    batch = Batch(make_buoy(configuration(script="[{after: 1500ms}, {after: 2s, notice: 500ms}, {after: 2500ms}]", cpus=cpus)))
     client = batch.client()
     batch.environment(client)
     batch.definition(client, "count", ["sh", "-c", "sleep 0.5; echo done $BUOY_ARRAY_INDEX"])
