@@ -105,6 +105,15 @@ TEST_F(Billing, AMachineOfItsOwnPriceKeepsItWhateverThePoolOffers) {
   world.send(offer);
   EXPECT_EQ(world.state.machine(machine)->price, own);
   EXPECT_EQ(world.state.pool("p")->types[0].spot_price, PricePerHour{55'000'000});
+
+  // What changes a pool's other settings changes no price of its machines; its prices do.
+  Pool pool = *world.state.pool("p");
+  pool.max_machines = 9;
+  world.send(PutPool{pool});
+  EXPECT_EQ(world.state.machine(machine)->price, own);
+  pool.types[0].spot_price = PricePerHour{66'000'000};
+  world.send(PutPool{pool});
+  EXPECT_EQ(world.state.machine(machine)->price, PricePerHour{66'000'000});
 }
 
 TEST_F(Billing, AMachineIsOfTheTypeThatTheProviderGave) {

@@ -278,7 +278,13 @@ void Stepper::on(const PutPool& event) {
   // Whoever changes a pool has done something about its failures: it is tried again at once.
   slot.pool.consecutive_failures = slot.pool.spot_failures = 0;
   slot.pool.retry_at = slot.pool.spot_retry_at = Time{};
-  for (const MachineType& type : slot.pool.types) setPrices(slot, type);
+  for (const MachineType& type : slot.pool.types) {
+    // What its provider said of single machines stays, too.
+    const MachineType* const before = typeOf(seen, type.name);
+    const bool same =
+        before && before->spot_price == type.spot_price && before->on_demand_price == type.on_demand_price;
+    if (!same) setPrices(slot, type);
+  }
   slot.roomy.clear();
   if (slot.pool.pack) slot.roomy = slot.machines;
   touch(slot);

@@ -99,6 +99,16 @@ Status chooseTypes(const engine::Pool& model, const WantedEnvironment& wanted, e
       strCat({"computeResources.instanceTypes: pool '", model.name, "' has none of them; it has ", known}));
 }
 
+// The market has moved on since the model, whose own prices nobody may have looked at.
+void keepPrices(const engine::Pool* now, engine::Pool& pool) {
+  if (now == nullptr || now->provider_config != pool.provider_config) return;
+  for (engine::MachineType& type : pool.types) {
+    for (const engine::MachineType& known : now->types) {
+      if (known.name == type.name) type.spot_price = known.spot_price;
+    }
+  }
+}
+
 std::int64_t smallestOf(const engine::Pool& pool) {
   std::int32_t smallest = pool.types.front().resources.milli_cpus;
   for (const engine::MachineType& type : pool.types) smallest = std::min(smallest, type.resources.milli_cpus);
@@ -193,6 +203,7 @@ Result<Order> order(const Desk& desk, const front::Call& call, const WantedEnvir
   engine::Pool pool = *model;
   pool.name = wanted.name;
   BUOY_TRY_VOID(chooseTypes(*model, wanted, pool));
+  keepPrices(places->pool(wanted.name), pool);
   limit(wanted, pool);
   Order order;
   order.change.resources.push_back(
