@@ -34,17 +34,17 @@ def cloud(cloud_process):
 
 @pytest.fixture
 def buoy_on_aws(cloud, make_buoy):
-    """Makes control planes whose pool is on this cloud: buoy_on_aws(types={"m5.large": (1, "2GiB")}, zones=[…], pool="  more: yaml")."""
+    """Makes control planes whose pool is on this cloud: buoy_on_aws(types={"m5.large": (1, "2GiB")}, zones=[…], pool="    more: yaml")."""
     bucket = "buoy-test"
     cloud.client("s3").create_bucket(Bucket=bucket)
 
-    def make(types=None, zones=("us-east-1a", "us-east-1b"), aws="", environment=None, max_machines=8):
+    def make(types=None, zones=("us-east-1a", "us-east-1b"), aws="", pool="", environment=None, max_machines=8):
         port = free_port()
         kinds = [f"      - {{name: {name}, cpus: {cpus}, memory: {memory}, price: {cloud.call('prices', type=name, zone=zones[0])['on_demand']}, spot_price: 0.03}}"
                  for name, (cpus, memory) in (types or {"m5.large": (1, "2GiB")}).items()]
         config = "\n".join([f"store: s3://{bucket}/store", f"listen: [\"{network.GATEWAY}:{port}\"]", f"advertise: https://{network.GATEWAY}:{port}",
                             "pools:", "  - name: aws", "    provider: aws", f"    max_machines: {max_machines}", "    types:", *kinds,
-                            "    aws:", f"      region: {cloud.region}", f"      zones: [{', '.join(zones)}]", *([aws] if aws else []),
+                            "    aws:", f"      region: {cloud.region}", f"      zones: [{', '.join(zones)}]", *([aws] if aws else []), *([pool] if pool else []),
                             "queues:", "  - {name: default, pools: [aws]}", ""])
         return make_buoy(config, {**cloud.environment, **(environment or {})})
 

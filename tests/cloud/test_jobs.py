@@ -22,9 +22,13 @@ def spent(buoy):
         return dict(database.execute("SELECT machine, SUM(price * (end_at - begin_at) / 3.6e9 + amount) / 1e9 FROM spans GROUP BY machine ORDER BY machine"))
 
 
-def check_bill(cloud, buoy):
-    """The ledger says of each machine what its bill says."""
-    ledger = list(spent(buoy).values())
+def check_bill(cloud, buoy, hosts=None):
+    """The ledger says of each machine what its bill says; `hosts`: of each part of a machine, whose."""
+    whole = {}
+    for number, cost in spent(buoy).items():
+        machine = (hosts or {}).get(f"m{number}", f"m{number}")
+        whole[machine] = whole.get(machine, 0) + cost
+    ledger = list(whole.values())
     bill = cloud.bill()
     reasons = {each["instance"]: each["reason"] for each in cloud.instances()}
     assert len(ledger) == len(bill), (ledger, bill)
