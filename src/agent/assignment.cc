@@ -454,6 +454,7 @@ Status Assignment::watchCheckpoints() {
   options.mirror = mirror_;
   options.rank = static_cast<std::uint32_t>(directive().rank);
   options.ranks = static_cast<std::uint32_t>(spec_.machines);
+  options.decides = spec_.main_decides && options.rank == 0;
   BUOY_TRY(sync_,
            CheckpointSync::create(
                machine_.loop, machine_.clock, machine_.worker, repository_, options,

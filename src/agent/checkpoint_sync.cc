@@ -17,6 +17,8 @@ namespace {
 // first.
 constexpr int kMostTries = 5;
 constexpr Duration kMinPatience = std::chrono::seconds{1};
+// For what others are saving, who do not end.
+constexpr Duration kOthersPatience = std::chrono::seconds{30};
 
 void endParts(objstore::CheckpointRepository& repository) {
   if (const Status ended = repository.endParts(); !ended)
@@ -82,9 +84,10 @@ void CheckpointSync::finish(Time give_up, std::optional<Time> cut_at, bool ended
   end.deadline = cut_at;
   end.whole_only = !ended_well;
   // At a good end the others are as far, and each may have much to send.
-  end.patience = ended_well ? objstore::PartCollector::kStuck
-                 : cut_at   ? *cut_at - clock_.now()
-                            : give_up - clock_.now();
+  end.patience = ended_well && options_.decides ? kOthersPatience
+                 : ended_well                   ? objstore::PartCollector::kStuck
+                 : cut_at                       ? *cut_at - clock_.now()
+                                                : give_up - clock_.now();
   repository_->hurry(end);
   backoff_ = Duration{0};
   if (cut_at) {

@@ -32,6 +32,7 @@ class CheckpointSync {
     Duration retry_max = std::chrono::seconds{30};
     Duration crash_window = std::chrono::milliseconds{100};  // see DirtyFiles::diedAbnormally
     std::uint32_t rank = 0, ranks = 1;                       // of the gang
+    bool decides = false;  // JobSpec::main_decides, and this is rank 0: the others go on when it has ended
     std::shared_ptr<objstore::Mirror> mirror;          // brought up to date after each save; may be null
     Duration look_at_parts = std::chrono::seconds{5};  // how often rank 0 looks what others have saved
   };
