@@ -40,7 +40,7 @@ void readCheckpoint(MapReader& job, JobSpec& spec) {
   reader.get("keep", checkpoint.keep);
   if (std::string signal; reader.get("signal", signal)) checkpoint.signal = canonicalSignal(signal);
   reader.get("settle", checkpoint.settle);
-  if (std::string job; reader.get("from", job)) checkpoint.from = stateOf(job);
+  if (std::string from; reader.get("from", from)) checkpoint.from = stateOf(from);
   reader.get("mirror", checkpoint.mirror);
   const Node* const interval = reader.find("interval");
   const std::string* const word = interval == nullptr ? nullptr : scalarText(*interval);
