@@ -25,7 +25,7 @@ void writeMachine(JsonWriter& writer, const MachineView& machine) {
   writeOptional(writer, "notice_deadline", machine.notice_deadline);
   writer.field("launch_failures", machine.launch_failures);
   writeOptional(writer, "ended", machine.ended);
-  writer.field("taken", machine.taken);
+  writer.field("taken", machine.taken).field("reclaim_asked", machine.reclaim_asked);
   if (machine.host) {
     writer.field("host", machine.host).key("part").beginObject();
     writer.field("milli_cpus", machine.part.milli_cpus).field("gpus", machine.part.gpus);
@@ -57,6 +57,7 @@ MachineView readMachine(MapReader& reader) {
   reader.get("launch_failures", machine.launch_failures);
   reader.get("ended", machine.ended);
   reader.get("taken", machine.taken);
+  reader.get("reclaim_asked", machine.reclaim_asked);
   reader.get("host", machine.host);
   readChild(reader, "part", [&](MapReader& part) {
     part.get("milli_cpus", machine.part.milli_cpus);
@@ -209,6 +210,7 @@ MachineView viewOf(const engine::Machine& machine) {
   view.launch_failures = machine.launch_failures;
   if (machine.phase == engine::MachinePhase::gone) view.ended = machine.phase_since;
   view.taken = machine.taken;
+  view.reclaim_asked = machine.reclaim_asked;
   view.host = machine.host;
   if (machine.host) view.part = machine.part;
   return view;

@@ -120,10 +120,11 @@ struct MachineView {
   bool unreachable = false;
   std::optional<Time> notice_deadline;
   std::uint32_t launch_failures = 0;
-  std::optional<Time> ended;  // since when it is gone
-  bool taken = false;         // it was reclaimed without notice, or vanished; not given back
-  MachineId host;             // whose part it is; none: it is a machine of its own
-  engine::Resources part;     // with host: what of it it has
+  std::optional<Time> ended;   // since when it is gone
+  bool taken = false;          // it was reclaimed without notice, or vanished; not given back
+  bool reclaim_asked = false;  // by a person: its end says nothing of the market
+  MachineId host;              // whose part it is; none: it is a machine of its own
+  engine::Resources part;      // with host: what of it it has
 };
 std::string toJson(const MachineView& machine);
 Result<MachineView> parseMachine(std::string_view json);

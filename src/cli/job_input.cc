@@ -195,9 +195,14 @@ class Reader {
 
   void noteWhatIsNotKept() {
     const api::JobSpec& spec = input_.spec;
-    if (!spec.deadline || spec.checkpoint || spec.spot == engine::SpotPreference::never ||
-        spec.policy != engine::SpotRule::none)
+    if (spec.checkpoint || spec.spot == engine::SpotPreference::never) return;
+    if (!spec.deadline) {
+      input_.hints.push_back(
+          "when its machine is taken the job begins again; what it writes to a checkpoint directory is kept: "
+          "--checkpoint DIR, or checkpoint: in the file");
       return;
+    }
+    if (spec.policy != engine::SpotRule::none) return;
     const Duration time = spec.deadline->at == Time{} ? spec.deadline->in : spec.deadline->at - wallClock();
     if (time >= 2 * spec.work) return;
     input_.notes.push_back(

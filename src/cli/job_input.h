@@ -18,6 +18,7 @@ struct JobInput {
   std::string text;                // its content
   SourceTree source;               // root empty: nothing is uploaded
   std::vector<std::string> notes;  // for the user, not errors
+  std::vector<std::string> hints;  // for a person who looks on
 };
 
 struct JobInputOptions {

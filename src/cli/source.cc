@@ -32,6 +32,12 @@ node_modules/
 constexpr int kDeepest = 64;
 constexpr std::size_t kMostExamined = 200'000;  // entries; a home directory is not walked to its end
 
+// A directory with a .buoyignore of "*": as `buoy download` makes them.
+bool leavesItselfOut(const fs::path& directory) {
+  const auto text = os::readFile((directory / kIgnoreFile).string(), 4096);
+  return text && trim(*text) == "*";
+}
+
 class Walker {
  public:
   Walker(const std::string& root, const IgnoreRules& rules, const SourceLimits& limits)
@@ -93,6 +99,7 @@ class Walker {
           return {};
         }
       }
+      if (leavesItselfOut(real)) return {};
       std::vector<fs::path> deeper = above;
       deeper.push_back(real);
       return directory(real, path + "/", std::move(deeper));
@@ -182,7 +189,7 @@ std::string belowProject(const std::string& root, const std::string& input) {
 Result<IgnoreRules> ignoreRulesFor(const api::JobSpec& spec, const std::string& root) {
   IgnoreRules rules;
   rules.add(kAlwaysIgnored, "Buoy, as always");
-  for (const char* name : {".gitignore", ".buoyignore"}) {
+  for (const char* name : {".gitignore", kIgnoreFile}) {
     auto text = os::readFile(root + "/" + name, 1u << 20);
     if (text) {
       rules.add(*text, name);

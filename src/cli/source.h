@@ -11,6 +11,10 @@
 // What of a project directory a job starts with.
 namespace buoy::cli {
 
+// What a project keeps to itself, as .gitignore writes it. In a directory below, "*" leaves out that
+// directory.
+inline constexpr const char* kIgnoreFile = ".buoyignore";
+
 struct SourceLimits {
   std::size_t files = 10'000;
   std::uint64_t bytes = std::uint64_t{512} << 20;

@@ -98,6 +98,14 @@ TEST_F(Source, LeavesOutWhatIsNotTheProjects) {
   EXPECT_THAT(paths(*tree), ElementsAre(".gitignore", "lib/model.py", "train.py"));
 }
 
+TEST_F(Source, LeavesOutADirectoryThatSaysSo) {
+  write("train.py");
+  write("toy/model.pt");
+  write("toy/.buoyignore", "*\n");
+  write("data/.buoyignore", "*.tmp\n");
+  EXPECT_THAT(paths(*find()), ElementsAre("data/.buoyignore", "train.py"));
+}
+
 TEST_F(Source, BuoyignoreHasTheLastWord) {
   write("generated.py");
   write(".gitignore", "generated.py\n");

@@ -19,6 +19,7 @@ Result<std::vector<api::RecordView>> fetchRecords(Connection& connection, JobId 
 
 Result<JobStory> fetchStory(Connection& connection, api::JobView job) {
   JobStory story;
+  story.looked = wallClock();
   BUOY_TRY(story.records, fetchRecords(connection, job.id));
   BUOY_TRY(const std::string metrics, connection.get("/v1/jobs/" + job.id.toString() + "/metrics"));
   BUOY_TRY(story.metrics, api::parseMetrics(metrics));

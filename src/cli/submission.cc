@@ -60,6 +60,10 @@ tl::expected<JobInput, int> readInput(const Context& context, const JobFlags& fl
   }
   for (const std::string& note : input->notes)
     context.note(paint(context.err, Color::dim, "note: " + note) + "\n");
+  if (context.err_terminal) {
+    for (const std::string& hint : input->hints)
+      context.note(paint(context.err, Color::dim, "hint: " + hint) + "\n");
+  }
   return std::move(*input);
 }
 

@@ -87,6 +87,8 @@ void Stepper::enterMemberPhase(JobSlot& slot, MachineSlot& machine, Member& memb
   if (before == MemberPhase::restoring && job.last_version > 0) {
     // Which version, only the agent knows: more may have been committed while the control plane was away.
     record("restored", "restored its checkpoint in " + formatDuration(took), job, member.machine);
+  } else if (job.last_version == 0 && job.current->number > 1 && &member == &job.current->members.front()) {
+    record("begins_again", "nothing of it was saved before: it begins again", job, member.machine);
   }
   const auto& members = job.current->members;
   const bool whole = std::all_of(members.begin(), members.end(),

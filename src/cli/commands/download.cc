@@ -9,10 +9,12 @@
 #include "cli/fetch.h"
 #include "cli/job_feed.h"
 #include "cli/render/progress.h"
+#include "cli/source.h"
 #include "cli/submission.h"
 #include "net/url.h"
 #include "objstore/newest_version.h"
 #include "objstore/restore.h"
+#include "os/files.h"
 
 namespace buoy::cli {
 namespace {
@@ -22,10 +24,23 @@ struct DownloadFlags {
   bool checkpoint = false, list = false, json = false;
 };
 
+// A project's next job is not to be given what an earlier one left.
+Status keepOutOfSource(const std::string& directory) {
+  return os::writeFileAtomic(directory + "/" + kIgnoreFile, "*\n", 0644);
+}
+
+// What was there before is the user's, and stays as it is.
+Status makeDownloadDirectory(const std::string& directory) {
+  if (std::filesystem::exists(directory)) return {};
+  BUOY_TRY_VOID(os::makeDirectories(directory));
+  return keepOutOfSource(directory);
+}
+
 // From the store itself, which this machine must reach: the server hands out outputs only.
 int runCheckpoint(const Context& context, Connection& connection, const api::JobView& job,
                   const DownloadFlags& flags) {
   const std::string directory = flags.directory.empty() ? job.request.name + "-checkpoint" : flags.directory;
+  const bool is_new = !std::filesystem::exists(directory);
   std::error_code ignored;
   if (!flags.list && !std::filesystem::is_empty(directory, ignored) && !ignored)
     return context.fail({ErrorCode::failed_precondition,
@@ -47,6 +62,7 @@ int runCheckpoint(const Context& context, Connection& connection, const api::Job
       return {};
     }
     BUOY_TRY_VOID(objstore::restoreVersion(**store, prefix + "/", version, directory));
+    if (is_new) BUOY_TRY_VOID(keepOutOfSource(directory));
     done = strCat({directory, " (version ", std::to_string(version.version), ")\n"});
     return {};
   });
@@ -81,6 +97,8 @@ int runDownload(const Context& context, const DownloadFlags& flags) {
                          false});
   }
   const std::string directory = flags.directory.empty() ? job->request.name : flags.directory;
+  if (!flags.list)
+    if (const Status made = makeDownloadDirectory(directory); !made) return context.fail(made.error());
   std::uint64_t total = 0, done = 0;
   for (const api::OutputView& output : *outputs) total += output.size;
   const bool live = context.err_terminal;

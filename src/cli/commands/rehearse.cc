@@ -88,8 +88,9 @@ void learnFrom(const std::vector<api::MachineView>& machines, Market& market) {
   for (const api::MachineView& machine : machines) {
     if (machine.market != engine::Market::spot || !machine.billed_from) continue;
     using End = schedule::MachineLife::End;
-    const End end = machine.notice_deadline ? End::noticed : machine.taken ? End::unnoticed : End::given_back;
-    learner.add({machine.ended.value_or(now) - *machine.billed_from, machine.ended ? end : End::given_back});
+    End end = machine.notice_deadline ? End::noticed : machine.taken ? End::unnoticed : End::given_back;
+    if (!machine.ended || machine.reclaim_asked) end = End::given_back;
+    learner.add({machine.ended.value_or(now) - *machine.billed_from, end});
     ++lives;
   }
   if (lives < kEnoughLives) return;

@@ -20,7 +20,7 @@ Weight weightOf(std::string_view kind) {
     std::string_view kind;
     Weight weight;
   };
-  static constexpr std::array<Entry, 31> kWeights{{{"submitted", Weight::detail},
+  static constexpr std::array<Entry, 32> kWeights{{{"submitted", Weight::detail},
                                                    {"attempt_started", Weight::detail},
                                                    {"machine_up", Weight::detail},
                                                    {"committed", Weight::detail},
@@ -44,6 +44,7 @@ Weight weightOf(std::string_view kind) {
                                                    {"paused", Weight::warning},
                                                    {"steered", Weight::plain},
                                                    {"retry", Weight::warning},
+                                                   {"begins_again", Weight::warning},
                                                    {"stopping", Weight::warning},
                                                    {"launch_failed", Weight::warning},
                                                    {"pool_backoff", Weight::warning},

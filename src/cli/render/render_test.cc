@@ -317,6 +317,27 @@ TEST(History, BriefTellsWhatAWatcherWantsToKnow) {
               HasSubstr("new"));
 }
 
+TEST(Story, TellsWhatRunsAndIsInNoLedgerYet) {
+  JobStory story;
+  story.job.phase = engine::JobPhase::running;
+  story.job.ledger.emplace();
+  const Time begin = parseTime("2026-11-21T12:00:00Z").value();
+  story.job.spans = {{.machine = MachineId{1},
+                      .use = engine::Use::starting,
+                      .begin = begin,
+                      .end = begin + std::chrono::seconds{2}}};
+  story.job.members = {{.machine = MachineId{1},
+                        .rank = 0,
+                        .phase = engine::MemberPhase::running,
+                        .since = begin + std::chrono::seconds{2}}};
+  EXPECT_THAT(renderStory(kPlain, story), Not(HasSubstr("not saved yet")));
+  story.looked = begin + std::chrono::seconds{9};
+  EXPECT_THAT(renderStory(kPlain, story), HasSubstr("since then 7.0s not saved yet"));
+  EXPECT_THAT(renderStory(kPlain, story), HasSubstr("█"));
+  story.job.phase = engine::JobPhase::succeeded;
+  EXPECT_THAT(renderStory(kPlain, story), Not(HasSubstr("not saved yet")));
+}
+
 TEST(Times, InASentenceAreToldAsTheTimesBesideIt) {
   const Time told = parseTime("2026-11-21T12:00:00Z").value();
   const auto clock = [](const char* at) { return clockTime(parseTime(at).value()); };

@@ -39,6 +39,31 @@ std::map<MachineId, std::string> endingsOf(const std::vector<api::RecordView>& r
   return endings;
 }
 
+bool runsOn(const JobStory& story, const api::MemberView& member) {
+  return story.looked != Time{} && !engine::isTerminal(story.job.phase) &&
+         member.phase == engine::MemberPhase::running;
+}
+
+Time settledUntil(const std::vector<TimelineRow::Piece>& pieces, Time begin) {
+  for (const TimelineRow::Piece& piece : pieces) begin = std::max(begin, piece.end);
+  return begin;
+}
+
+// "  not saved  6.9s": what a loss would take, and no ledger has yet; empty: nothing runs.
+std::string unsettledLine(const Look& look, const JobStory& story) {
+  Duration time{};
+  for (const api::MemberView& member : story.job.members) {
+    if (!runsOn(story, member)) continue;
+    Time until = member.since;
+    for (const api::SpanView& span : story.job.spans)
+      if (span.machine == member.machine) until = std::max(until, span.end);
+    time += std::max(story.looked - until, Duration{});
+  }
+  if (time <= Duration{}) return "";
+  return strCat({"  ", paint(look, Color::dim, "since then "), formatDuration(time),
+                 " not saved yet, and in no line above\n"});
+}
+
 std::vector<TimelineRow> timelineRows(const JobStory& story) {
   std::vector<MachineId> order;
   std::map<MachineId, TimelineRow> rows;
@@ -48,6 +73,15 @@ std::vector<TimelineRow> timelineRows(const JobStory& story) {
     if (is_new) order.push_back(span.machine);
     row->second.pieces.push_back({span.begin, span.end, span.use});
   }
+  // What goes on: the ledger has it when it is saved, or has ended.
+  for (const api::MemberView& member : story.job.members) {
+    if (!runsOn(story, member)) continue;
+    const auto [row, is_new] = rows.try_emplace(member.machine);
+    if (is_new) order.push_back(member.machine);
+    const Time begin = settledUntil(row->second.pieces, member.since);
+    if (begin < story.looked) row->second.pieces.push_back({begin, story.looked, engine::Use::useful});
+  }
+  std::erase_if(order, [&](MachineId machine) { return rows[machine].pieces.empty(); });
   const auto endings = endingsOf(story.records);
   std::vector<TimelineRow> result;
   for (const MachineId machine : order) {
@@ -164,7 +198,8 @@ std::string renderStory(const Look& look, const JobStory& story) {
   if (const std::string timeline = renderTimeline(look, timelineRows(story)); !timeline.empty()) {
     text += heading(look, "Timeline") + timeline;
   }
-  if (story.job.ledger) text += heading(look, "Ledger") + renderLedger(look, *story.job.ledger);
+  if (story.job.ledger)
+    text += heading(look, "Ledger") + renderLedger(look, *story.job.ledger) + unsettledLine(look, story);
   return text;
 }
 

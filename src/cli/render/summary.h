@@ -13,6 +13,7 @@ struct JobStory {
   api::JobView job;
   std::vector<api::RecordView> records;
   std::vector<api::MetricSeriesView> metrics;
+  Time looked{};  // when all that was asked for; zero: what goes on is not drawn
 };
 
 // "succeeded in 1m 12s, after 2 reclaims" with the job's id and name.
