@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cloud/aws/aws_provider.h"
+#include "cloud/aws/pool_config.h"
 #include "cloud/local/local_provider.h"
 #include "container/runtime.h"
 #include "control/serve.h"
@@ -113,14 +114,15 @@ Status serve(const buoy::cli::ServeOptions& wanted) {
                                                                       .cluster = context.cluster,
                                                                       .environment = awsEnvironment()},
                                                                      context.sink));
-    providers.emplace("aws", buoy::cloud::aws::makeAwsProvider({.state_dir = context.state_dir,
-                                                                .agent_path = agent,
-                                                                .store = store,
-                                                                .clock = context.clock,
-                                                                .cluster = context.cluster,
-                                                                .environment = buoy::os::processEnvironment(),
-                                                                .tell_job = context.tell_job},
-                                                               context.sink));
+    providers.emplace(buoy::cloud::aws::kProviderName,
+                      buoy::cloud::aws::makeAwsProvider({.state_dir = context.state_dir,
+                                                         .agent_path = agent,
+                                                         .store = store,
+                                                         .clock = context.clock,
+                                                         .cluster = context.cluster,
+                                                         .environment = buoy::os::processEnvironment(),
+                                                         .tell_job = context.tell_job},
+                                                        context.sink));
     return providers;
   };
   options.ready = [](const buoy::control::ControlPlane& plane) {

@@ -333,10 +333,15 @@ Status Assignment::openMirror(const Setup& setup, Prepared& prepared) {
 // A job without any version, and without files in its mirror, begins with another job's newest one.
 Status Assignment::beginFromAnother(const Setup& setup, Prepared& prepared) {
   const std::string& from = setup.spec.checkpoint->from;
-  if (from.empty() || !prepared.restored_version.empty() || prepared.begun_from_mirror) return {};
+  if (from.empty() || !prepared.restored_version.empty()) return {};
+  if (prepared.begun_from_mirror) {
+    prepared.events.push_back("checkpoint.from is passed over: the mirror has files");
+    return {};
+  }
   BUOY_TRY(const api::InputSource source, api::parseInputSource(from));
+  const auto until = setup.store.until(setup.stop);
   auto restored = objstore::restoreNewestVersion(
-      setup.store, strCat({setup.channels.cluster, "/", source.job, "/checkpoints"}),
+      until ? *until : setup.store, strCat({setup.channels.cluster, "/", source.job, "/checkpoints"}),
       setup.checkpoint_directory);
   if (!restored) {
     Error error = restored.error().wrap("checkpoint.from: " + source.job);
@@ -344,6 +349,7 @@ Status Assignment::beginFromAnother(const Setup& setup, Prepared& prepared) {
     if (error.code == ErrorCode::failed_precondition) error.code = ErrorCode::invalid_argument;
     return fail(std::move(error));
   }
+  if (setup.channels.downloaded) *setup.channels.downloaded += restored->bytes;
   prepared.events.push_back(
       strCat({"began from version ", std::to_string(restored->version), " of ", source.job, " (",
               formatByteCount(ByteCount{restored->bytes}), " copied)"}));

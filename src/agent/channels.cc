@@ -28,7 +28,8 @@ using api::InputSource;
 using api::InputSpec;
 using Part = InputSource::Part;
 
-constexpr int kStreamAhead = 4;
+constexpr int kStreamAhead = 4;  // pieces
+
 struct Amount {
   std::uint64_t files = 0, bytes = 0;
   void add(std::uint64_t size) {

@@ -82,7 +82,8 @@ void CheckpointSync::finish(Time give_up, std::optional<Time> cut_at, bool ended
   loop_.cancel(parts_timer_);
   objstore::GangEnd end;
   end.deadline = cut_at;
-  end.whole_only = !ended_well;
+  // The others may be in the middle of something where the main machine alone decides.
+  end.whole_only = !ended_well || options_.decides;
   // At a good end the others are as far, and each may have much to send.
   end.patience = ended_well && options_.decides ? kOthersPatience
                  : ended_well                   ? objstore::PartCollector::kStuck

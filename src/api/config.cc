@@ -28,7 +28,7 @@ constexpr std::size_t kMostWeights = 500;
 constexpr Duration kLongestDecay = std::chrono::hours{24 * 7};
 constexpr const char* kLocal = "local";
 constexpr Duration kLocalLaunch = std::chrono::seconds{5};  // a process
-constexpr const char* kAws = "aws";
+constexpr const char* kAws = cloud::aws::kProviderName;
 
 // "none", or a duration.
 void readNotice(MapReader& reader, std::optional<Duration>& notice) {
@@ -465,6 +465,7 @@ Parsed<ServerConfig> parseServerConfig(std::string_view yaml, const std::string&
     checkProvider(item, pool);
     settleTrace(item, pool, directoryOf(file));
     settleLearn(item, pool, directoryOf(file));
+    config.written[pool.name] = item.written();
     return pool;
   });
   std::vector<std::string> pools;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +38,8 @@ struct ServerConfig {
                           // others can reach
   std::vector<engine::Pool> pools;
   std::vector<engine::Queue> queues;
+  // By pool, what the file says of it, as JSON: without what this version of the program adds.
+  std::map<std::string, std::string> written;
 };
 // Same limits, and the same kind of problems, as parseJobYaml. `pools` and `queues` are empty where the file
 // has none; a queue may name only the file's pools ("local" when it has none). A relative `trace` is meant

@@ -21,8 +21,8 @@ struct CheckpointSpec {
   Duration settle =
       std::chrono::milliseconds{200};  // quiet time after the last complete file before a commit
   std::optional<Duration> interval;    // between two saves, as the job is told; nullopt: found out ("auto")
-  std::string from;         // job:JOB/state whose newest version the first attempt begins with; empty: none
-  std::string mirror;       // s3://bucket/prefix where the files also lie as they are; empty: nowhere
+  std::string from;    // job:JOB/state whose newest version it begins with, until it has its own; empty: none
+  std::string mirror;  // s3://bucket/prefix where the files also lie as they are; empty: nowhere
   std::string save_signal;  // sent when a save is due or was asked for; empty: none
   bool operator==(const CheckpointSpec&) const = default;
 };

@@ -516,6 +516,7 @@ JobSpec anySpec() {
     spec.checkpoint =
         CheckpointSpec{"d" + *textOf("ab.-_", 0, 9), *rc::gen::inRange(1, 1'001),
                        *rc::gen::element<std::string>("SIGTERM", "SIGUSR1", "SIGCONT"), *durationUpTo(1h)};
+    if (*rc::gen::arbitrary<bool>()) spec.checkpoint->from = "job:n" + *textOf(kWord, 0, 9) + "/state";
   }
   spec.outputs = *rc::gen::container<std::vector<std::string>>(
       rc::gen::map(textOf("a*.? ", 0, 9), [](const std::string& text) { return "o" + text; }));

@@ -125,6 +125,7 @@ class MapReader {
 
   Problems& problems() { return problems_; }
   Mark mark() const { return node_.mark; }
+  std::string written() const { return toJson(node_); }  // all of it, as JSON
 
  private:
   template <class Int>

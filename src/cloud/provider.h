@@ -68,9 +68,10 @@ class Provider {
   // long as that takes; `stop` ends it.
   virtual Result<std::vector<ListedMachine>> list(const std::stop_token& stop) = 0;
 
-  // One of its pools, as the state has it: at the start and whenever it has changed. From then on the prices
-  // of its types are told, where they are known better than that (PriceChanged). Returns at once.
-  virtual void offers(const engine::Pool&) {}
+  // All pools that there are, as the state has them: at the start and whenever one has changed. Of those that
+  // are its own the prices of the types are told from then on, where they are known better (PriceChanged).
+  // Returns at once.
+  virtual void offers(const std::vector<engine::Pool>&) {}
 
   // Why its machines can run no containers, in a sentence; empty: they can, or only they know. Quick.
   virtual std::string containerProblem() { return {}; }

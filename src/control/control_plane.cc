@@ -302,7 +302,13 @@ Status ControlPlane::Impl::putConfigured() {
   };
   for (engine::Pool pool : options.config.pools) {
     BUOY_TRY_VOID(keepRecordings(*store, pool));
-    BUOY_TRY_VOID(put("config/pool/" + pool.name, api::toJson(pool), engine::PutPool{pool}));
+    // What this version knows of its types may be other than what the last one knew: that puts nothing.
+    const auto written = options.config.written.find(pool.name);
+    std::string text =
+        written == options.config.written.end()
+            ? api::toJson(pool)
+            : strCat({written->second, "\n", join(pool.learn, ","), "\n", pool.provider_config});
+    BUOY_TRY_VOID(put("config/pool/" + pool.name, std::move(text), engine::PutPool{pool}));
   }
   for (const engine::Queue& queue : options.config.queues) {
     BUOY_TRY_VOID(put("config/queue/" + queue.name, api::toJson(queue), engine::PutQueue{queue}));

@@ -78,6 +78,33 @@ TEST_F(ControlTest, InputsFromOtherJobsAreNamedByTheirIds) {
   EXPECT_THAT(refused("job:plain/output"), HasSubstr("inputs.a: j3 names no outputs"));
 }
 
+TEST_F(ControlTest, ACheckpointToBeginWithIsThatOfOneJob) {
+  const std::string keeps = R"(,"checkpoint":{"dir":"c"})";
+  const auto from = [](const std::string& job) {
+    return R"(,"checkpoint":{"dir":"c","from":")" + job + "\"}";
+  };
+  plane_.submit("base", "", keeps);
+  for (const char* named : {"base", "1", "j1", "job:base/state"}) {
+    const std::string request = std::string("r-") + std::to_string(named[0]) + std::to_string(named[1]);
+    // Of the same name, and so the newest of it when it is asked for again.
+    const std::string job = plane_.submit("base", request, from(named));
+    EXPECT_EQ(plane_.submit("base", request, from(named)), job) << named;
+    EXPECT_EQ(plane_.get("/v1/jobs/" + job)["spec"]["checkpoint"]["from"].get<std::string>().substr(0, 5),
+              "job:j");
+  }
+  const auto refused = [&](const std::string& more) {
+    const net::Response response = plane_.trySubmit("x", "", more);
+    EXPECT_EQ(response.status, 400) << response.body;
+    return response.body;
+  };
+  plane_.submit("plain");
+  EXPECT_THAT(refused(from("plain")), HasSubstr("keeps no checkpoints"));
+  EXPECT_THAT(refused(from("nobody")), HasSubstr("checkpoint.from: there is no job 'nobody'"));
+  EXPECT_THAT(refused(R"(,"machines":2)" + from("j1")), HasSubstr("j1 has not ended"));
+  plane_.submit("many", "", R"(,"array":3)" + keeps);
+  EXPECT_THAT(refused(from("many")), HasSubstr("is an array"));
+}
+
 TEST_F(ControlTest, TheSameRequestManyTimesAtOnceIsOneJob) {
   std::vector<std::jthread> clients;
   std::array<std::string, 8> jobs;

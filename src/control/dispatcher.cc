@@ -299,10 +299,7 @@ void Dispatcher::refreshCatalog() {
 }
 
 void Dispatcher::offer(const std::vector<engine::Pool>& pools) {
-  for (const engine::Pool& pool : pools) {
-    const auto found = context_.providers.find(pool.provider);
-    if (found != context_.providers.end()) found->second->offers(pool);
-  }
+  for (const auto& [name, provider] : context_.providers) provider->offers(pools);
 }
 
 void Dispatcher::notify(const engine::State& state, const store::Batch& batch) {

@@ -124,7 +124,7 @@ void Stepper::on(const MachineAlive& event) {
 
 void Stepper::on(const PriceChanged& event) {
   const auto found = s_.pools.find(event.pool);
-  if (found == s_.pools.end()) return;
+  if (found == s_.pools.end() || !found->second.known) return;
   PoolSlot& pool = found->second;
   if (event.machine) {
     MachineSlot* const slot = s_.findMachine(event.machine);

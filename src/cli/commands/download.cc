@@ -31,7 +31,8 @@ Status keepOutOfSource(const std::string& directory) {
 
 // What was there before is the user's, and stays as it is.
 Status makeDownloadDirectory(const std::string& directory) {
-  if (std::filesystem::exists(directory)) return {};
+  std::error_code ignored;
+  if (std::filesystem::exists(directory, ignored) || ignored) return {};
   BUOY_TRY_VOID(os::makeDirectories(directory));
   return keepOutOfSource(directory);
 }
@@ -40,8 +41,8 @@ Status makeDownloadDirectory(const std::string& directory) {
 int runCheckpoint(const Context& context, Connection& connection, const api::JobView& job,
                   const DownloadFlags& flags) {
   const std::string directory = flags.directory.empty() ? job.request.name + "-checkpoint" : flags.directory;
-  const bool is_new = !std::filesystem::exists(directory);
   std::error_code ignored;
+  const bool is_new = !std::filesystem::exists(directory, ignored);
   if (!flags.list && !std::filesystem::is_empty(directory, ignored) && !ignored)
     return context.fail({ErrorCode::failed_precondition,
                          directory + " is not empty, and a checkpoint would replace what is there: name "
@@ -50,6 +51,10 @@ int runCheckpoint(const Context& context, Connection& connection, const api::Job
   if (!described) return context.fail(described.error());
   const auto server = api::parseServer(*described);
   if (!server) return context.fail(server.error());
+  if (!connection.address().own && server->store.starts_with("file://"))
+    return context.fail(
+        {ErrorCode::failed_precondition,
+         strCat({"the checkpoints are in ", server->store, " on the server's machine: download there"})});
   auto store = objstore::openStore(server->store);
   if (!store) return context.fail(store.error().wrap("the store " + server->store));
   const std::string prefix = strCat({server->cluster, "/", job.id.toString(), "/checkpoints"});
@@ -61,7 +66,10 @@ int runCheckpoint(const Context& context, Connection& connection, const api::Job
         if (file.kind != objstore::CheckpointFile::Kind::directory) done += file.path + "\n";
       return {};
     }
-    BUOY_TRY_VOID(objstore::restoreVersion(**store, prefix + "/", version, directory));
+    if (auto restored = objstore::restoreVersion(**store, prefix + "/", version, directory); !restored) {
+      if (is_new) (void)os::removeTree(directory);
+      return fail(std::move(restored).error());
+    }
     if (is_new) BUOY_TRY_VOID(keepOutOfSource(directory));
     done = strCat({directory, " (version ", std::to_string(version.version), ")\n"});
     return {};
@@ -78,6 +86,9 @@ int runDownload(const Context& context, const DownloadFlags& flags) {
   if (!connection) return connection.error();
   auto job = fetchJob(**connection, flags.job);
   if (!job) return context.fail(job.error());
+  if (flags.checkpoint && flags.json)
+    return context.fail(
+        {ErrorCode::invalid_argument, "--json lists outputs; it has nothing to say of --checkpoint"});
   if (flags.checkpoint) return runCheckpoint(context, **connection, *job, flags);
   const std::string base = "/v1/jobs/" + job->id.toString() + "/outputs";
   auto body = (*connection)->get(base);

@@ -58,6 +58,11 @@ Result<api::JobSpec> forTheStage(api::JobSpec spec) {
                           name, "=DIRECTORY"}));
     }
   }
+  if (spec.checkpoint && !spec.checkpoint->from.empty())
+    return fail(
+        ErrorCode::invalid_argument,
+        "checkpoint.from: that job's checkpoint lies with the server's jobs, and a rehearsal has a server of "
+        "its own; rehearse without it");
   if (spec.outputs.empty() && spec.metrics.empty()) {
     return fail(ErrorCode::invalid_argument,
                 "there is nothing to compare: name what the job leaves with `outputs` (--output), or what it "

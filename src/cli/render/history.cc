@@ -158,10 +158,11 @@ std::string renderKnown(const Look& look, const api::RecordView& view) {
     add(seen.idle_spot > 0, std::to_string(seen.idle_spot) + " idle on spot");
     add(seen.idle_on_demand > 0, std::to_string(seen.idle_on_demand) + " idle on demand");
     add(pool.paused, "paused");
-    add(pool.consecutive_failures > 0,
-        std::to_string(pool.consecutive_failures) + " launches failed, again at " + clockTime(pool.retry_at));
+    add(pool.consecutive_failures > 0, std::to_string(pool.consecutive_failures) +
+                                           " launches failed, again at " +
+                                           timeBeside(pool.retry_at, view.record.at));
     add(pool.spot_failures > 0, std::to_string(pool.spot_failures) + " spot launches failed, again at " +
-                                    clockTime(pool.spot_retry_at));
+                                    timeBeside(pool.spot_retry_at, view.record.at));
     add(seen.trial_spot || seen.trial_on_demand, "a launch is being tried");
     line(known);
   }

@@ -40,15 +40,18 @@ std::string localTime(Time at) {
   return formatted(at, "%Y-%m-%d %H:%M:%S");
 }
 
+std::string timeBeside(Time at, Time told) {
+  return formatted(at, "%F") == formatted(told, "%F") ? clockTime(at) : localTime(at);
+}
+
 std::string withLocalTimes(std::string_view sentence, Time told) {
-  const std::string today = formatted(told, "%F");
   std::string text;
   while (!sentence.empty()) {
     const std::size_t size = timeAtFront(sentence);
     const auto time =
         size == 0 ? Result<Time>(fail(ErrorCode::not_found, "")) : parseTime(sentence.substr(0, size));
     if (time) {
-      text += formatted(*time, "%F") == today ? clockTime(*time) : localTime(*time);
+      text += timeBeside(*time, told);
     } else {
       text += sentence.front();
     }

@@ -1,7 +1,6 @@
 #include "cloud/aws/aws_provider.h"
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -37,6 +36,7 @@ using Json = nlohmann::json;
 constexpr int kLaunchThreads = 16;
 constexpr std::size_t kMostTerminated = 500;  // in one request; EC2 takes 1,000
 // What could not be prepared is tried again after this, so that many launches at once fail by one try.
+constexpr Duration kPricesAgain = std::chrono::seconds{30};  // where they could not be had
 constexpr Duration kGroundRetry = std::chrono::seconds{5};
 // Orders that come together go together.
 constexpr Duration kGather = std::chrono::milliseconds{50};
@@ -54,7 +54,7 @@ class AwsProvider final : public Provider {
   void terminate(MachineId machine) override;
   void query(MachineId machine) override;
   void reclaim(MachineId machine, Duration notice) override;
-  void offers(const engine::Pool& pool) override;
+  void offers(const std::vector<engine::Pool>& all) override;
   Result<std::vector<ListedMachine>> list(const std::stop_token& stop) override;
   bool remote() const override { return true; }
   bool hasStorage() const override { return true; }
@@ -71,15 +71,18 @@ class AwsProvider final : public Provider {
     std::string profile, region;
     std::unique_ptr<Ec2> ec2;
     Synchronized<PriceBook> prices;
-    Time prices_due{};               // the watching thread's
-    std::atomic<bool> used = false;  // machines were asked for there, now or by an earlier control plane
   };
   // A pool whose prices are watched.
   struct WatchedPool {
     std::string profile, region;
     std::vector<std::string> zones;
     std::map<std::string, PricePerHour> told;  // of its types: what the state has
-    bool is_new = true;                        // its types were not asked for yet
+  };
+  // An account as the thread that asks for prices knows it.
+  struct PriceWatch {
+    std::shared_ptr<Account> account;  // machines may never have been asked for there; none: not reached yet
+    Time due{};                        // steady
+    std::set<std::string> types;       // that were asked for last
   };
   using GroundAnswer = Answer<std::shared_ptr<const Ground>>;
   struct GroundEntry {
@@ -93,8 +96,9 @@ class AwsProvider final : public Provider {
   };
 
   Result<std::shared_ptr<Account>> account(const std::string& profile, const std::string& region);
-  std::vector<std::shared_ptr<Account>> accounts();  // that are used
-  Status remember(Account& account);
+  std::vector<std::shared_ptr<Account>> accounts();
+  Result<std::shared_ptr<Account>> reach(const std::string& profile, const std::string& region) const;
+  Status remember(const std::string& profile, const std::string& region);
   void recall();
   Result<std::shared_ptr<MachineStore>> store();
   StorageKeeper::Ports storagePorts();
@@ -123,10 +127,13 @@ class AwsProvider final : public Provider {
              const std::stop_token& stop);
   Status look(const std::stop_token& stop);
   void forgetBoot(const std::vector<std::string>& instances);
-  void lookAtPrices(const std::stop_token& stop);
-  void lookAtPrices(const std::string& key, Account& account, const std::stop_token& stop);
-  void tellOffers(const std::string& key, const PriceBook& book);
-  void tellMachines(const std::string& key, const PriceBook& book);
+  void watchPrices(const std::stop_token& stop);
+  void wakePrices();
+  void lookAtPrices(const std::string& key, const WatchedPool& place, const std::stop_token& stop);
+  bool askForPrices(Account& account, const std::set<std::string>& types, const std::stop_token& stop);
+  std::set<std::string> pricedTypes(const std::string& key);
+  bool tellOffers(const std::string& key, Account& account);  // whether anything differed
+  void tellMachines(const std::string& key, Account& account);
   void wake();
   template <class F>
   void change(F&& f);
@@ -150,6 +157,12 @@ class AwsProvider final : public Provider {
   std::once_flag begun_;
   std::vector<std::jthread> workers_;
   std::jthread watcher_;
+  std::mutex prices_mutex_;
+  std::condition_variable_any prices_woken_;
+  bool wake_prices_ = false;
+  std::map<std::string, PriceWatch> price_watches_;  // by account; the price watcher's
+  std::once_flag prices_begun_;
+  std::jthread price_watcher_;
   StorageKeeper storage_;  // last: its thread uses the others
 };
 
@@ -176,6 +189,7 @@ void AwsProvider::begin() {
 AwsProvider::~AwsProvider() {
   stop_.request_stop();
   if (watcher_.joinable()) watcher_.join();
+  if (price_watcher_.joinable()) price_watcher_.join();
   for (std::jthread& worker : workers_) worker.join();
 }
 
@@ -189,35 +203,41 @@ Result<std::shared_ptr<AwsProvider::Account>> AwsProvider::account(const std::st
     return found == all.end() ? nullptr : found->second;
   });
   if (known) return known;
+  BUOY_TRY(auto made, reach(profile, region));
+  const auto kept =
+      accounts_.withLock([&](auto& all) { return all.try_emplace(key, std::move(made)).first->second; });
+  wakePrices();
+  return kept;
+}
+
+Result<std::shared_ptr<AwsProvider::Account>> AwsProvider::reach(const std::string& profile,
+                                                                 const std::string& region) const {
   BUOY_TRY(CallerOptions reached, callerOptions(options_.environment, profile, region, options_.clock));
   auto made = std::make_shared<Account>();
   made->profile = profile;
   made->region = region;
   made->ec2 = std::make_unique<Ec2>(std::move(reached));
-  return accounts_.withLock([&](auto& all) { return all.try_emplace(key, std::move(made)).first->second; });
+  return made;
 }
 
 std::vector<std::shared_ptr<AwsProvider::Account>> AwsProvider::accounts() {
   return accounts_.withLock([](const auto& all) {
     std::vector<std::shared_ptr<Account>> list;
-    for (const auto& [key, account] : all) {
-      if (account->used) list.push_back(account);
-    }
+    for (const auto& [key, account] : all) list.push_back(account);
     return list;
   });
 }
 
 // Durable before the first machine is asked for there: the next control plane must look for it.
-Status AwsProvider::remember(Account& account) {
+Status AwsProvider::remember(const std::string& profile, const std::string& region) {
   const std::lock_guard lock(remember_mutex_);
-  account.used = true;
   const std::string path = options_.state_dir + "/aws.json";
   Json regions = Json::array();
   if (const auto text = os::readFile(path, 1u << 20)) {
     const Json kept = Json::parse(*text, nullptr, false);
     if (kept.is_object() && kept.contains("regions") && kept["regions"].is_array()) regions = kept["regions"];
   }
-  const Json entry{{"profile", account.profile}, {"region", account.region}};
+  const Json entry{{"profile", profile}, {"region", region}};
   if (std::find(regions.begin(), regions.end(), entry) != regions.end()) return {};
   regions.push_back(entry);
   return os::writeFileAtomic(path, Json{{"regions", regions}}.dump() + "\n", 0600);
@@ -231,9 +251,7 @@ void AwsProvider::recall() {
   for (const Json& entry : kept["regions"]) {
     if (!entry.is_object()) continue;
     const auto made = account(entry.value("profile", ""), entry.value("region", ""));
-    if (made)
-      (*made)->used = true;
-    else
+    if (!made)
       os::log(os::LogLevel::error, "aws_account_unusable",
               {{"region", entry.value("region", "")}, {"error", made.error().message}});
   }
@@ -406,7 +424,7 @@ Answer<AwsProvider::Placed> AwsProvider::tryLaunch(const LaunchRequest& request,
   if (!objects) return wrong(objects.error());
   auto reached = account(config->profile, config->region);
   if (!reached) return wrong(reached.error());
-  if (auto kept = remember(**reached); !kept) return wrong(kept.error());
+  if (auto kept = remember(config->profile, config->region); !kept) return wrong(kept.error());
   BUOY_ASK(const std::shared_ptr<const Ground> prepared, ground(**reached, **objects, request, *config));
   BUOY_ASK(const LaunchZone zone, zoneFor(*(*reached)->ec2, *prepared, request, stop));
   os::crashPoint("aws.before_launch");
@@ -536,7 +554,6 @@ void AwsProvider::watch(const std::stop_token& stop) {
       failed = !looked;
       due = steadyNow() + options_.look_every;
     }
-    lookAtPrices(stop);
     const bool restless = roster_.withLock([](const Roster& roster) { return roster.restless(); });
     if (restless) due = std::min(due, steadyNow() + options_.look_soon);
   }
@@ -621,74 +638,123 @@ void AwsProvider::forgetBoot(const std::vector<std::string>& instances) {
 
 // ---- prices
 
-void AwsProvider::offers(const engine::Pool& pool) {
-  const auto config = parsePoolConfig(pool.provider_config);
-  if (!config) return;  // told when a machine is asked for
-  WatchedPool now{.profile = config->profile, .region = config->region, .zones = config->zones, .told = {}};
-  for (const engine::MachineType& type : pool.types) now.told[type.name] = type.spot_price;
-  pools_.withLock([&](auto& pools) {
-    const auto found = pools.find(pool.name);
-    now.is_new = found == pools.end() || found->second.is_new || found->second.region != now.region ||
-                 found->second.profile != now.profile ||
-                 std::any_of(now.told.begin(), now.told.end(),
-                             [&](const auto& type) { return !found->second.told.contains(type.first); });
-    pools.insert_or_assign(pool.name, std::move(now));
+void AwsProvider::offers(const std::vector<engine::Pool>& all) {
+  std::map<std::string, WatchedPool> own;
+  for (const engine::Pool& pool : all) {
+    if (pool.provider != kProviderName) continue;
+    const auto config = parsePoolConfig(pool.provider_config);
+    if (!config) continue;  // told when a machine is asked for
+    WatchedPool& watched = own[pool.name];
+    watched = {.profile = config->profile, .region = config->region, .zones = config->zones, .told = {}};
+    for (const engine::MachineType& type : pool.types) watched.told[type.name] = type.spot_price;
+  }
+  const bool any = !own.empty();
+  pools_.withLock([&](auto& pools) { pools = std::move(own); });
+  if (!any) return;
+  std::call_once(prices_begun_, [this] {
+    price_watcher_ = std::jthread([this](const std::stop_token&) { watchPrices(stop_.get_token()); });
   });
-  begin();
-  wake();
+  wakePrices();
 }
 
-void AwsProvider::lookAtPrices(const std::stop_token& stop) {
-  std::map<std::string, std::pair<std::string, std::string>> places;
-  pools_.withLock([&](const auto& pools) {
-    for (const auto& [name, pool] : pools)
-      places.try_emplace(accountKey(pool.profile, pool.region), pool.profile, pool.region);
-  });
-  for (const auto& [key, place] : places) {
-    // Without keys there is nobody to ask: told when a machine is asked for.
-    if (const auto reached = account(place.first, place.second)) lookAtPrices(key, **reached, stop);
+void AwsProvider::wakePrices() {
+  {
+    const std::lock_guard lock(prices_mutex_);
+    wake_prices_ = true;
+  }
+  prices_woken_.notify_all();
+}
+
+// A thread of its own: a region that does not answer holds up nobody's terminations.
+void AwsProvider::watchPrices(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    std::map<std::string, WatchedPool> places;
+    pools_.withLock([&](const auto& pools) {
+      for (const auto& [name, pool] : pools) places.try_emplace(accountKey(pool.profile, pool.region), pool);
+    });
+    Time due = steadyNow() + options_.prices_every;
+    for (const auto& [key, place] : places) {
+      lookAtPrices(key, place, stop);
+      due = std::min(due, price_watches_[key].due);
+    }
+    std::unique_lock lock(prices_mutex_);
+    prices_woken_.wait_for(lock, stop, std::max(due - steadyNow(), Duration{0}),
+                           [&] { return wake_prices_; });
+    wake_prices_ = false;
   }
 }
 
-void AwsProvider::lookAtPrices(const std::string& key, Account& reached, const std::stop_token& stop) {
+void AwsProvider::lookAtPrices(const std::string& key, const WatchedPool& place,
+                               const std::stop_token& stop) {
+  PriceWatch& watch = price_watches_[key];
+  const std::set<std::string> types = pricedTypes(key);
+  // That of the launches, where there is one: they are to know the prices.
+  const auto used = accounts_.withLock([&](const auto& all) {
+    const auto found = all.find(key);
+    return found == all.end() ? nullptr : found->second;
+  });
+  const bool is_other = used && used != watch.account;
+  if (is_other) watch.account = used;
+  const bool due = is_other || steadyNow() >= watch.due || types != watch.types;
+  if (due) {
+    if (!watch.account) {
+      if (auto reached = reach(place.profile, place.region)) watch.account = std::move(*reached);
+    }
+    watch.types = types;
+    const bool known = watch.account && askForPrices(*watch.account, types, stop);
+    watch.due = steadyNow() + (known ? options_.prices_every : std::min(kPricesAgain, options_.prices_every));
+    if (!known) return watch.account.reset();  // keys may come meanwhile
+  }
+  if (!watch.account) return;
+  const bool moved = tellOffers(key, *watch.account);
+  if (due || moved) tellMachines(key, *watch.account);
+}
+
+// EC2 refuses all when it does not know one: then each is asked for by itself.
+bool AwsProvider::askForPrices(Account& account, const std::set<std::string>& types,
+                               const std::stop_token& stop) {
+  const auto ask = [&](std::vector<std::string> some) {
+    // A start that lies ahead of every entry gives the latest of each.
+    auto prices = account.ec2->spotPrices(std::move(some), options_.clock.now(), stop);
+    if (prices) account.prices.withLock([&](PriceBook& book) { book.note(*prices); });
+    return prices;
+  };
+  const auto all = ask({types.begin(), types.end()});
+  if (all) return true;
+  bool any = false;
+  if (all.error().kind == RefusalKind::bad_request && types.size() > 1) {
+    for (const std::string& type : types) any = ask({type}).has_value() || any;
+  }
+  if (!any && !stop.stop_requested())
+    os::log(os::LogLevel::warn, "aws_prices_unknown", {{"error", all.error().error.message}});
+  return any;
+}
+
+// Of its pools, and of machines of pools that have other types by now.
+std::set<std::string> AwsProvider::pricedTypes(const std::string& key) {
   std::set<std::string> types;
-  bool news = false;
-  pools_.withLock([&](auto& pools) {
-    for (auto& [name, pool] : pools) {
+  pools_.withLock([&](const auto& pools) {
+    for (const auto& [name, pool] : pools) {
       if (accountKey(pool.profile, pool.region) != key) continue;
       for (const auto& [type, price] : pool.told) types.insert(type);
-      news = std::exchange(pool.is_new, false) || news;
     }
   });
-  roster_.withLock([&](const Roster& roster) {  // of a pool that has other types by now
+  roster_.withLock([&](const Roster& roster) {
     for (const auto& [machine, known] : roster.machines()) {
       if (known.spot && known.account == key) types.insert(known.type);
     }
   });
-  const bool due = news || steadyNow() >= reached.prices_due;
-  if (due) {
-    reached.prices_due = steadyNow() + options_.prices_every;
-    // A start that lies ahead of every entry gives the latest of each.
-    auto prices = reached.ec2->spotPrices({types.begin(), types.end()}, options_.clock.now(), stop);
-    if (!prices) {
-      if (!stop.stop_requested())
-        os::log(os::LogLevel::warn, "aws_prices_unknown", {{"error", prices.error().error.message}});
-      return;
-    }
-    reached.prices.withLock([&](PriceBook& book) { book.note(*prices); });
-  }
-  const PriceBook book = *reached.prices.lock();
-  tellOffers(key, book);
-  if (due) tellMachines(key, book);
+  return types;
 }
 
-void AwsProvider::tellOffers(const std::string& key, const PriceBook& book) {
+bool AwsProvider::tellOffers(const std::string& key, Account& account) {
   std::vector<engine::PriceChanged> changes;
   pools_.withLock([&](auto& pools) {
+    const auto book = account.prices.lock();
     for (auto& [name, pool] : pools) {
       if (accountKey(pool.profile, pool.region) != key) continue;
       for (auto& [type, told] : pool.told) {
-        const SpotPrice* price = book.lowest(type, pool.zones);
+        const SpotPrice* price = book->lowest(type, pool.zones);
         if (price == nullptr || told == price->price) continue;
         told = price->price;
         engine::PriceChanged change{name, type, price->price, price->since};
@@ -698,16 +764,18 @@ void AwsProvider::tellOffers(const std::string& key, const PriceBook& book) {
     }
   });
   for (engine::PriceChanged& change : changes) sink_(std::move(change));
+  return !changes.empty();
 }
 
-void AwsProvider::tellMachines(const std::string& key, const PriceBook& book) {
+void AwsProvider::tellMachines(const std::string& key, Account& account) {
   std::vector<engine::PriceChanged> changes;
   const Time now = options_.clock.now();
   roster_.withLock([&](const Roster& roster) {
+    const auto book = account.prices.lock();
     for (const auto& [machine, known] : roster.machines()) {
       if (!known.spot || known.account != key) continue;
       const Time hour = known.launched == Time{} ? now : hourOf(known.launched, now);
-      const SpotPrice* price = book.at(known.type, known.zone, hour);
+      const SpotPrice* price = book->at(known.type, known.zone, hour);
       if (price == nullptr) continue;
       engine::PriceChanged change{known.pool, known.type, price->price, hour};
       change.machine = machine;

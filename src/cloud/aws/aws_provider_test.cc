@@ -1,6 +1,7 @@
 #include "cloud/aws/aws_provider.h"
 
 #include <gtest/gtest.h>
+#include <atomic>
 
 #include <condition_variable>
 #include <mutex>
@@ -369,7 +370,7 @@ TEST_F(AwsProviderTest, TellsThePricesOfItsPools) {
   const auto provider = this->provider();
   engine::Pool pool{.name = "p", .provider = "aws", .types = {request(7).type}};
   pool.provider_config = request(7).provider_config;
-  provider->offers(pool);
+  provider->offers({pool});
   const auto isOffer = [](const auto& e) { return e.offers_only; };
   const auto offer = events_.await<engine::PriceChanged>(isOffer);
   ASSERT_TRUE(offer) << "before any machine was asked for";
@@ -378,15 +379,36 @@ TEST_F(AwsProviderTest, TellsThePricesOfItsPools) {
   EXPECT_TRUE(aws_.calls("DescribeInstances").empty()) << "nothing was launched there";
   events_.forget();
   pool.types[0].spot_price = PricePerHour{500'000'000};
-  provider->offers(pool);
+  provider->offers({pool});
   ASSERT_TRUE(events_.await<engine::PriceChanged>(isOffer)) << "somebody has put another price there";
   pool.types[0].spot_price = PricePerHour{20'000'000};
-  provider->offers(pool);
+  provider->offers({pool});
   provider->launch(request(7));
   const auto own =
       events_.await<engine::PriceChanged>([](const auto& e) { return e.machine == MachineId{7}; });
   ASSERT_TRUE(own);
   EXPECT_EQ(own->spot_price, PricePerHour{30'000'000}) << "that of its own zone";
+}
+
+TEST_F(AwsProviderTest, AsksForThePricesOfEachTypeWhereOneIsNone) {
+  std::atomic<int> refused = 0;
+  aws_.on("DescribeSpotPriceHistory", [&](const FakeCall& call) {
+    if (call.parameters.contains("InstanceType.2") || call.parameters.at("InstanceType.1") == "m5.none") {
+      ++refused;
+      return ec2Refusal(400, "InvalidParameterValue");
+    }
+    return buoy::aws::answerOf(ec2Answer(
+        "DescribeSpotPriceHistory",
+        "<spotPriceHistorySet><item><instanceType>m5.large</instanceType><spotPrice>0.03</spotPrice>"
+        "<timestamp>2026-11-21T09:00:00Z</timestamp><availabilityZone>eu-west-1a</availabilityZone></item>"
+        "</spotPriceHistorySet>"));
+  });
+  const auto provider = this->provider();
+  engine::Pool pool{.name = "p", .provider = "aws", .types = {request(7).type, {.name = "m5.none"}}};
+  pool.provider_config = request(7).provider_config;
+  provider->offers({pool});
+  ASSERT_TRUE(events_.await<engine::PriceChanged>());
+  EXPECT_GE(refused, 2);
 }
 
 TEST_F(AwsProviderTest, HasNothingToSayWhereItNeverWas) {

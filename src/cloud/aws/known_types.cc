@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "base/strings.h"
+
 namespace buoy::cloud::aws {
 namespace {
 
@@ -66,18 +68,32 @@ constexpr std::array kTypes = {
     Type{"p5.48xlarge", 55.04, 192, 2048 * kGiB, 8},
 };
 
+// The sizes that a family has, each between blanks.
+constexpr std::string_view kOfT3 = " large xlarge 2xlarge ";
+constexpr std::string_view kOfC5 = " large xlarge 2xlarge 4xlarge 9xlarge 12xlarge 18xlarge 24xlarge ";
+constexpr std::string_view kOf7i =
+    " large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge ";
+constexpr std::string_view kTo48 =
+    " large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 32xlarge 48xlarge ";
+constexpr std::string_view kTo32 =
+    " large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 32xlarge ";
+constexpr std::string_view kTo24 = " large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge ";
+
 // Families in which price and memory are those of the size `large`, which has two vCPUs, times the size.
 struct Family {
   std::string_view name;
   double usd;
   std::uint64_t mib;
+  std::string_view sizes;
 };
 constexpr std::array kFamilies = {
-    Family{"t3", 0.0832, 8 * kGiB},   Family{"m5", 0.096, 8 * kGiB},   Family{"m6i", 0.096, 8 * kGiB},
-    Family{"m6a", 0.0864, 8 * kGiB},  Family{"m7i", 0.1008, 8 * kGiB}, Family{"c5", 0.085, 4 * kGiB},
-    Family{"c6i", 0.085, 4 * kGiB},   Family{"c6a", 0.0765, 4 * kGiB}, Family{"c7i", 0.08925, 4 * kGiB},
-    Family{"r5", 0.126, 16 * kGiB},   Family{"r6i", 0.126, 16 * kGiB}, Family{"r6a", 0.1134, 16 * kGiB},
-    Family{"r7i", 0.1323, 16 * kGiB},
+    Family{"t3", 0.0832, 8 * kGiB, kOfT3},   Family{"m5", 0.096, 8 * kGiB, kTo24},
+    Family{"m6i", 0.096, 8 * kGiB, kTo32},   Family{"m6a", 0.0864, 8 * kGiB, kTo48},
+    Family{"m7i", 0.1008, 8 * kGiB, kOf7i},  Family{"c5", 0.085, 4 * kGiB, kOfC5},
+    Family{"c6i", 0.085, 4 * kGiB, kTo32},   Family{"c6a", 0.0765, 4 * kGiB, kTo48},
+    Family{"c7i", 0.08925, 4 * kGiB, kOf7i}, Family{"r5", 0.126, 16 * kGiB, kTo24},
+    Family{"r6i", 0.126, 16 * kGiB, kTo32},  Family{"r6a", 0.1134, 16 * kGiB, kTo48},
+    Family{"r7i", 0.1323, 16 * kGiB, kOf7i},
 };
 struct Size {
   std::string_view name;
@@ -109,6 +125,8 @@ std::optional<Type> inFirstRegion(std::string_view name) {
   if (dot == std::string_view::npos) return std::nullopt;
   for (const Family& family : kFamilies) {
     if (family.name != name.substr(0, dot)) continue;
+    if (family.sizes.find(strCat({" ", name.substr(dot + 1), " "})) == std::string_view::npos)
+      return std::nullopt;
     for (const Size& size : kSizes) {
       if (size.name != name.substr(dot + 1)) continue;
       const auto times = static_cast<unsigned>(size.times);

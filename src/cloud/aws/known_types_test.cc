@@ -30,7 +30,9 @@ TEST(KnownTypes, OfAFamilyGrowWithTheSize) {
 
 TEST(KnownTypes, AreNotAll) {
   EXPECT_FALSE(knownType("x9.huge", "us-east-1"));
-  EXPECT_FALSE(knownType("m5.tiny", "us-east-1"));
+  for (const char* none : {"m5.tiny", "c5.8xlarge", "t3.4xlarge", "m5.9xlarge", "m7i.32xlarge", "m5."})
+    EXPECT_FALSE(knownType(none, "us-east-1")) << none;
+  EXPECT_TRUE(knownType("c5.9xlarge", "us-east-1"));
   EXPECT_FALSE(knownType("m5", "us-east-1"));
   EXPECT_FALSE(knownType("", "us-east-1"));
 }

@@ -37,6 +37,7 @@ struct PoolConfig {
   bool operator==(const PoolConfig&) const = default;
 };
 
+inline constexpr const char* kProviderName = "aws";  // of pools whose machines are on EC2
 inline constexpr const char* kDefaultImageParameter =
     "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
 
