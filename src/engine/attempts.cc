@@ -51,10 +51,11 @@ const Member* firstFailure(const Job& job) {
 
 }  // namespace
 
+// Main that came to its end by itself has succeeded, though it had just been told that another one is lost.
 bool isDecided(const Job& job) {
   if (!job.request.main_decides || !job.current) return false;
   const Member& main = job.current->members[0];
-  return main.stop == StopReason::none && isCleanExit(main);
+  return (main.stop == StopReason::none || main.stop == StopReason::peer_lost) && isCleanExit(main);
 }
 
 // ---- forming

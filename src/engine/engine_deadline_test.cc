@@ -222,6 +222,28 @@ TEST(Deadline, AGangMovesAsOne) {
   for (const MachineId id : {m(3), m(4)}) EXPECT_EQ(world.directive(id).kind, Kind::run);
 }
 
+TEST(Deadline, AGangWhoseMainDecidesIsSteeredOnWhenAnotherHasEnded) {
+  World world;
+  JobRequest request = promised(1h, 2h);
+  request.machines = 2;
+  request.main_decides = true;
+  world.submit(request);
+  for (const MachineId id : {m(1), m(2)}) world.up(id);
+  for (const MachineId id : {m(1), m(2)}) world.report(id, MemberPhase::running);
+  world.wait(1min);
+  world.exited(m(2));
+  world.pass(1h);
+  world.take();
+  ASSERT_TRUE(world.state.machine(m(3)) && world.state.machine(m(4)));
+  for (const MachineId id : {m(3), m(4)}) {
+    EXPECT_EQ(marketOf(world, id), Market::on_demand);
+    world.up(id);
+  }
+  EXPECT_EQ(world.directive(m(1)).stop, StopReason::moved);
+  world.stopped(m(1));
+  for (const MachineId id : {m(3), m(4)}) EXPECT_EQ(world.directive(id).kind, Kind::run);
+}
+
 TEST(Deadline, AfterItWhatWorksGoesOn) {
   World world;
   const JobId job = onSpot(world, 2h);

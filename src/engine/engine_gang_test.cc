@@ -10,6 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 using testing::m;
+using ::testing::Not;
 using testing::poolOf;
 using testing::runGang;
 using testing::runOne;
@@ -230,10 +231,57 @@ TEST(Main, IsInterruptedByTheLossOfAnother) {
   world.send(MachineGone{m(3), GoneReason::reclaimed, ""});
   EXPECT_EQ(world.directive(m(1)).stop, StopReason::peer_lost);
   world.stopped(m(2));
-  world.exited(m(1));  // its way to stop
+  world.stopped(m(1));
   EXPECT_EQ(world.job(job).phase, JobPhase::recovering);
   world.up(m(4));
   EXPECT_EQ(world.directive(m(1)).epoch, 2u);
+}
+
+// What it had already come to when another one was lost is not taken from it.
+TEST(Main, ThatHasEndedByItselfIsNotInterrupted) {
+  for (int what = 0; what < 3; ++what) {
+    World world;
+    const JobId job = runGang(world, {.main_decides = true});
+    if (what < 2) world.report(m(1), MemberPhase::saving);
+    if (what == 0) {
+      world.send(NoticeReceived{m(3), world.now + 30s});
+    } else {
+      world.send(MachineGone{m(3), GoneReason::reclaimed, ""});
+    }
+    EXPECT_EQ(world.directive(m(1)).stop, StopReason::peer_lost);
+    world.exited(m(1));
+    EXPECT_THAT(world.job(job).reason, Not(HasSubstr("reclaim"))) << what;
+    EXPECT_FALSE(world.job(job).next) << what;
+    EXPECT_EQ(world.job(job).attempts, 1u) << what;
+    world.stopped(m(2));
+    if (what == 0) world.stopped(m(3));
+    EXPECT_EQ(world.job(job).phase, JobPhase::succeeded) << what;
+    EXPECT_EQ(world.job(job).reason, "finished with exit code 0");
+    ASSERT_EQ(world.job(job).past.size(), 1u);
+    EXPECT_FALSE(world.job(job).past[0].interrupted) << what;
+    EXPECT_EQ(world.job(job).past[0].exit_code, 0);
+  }
+}
+
+TEST(Main, ThatFailsWhileAnotherIsLostIsInterrupted) {
+  World world;
+  const JobId job = runGang(world, {.main_decides = true});
+  world.report(m(1), MemberPhase::saving);
+  world.send(MachineGone{m(3), GoneReason::reclaimed, ""});
+  world.exited(m(1), 1);
+  world.stopped(m(2));
+  EXPECT_EQ(world.job(job).phase, JobPhase::recovering);
+}
+
+TEST(Main, ItsEndIsToldOnce) {
+  World world;
+  const JobId job = runGang(world, {.main_decides = true});
+  for (const MachineId id : {m(1), m(2), m(3)}) world.exited(id);
+  EXPECT_EQ(world.job(job).phase, JobPhase::succeeded);
+  world.take();
+  EXPECT_EQ(std::count_if(world.records.begin(), world.records.end(),
+                          [](const Record& record) { return record.kind == "main_ended"; }),
+            1);
 }
 
 TEST(Main, NothingAfterItsEndTakesItBack) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "base/strings.h"
 #include "engine/stepper.h"
@@ -136,8 +137,8 @@ void Stepper::finishMember(JobSlot& slot, MachineSlot& machine, Member& member, 
   }
   switch (ended.kind) {
     case MemberResult::Kind::exited:
-      if (isDecided(slot.job)) return endWithMain(slot);
       if (slot.job.request.main_decides && &member != slot.job.current->members.data()) return;
+      if (isDecided(slot.job)) return endWithMain(slot);
       if (ended.exit_code != 0) verifyFailure(slot, member);
       return;
     case MemberResult::Kind::setup_failed:
@@ -205,10 +206,13 @@ void Stepper::verifyFailure(JobSlot& slot, Member& failed) {
   askPeers(slot);
 }
 
-// The others have nothing left to do.
+// The others have nothing left to do. One that was lost meanwhile is not missed: no attempt follows.
 void Stepper::endWithMain(JobSlot& slot) {
+  s_.dequeue(slot);
+  if (slot.job.next) dissolve(slot);
   Attempt& attempt = *slot.job.current;
   attempt.verify_until = Time{};
+  const bool interrupted = std::exchange(attempt.interrupted, false);
   touch(slot);
   const std::vector<Member>& members = attempt.members;
   const bool all = std::all_of(members.begin(), members.end(),
@@ -216,6 +220,8 @@ void Stepper::endWithMain(JobSlot& slot) {
   if (all) return;
   record("main_ended", "its main machine has ended well: the others are stopped", slot.job,
          members[0].machine);
+  if (interrupted && !slot.job.paused)
+    enterPhase(slot, JobPhase::stopping, now_, "its main machine has ended well");
   stopPeers(slot, StopReason::main_ended);
 }
 

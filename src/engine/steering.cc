@@ -83,10 +83,16 @@ std::vector<AvailabilitySpan> pastOf(const PoolSlot& slot, bool usable, Time sub
   return past;
 }
 
+// Of a gang whose main member decides, the others may end before it: it works on without them.
+bool isMissed(const Member& member, const Attempt& attempt, bool main_decides) {
+  return !main_decides || &member == attempt.members.data() || member.phase < MemberPhase::saving;
+}
+
 // Since when all of its processes run; zero: not all do.
-Time wholeSince(const Attempt& attempt) {
+Time wholeSince(const Attempt& attempt, bool main_decides) {
   Time since{};
   for (const Member& member : attempt.members) {
+    if (!isMissed(member, attempt, main_decides)) continue;
     if (member.phase != MemberPhase::running) return Time{};
     since = std::max(since, member.running_since);
   }
@@ -94,10 +100,12 @@ Time wholeSince(const Attempt& attempt) {
 }
 
 // It goes on as long as nothing happens to it. Not one that has come to its end by itself.
-bool works(const Attempt* attempt) {
+bool works(const Job& job) {
+  const Attempt* const attempt = job.current.get();
   if (!attempt || attempt->interrupted || attempt->failed || attempt->verify_until != Time{}) return false;
-  return std::all_of(attempt->members.begin(), attempt->members.end(),
-                     [](const Member& member) { return member.phase < MemberPhase::saving; });
+  return std::all_of(attempt->members.begin(), attempt->members.end(), [&](const Member& member) {
+    return member.phase < MemberPhase::saving || !isMissed(member, *attempt, job.request.main_decides);
+  });
 }
 
 std::string priceText(PricePerHour price) {
@@ -185,10 +193,10 @@ SpotQuestion Stepper::questionOf(JobSlot& slot) {
   question.step = std::clamp(question.time_total / kSteps, kShortestStep, kLongestStep);
   question.work_total = request.work;
 
-  const Attempt* const held = job.next ? (steering.moving ? job.current.get() : job.next.get())
-                              : works(job.current.get()) ? job.current.get()
-                                                         : nullptr;
-  const Time whole = held ? wholeSince(*held) : Time{};
+  const Attempt* const held = job.next     ? (steering.moving ? job.current.get() : job.next.get())
+                              : works(job) ? job.current.get()
+                                           : nullptr;
+  const Time whole = held ? wholeSince(*held, request.main_decides) : Time{};
   if (whole != Time{}) question.unsaved = now_ - std::max(whole, held->saved_until);
   question.work_left = std::max(
       {request.work - steering.saved_work - question.unsaved, request.work / kNeverTrusted, Duration{1}});
@@ -376,7 +384,7 @@ void Stepper::steer(JobSlot& slot) {
   retime(slot);
   if (!isSteered(job) || isTerminal(job.phase) || job.stop != StopReason::none || job.paused) return;
   // An attempt that ends, whichever way, is followed by a question.
-  if (job.current && !works(job.current.get()) && !job.current->interrupted) return;
+  if (job.current && !works(job) && !job.current->interrupted) return;
   Steering& steering = *job.steering;
   SpotQuestion question = questionOf(slot);
   slot.ask_at = now_ + question.step;
@@ -470,7 +478,7 @@ void Stepper::pursue(JobSlot& slot) {
     dissolve(slot);
   }
   if (job.next) return;
-  const bool working = works(job.current.get());
+  const bool working = works(job);
   if (working && suits(job, *job.current)) {
     steering.moving = false;
     return;
@@ -492,7 +500,7 @@ void Stepper::pursue(JobSlot& slot) {
 // The next attempt has its machines: now the one that works saves and ends.
 void Stepper::moveOver(JobSlot& slot) {
   Job& job = slot.job;
-  if (!isSteered(job) || !job.steering->moving || !job.next || !works(job.current.get())) return;
+  if (!isSteered(job) || !job.steering->moving || !job.next || !works(job)) return;
   for (const Member& member : job.next->members) {
     const MachineSlot* const machine = s_.findMachine(member.machine);
     if (!machine || machine->machine.phase != MachinePhase::assigned) return;
