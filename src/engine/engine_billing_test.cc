@@ -106,11 +106,18 @@ TEST_F(Billing, AMachineOfItsOwnPriceKeepsItWhateverThePoolOffers) {
   EXPECT_EQ(world.state.machine(machine)->price, own);
   EXPECT_EQ(world.state.pool("p")->types[0].spot_price, PricePerHour{55'000'000});
 
-  // What changes a pool's other settings changes no price of its machines; its prices do.
-  Pool pool = *world.state.pool("p");
-  pool.max_machines = 9;
+  // Whoever puts the pool knows the prices of its configuration.
+  Pool pool = testing::poolOf("p", 9);
+  pool.types[0].on_demand_price = PricePerHour{999'000'000};
   world.send(PutPool{pool});
   EXPECT_EQ(world.state.machine(machine)->price, own);
+  EXPECT_EQ(world.state.machine(machine)->on_demand_price, PricePerHour{999'000'000});
+}
+
+TEST_F(Billing, AMachineThatCostsWhatItsPoolSaysCostsWhatThatSaysNext) {
+  world.up(machine);
+  Pool pool = *world.state.pool("p");
+  ASSERT_EQ(world.state.machine(machine)->price, pool.types[0].spot_price);
   pool.types[0].spot_price = PricePerHour{66'000'000};
   world.send(PutPool{pool});
   EXPECT_EQ(world.state.machine(machine)->price, PricePerHour{66'000'000});

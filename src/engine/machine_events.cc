@@ -283,7 +283,7 @@ void Stepper::on(const PutPool& event) {
     const MachineType* const before = typeOf(seen, type.name);
     const bool same =
         before && before->spot_price == type.spot_price && before->on_demand_price == type.on_demand_price;
-    if (!same) setPrices(slot, type);
+    if (!same) setPrices(slot, type, {}, before);
   }
   slot.roomy.clear();
   if (slot.pool.pack) slot.roomy = slot.machines;

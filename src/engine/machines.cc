@@ -307,11 +307,13 @@ void Stepper::setPrice(MachineSlot& slot, PricePerHour price, PricePerHour on_de
   for (const MachineId id : slot.parts) pricePart(*s_.findMachine(id), machine, before);
 }
 
-void Stepper::setPrices(PoolSlot& pool, const MachineType& type, Time since) {
+void Stepper::setPrices(PoolSlot& pool, const MachineType& type, Time since, const MachineType* before) {
   for (const MachineId id : pool.machines) {
     MachineSlot& slot = *s_.findMachine(id);
-    if (slot.machine.type == type.name)
-      setPrice(slot, priceOf(type, slot.machine.market), type.on_demand_price, since);
+    const Machine& machine = slot.machine;
+    if (machine.type != type.name) continue;
+    const bool own = before && machine.price != priceOf(*before, machine.market);
+    setPrice(slot, own ? machine.price : priceOf(type, machine.market), type.on_demand_price, since);
   }
 }
 

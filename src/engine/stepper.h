@@ -172,7 +172,9 @@ class Stepper {
   void setAddress(MachineSlot& slot, const std::string& address);
   void bootFailed(MachineSlot& slot);
   std::string knownOfSiblings(const PoolSlot& pool) const;
-  void setPrices(PoolSlot& pool, const MachineType& type, Time since = {});
+  // With what they were before, machines that do not cost that, but what the provider said, keep their price.
+  void setPrices(PoolSlot& pool, const MachineType& type, Time since = {},
+                 const MachineType* before = nullptr);
   void setPrice(MachineSlot& slot, PricePerHour price, PricePerHour on_demand_price, Time since);
   // The provider gave another type than was asked for, or says what it costs where it is.
   void becomeType(MachineSlot& slot, const std::string& name, PricePerHour price);
