@@ -66,9 +66,14 @@ constexpr double kCaution = 1.3, kCautionOfSeveral = 2;
 
 // Whether what is begun here now would be safe to its end: a job that begins again after a loss is taken off
 // spot by the safety net when only the time to do everything on on-demand is left, and then all was in vain.
-bool isTimeForTwice(const SpotView& view, const SpotCandidate& place) {
+bool isTimeForTwice(const SpotView& view, const SpotCandidate& place, Duration spare = {}) {
   if (!view.begins_again) return true;
-  return view.time_left >= 2 * view.work_total + place.changeover + view.changeover + view.step;
+  return view.time_left >= 2 * view.work_total + place.changeover + view.changeover + view.step + spare;
+}
+
+bool isTimeForTwiceAnywhere(const SpotView& view, Duration spare = {}) {
+  return std::any_of(view.candidates.begin(), view.candidates.end(),
+                     [&](const SpotCandidate& place) { return isTimeForTwice(view, place, spare); });
 }
 
 // Nothing is moved: all that is done would be lost. nullopt: it needs a plan.
@@ -77,8 +82,8 @@ std::optional<SpotDecision> decideForOneThatBeginsAgain(const SpotView& view) {
     return SpotDecision{.take = Holding::on_demand, .reason = "leaving it would lose what is done"};
   if (view.holding == Holding::spot)
     return SpotDecision{.take = Holding::spot, .candidate = view.held, .reason = "it works"};
-  const auto fits = [&](const SpotCandidate& place) { return isTimeForTwice(view, place); };
-  if (std::none_of(view.candidates.begin(), view.candidates.end(), fits))
+  // Where there is no spot at all, that is why.
+  if (!view.candidates.empty() && !isTimeForTwiceAnywhere(view))
     return SpotDecision{.take = Holding::on_demand, .reason = "there is no time to do the work twice"};
   return std::nullopt;
 }
@@ -109,7 +114,7 @@ void Buoy::nameFor(const SpotView& view, const AvailabilityModel& one, engine::S
     name.changeover = rounded(name.changeover);
   }
   name.on_demand_price = {view.on_demand_price.nano_usd * view.machines};
-  if (view.begins_again) name.whole_work = view.work_total;
+  if (view.begins_again) name.whole_work = view.plans_apart ? roundedUp(view.work_total) : view.work_total;
   AvailabilityModel::PaceMeter meter(one);
   double price = 0;
   for (const SpotCandidate& place : view.candidates) {
@@ -200,7 +205,7 @@ bool Buoy::chooseBest(const SpotView& view, const Known& known, Best& best) {
   best.next_best.up = 0;
   for (std::size_t i = 0; i < view.candidates.size(); ++i) {
     const SpotCandidate& place = view.candidates[i];
-    if (!place.up()) continue;
+    if (!place.up() || !isTimeForTwice(view, place)) continue;
     const MarketState state = known.one->stateOf(place.past);
     const double cost = score(view, known, i) + usd(place.move_cost);
     if (found && cost >= least) {
@@ -239,10 +244,13 @@ SpotDecision Buoy::keepOrMove(const SpotView& view, const Known& known) {
 }
 
 // Nothing is begun that the plan, which will be there in a moment, might not want. If it takes longer, the
-// job must not fall behind for want of it.
+// job must not fall behind for want of it. One that begins again and goes on-demand is there for good: it
+// waits as long as what is asked next can still be to begin on spot.
 SpotDecision Buoy::withoutPlan(const SpotView& view) {
   if (view.holding == Holding::on_demand)
     return {.take = Holding::on_demand, .reason = "its plan is being made"};
+  if (view.begins_again && isTimeForTwiceAnywhere(view, view.step))
+    return {.take = Holding::nothing, .reason = "its plan is being made"};
   const double passed = hoursOf(view.time_total - view.time_left);
   const double done = hoursOf(view.work_total - view.work_left);
   const double behind = passed * hoursOf(view.work_total) / hoursOf(view.time_total) - done;
@@ -275,7 +283,7 @@ SpotDecision Buoy::decideBy(const SpotView& view, const Solved& solved) {
              {.take = Holding::on_demand, .reason = "waiting would cost more"});
   }
   Best best;
-  if (chooseBest(view, solved.known, best) && isTimeForTwice(view, view.candidates[best.place]))
+  if (chooseBest(view, solved.known, best))
     consider(launchCost(view, solved, best, market.share),
              {.take = Holding::spot, .candidate = best.place, .reason = "spot is the cheapest way on"});
   return decision;

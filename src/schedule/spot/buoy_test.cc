@@ -153,6 +153,42 @@ TEST_F(BuoyTest, AJobThatKeepsNothingTakesSpotOnlyWhereThereIsTimeToDoEverything
   EXPECT_EQ(buoy_.decide(seen).candidate, 0u) << "not even for a place that costs next to nothing";
 }
 
+TEST_F(BuoyTest, AJobThatKeepsNothingTakesThePlaceThatIsSoonEnough) {
+  place({{10h, true}}, 500'000'000);
+  candidates_[0].changeover = 10h;
+  place({{10h, true}});
+  SpotView seen = view(6h, 18h);
+  seen.begins_again = true;
+  seen.work_total = 6h;
+  EXPECT_EQ(taken(seen), Holding::spot);
+  EXPECT_EQ(buoy_.decide(seen).candidate, 1u) << "the cheaper one takes too long";
+}
+
+TEST_F(BuoyTest, AJobThatKeepsNothingWaitsForItsPlanWhileThereIsTimeForTwice) {
+  place({{10h, true}});
+  SpotView seen = view(2h, 15h);
+  seen.begins_again = seen.plans_apart = true;
+  seen.work_total = 2h;
+  EXPECT_EQ(taken(seen), Holding::nothing);
+  EXPECT_TRUE(buoy_.decide(seen).wants_plan);
+  seen.time_left = 2 * 2h + 2 * 12min + 2 * 5min;
+  EXPECT_EQ(taken(seen), Holding::nothing);
+  seen.time_left -= 1s;
+  EXPECT_EQ(taken(seen), Holding::on_demand);
+  EXPECT_EQ(buoy_.decide(seen).reason, "waiting for a plan takes too long");
+}
+
+TEST_F(BuoyTest, JobsThatKeepNothingSharePlansThatAreMadeApart) {
+  place({{10h, true}});
+  SpotView seen = view(2h, 15h);
+  seen.begins_again = seen.plans_apart = true;
+  seen.work_total = 2h;
+  const auto plan = buoy_.plan(seen);
+  EXPECT_GE(plan->whole_work, 2h);
+  seen.work_total -= 1s;
+  EXPECT_TRUE(buoy_.plan(seen)->isFor(*plan));
+}
+
 TEST_F(BuoyTest, AJobThatKeepsNothingLetsSpotThatWillHardlyLastPass) {
   place({{1h, false}, {6h, true}, {1h, false}, {5min, true}});
   SpotView seen = view(8h, 19h);
@@ -197,7 +233,12 @@ TEST(Plan, TakesLittleMemoryWhateverIsPlanned) {
 }
 
 TEST_F(BuoyTest, WhereThereIsNoSpotItGoesOnDemand) {
-  EXPECT_EQ(taken(view(12h, 20h)), Holding::on_demand);
+  SpotView seen = view(12h, 20h);
+  for (const bool begins_again : {false, true}) {
+    seen.begins_again = begins_again;
+    EXPECT_EQ(taken(seen), Holding::on_demand);
+    EXPECT_EQ(buoy_.decide(seen).reason, "there is no spot to wait for");
+  }
 }
 
 TEST(BuoyPolicy, CostsLessThanUniformProgressOnMarketsItHasNotSeen) {
