@@ -256,7 +256,7 @@ bool Agents::advance(Agent& agent) {
                         core_.now >= agent.last_answer + timing_.orphan_after * 11 / 10;
   if (orphaned) {
     agent.orphaned = true;
-    auditor_.deserted(agent.job);
+    auditor_.deserted(agent.job, agent.epoch, agent.id);
     ports_.send(agent.id, engine::LeaseRenewed{agent.id});  // once more, before it gives up
     this->end(agent);
     return true;

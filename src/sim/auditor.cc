@@ -203,6 +203,7 @@ void Auditor::checkDeadline(const Job& job) {
 
 void Auditor::checkMachine(const engine::State& state, const Machine& machine) {
   MachineAccount& account = machines_.make(machine.id.value);
+  account.on_demand = machine.market == engine::Market::on_demand;
   const bool let_go = machine.phase == MachinePhase::releasing || machine.phase == MachinePhase::gone;
   if (let_go && account.let_go == Time{}) account.let_go = core_.now;
   if (account.heard_at == Time{} && machine.billed_from != Time{}) {
@@ -240,6 +241,12 @@ void Auditor::directed(MachineId machine, const engine::Directive& directive) {
     core_.problem(strCat({directive.job.toString(), " is started again while ", other.machine.toString(),
                           " still works on it"}));
   }
+}
+
+void Auditor::deserted(JobId job, Epoch epoch, MachineId machine) {
+  if (!job || !machines_.make(machine.value).on_demand) return;
+  JobAccount& account = jobs_.make(job.value);
+  if (epoch == account.directed) account.deserted = true;
 }
 
 void Auditor::workBegins(JobId job, std::int32_t rank, Epoch epoch, MachineId machine) {

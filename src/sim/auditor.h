@@ -32,11 +32,9 @@ class Auditor {
   // The provider's word that it does not make this machine has come. What a second call for it makes after
   // that is in nobody's ledger: the engine, which has given it up, ends it as soon as it is told of it.
   void refused(MachineId machine);
-  // A machine on which the job was last has heard nothing for so long that it ends itself: no deadline allows
-  // for the loss of on-demand machines.
-  void deserted(JobId job) {
-    if (job) jobs_.make(job.value).deserted = true;
-  }
+  // A machine with this attempt of the job has heard nothing for so long that it ends itself. No deadline
+  // allows for the loss of on-demand machines.
+  void deserted(JobId job, Epoch epoch, MachineId machine);
   void submitted(JobId job) { submitted_.insert(job.value); }
   void cancelled(JobId job) { cancelled_.insert(job.value); }
   // A process of the job begins, and ends, on a machine.
@@ -80,6 +78,7 @@ class Auditor {
     Bill bill;
     Time let_go{};  // releasing or gone in the engine; zero: not
     bool refused = false;
+    bool on_demand = false;
     bool gone = false;
     Time heard_at{}, heard_from{};  // when the engine first knew that it is billed, and from when
     MachineId host;                 // it is a part, whose spans are its host's money
