@@ -101,11 +101,15 @@ def test_a_reclaim_spends_no_attempt_and_loses_no_work(make_buoy):
 def test_several_nodes(batch):
     client = batch.client()
     batch.environment(client)
+    said = batch.buoy.project / "said"
+    said.mkdir()
     client.register_job_definition(jobDefinitionName="nodes", type="multinode", nodeProperties={
         "numNodes": 4, "mainNode": 0, "nodeRangeProperties": [
             {"targetNodes": "0:", "container": {"image": "i", "vcpus": 1, "memory": 64, "command": [
                 "sh", "-c", "echo node $AWS_BATCH_JOB_NODE_INDEX of $AWS_BATCH_JOB_NUM_NODES, "
-                            "main ${AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS:-me}"]}}]})
+                            "main ${AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS:-me}; "
+                            f"touch {said}/$AWS_BATCH_JOB_NODE_INDEX; [ $AWS_BATCH_JOB_NODE_INDEX != 0 ] || "
+                            f"until [ $(ls {said} | wc -l) = 4 ]; do sleep 0.05; done"]}}]})  # the end of main ends all
     job = client.submit_job(jobName="x", jobQueue="train", jobDefinition="nodes")["jobId"]
     shown = batch.wait(client, job)
     assert shown["status"] == "SUCCEEDED", shown
@@ -116,6 +120,8 @@ def test_several_nodes(batch):
     pages = client.get_paginator("list_jobs").paginate(multiNodeJobId=job, PaginationConfig={"PageSize": 3})
     listed = [(each["jobId"], each["nodeProperties"]["isMainNode"]) for page in pages for each in page["jobSummaryList"]]
     assert listed == [(f"{job}#0", True), (f"{job}#1", False), (f"{job}#2", False), (f"{job}#3", False)]
+    client.tag_resource(resourceArn=shown["jobArn"], tags={"of": "all"})
+    assert [each["tags"] for each in client.describe_jobs(jobs=[job, f"{job}#1"])["jobs"]] == [{"of": "all"}] * 2
     logs = batch.client("logs")
     streams = [s["logStreamName"] for s in logs.describe_log_streams(
         logGroupName="/aws/batch/job", logStreamNamePrefix="nodes/default/")["logStreams"]]

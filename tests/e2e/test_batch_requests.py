@@ -173,6 +173,41 @@ def test_pages_of_everything_that_is_listed(batch):
     assert len(batch.aws("batch", "describe-job-queues", "--starting-token", cut["NextToken"])["jobQueues"]) == 4
 
 
+def pool_of(batch, name):
+    return next(pool for pool in batch.buoy.json("pools")["pools"] if pool["name"] == name)
+
+
+def test_an_unmanaged_environment_keeps_its_limit(batch):
+    client = batch.client()
+    client.create_compute_environment(computeEnvironmentName="own", type="UNMANAGED", unmanagedvCpus=4)
+    assert pool_of(batch, "own")["max_machines"] == 4
+    client.update_compute_environment(computeEnvironment="own", state="DISABLED")
+    shown, = client.describe_compute_environments(computeEnvironments=["own"])["computeEnvironments"]
+    assert (shown["state"], shown["unmanagedvCpus"]) == ("DISABLED", 4)
+    assert pool_of(batch, "own")["max_machines"] == 4
+    client.update_compute_environment(computeEnvironment="own", unmanagedvCpus=6)
+    assert pool_of(batch, "own")["max_machines"] == 6
+    for refused in (-1, 1_000_001):
+        with pytest.raises(client.exceptions.ClientException) as error:
+            client.update_compute_environment(computeEnvironment="own", unmanagedvCpus=refused)
+        assert "unmanagedvCpus must be from 0 to 1000000" in error.value.response["Error"]["Message"]
+    with pytest.raises(client.exceptions.ClientException) as error:
+        client.create_compute_environment(computeEnvironmentName="other", type="UNMANAGED", unmanagedvCpus=-1)
+    assert "unmanagedvCpus" in error.value.response["Error"]["Message"]
+
+
+def test_an_environment_follows_its_models_price(batch):
+    client = batch.client()
+    batch.environment(client)
+    price = lambda: pool_of(batch, "spot")["types"][0]["spot_price"]
+    assert float(price()) == 0.3
+    batch.buoy.configure(configuration().replace("spot_price: 0.30", "spot_price: 0.20"))
+    batch.buoy.run("server", "stop", check=0)
+    batch.buoy.run("server", "start", "--listen", urllib.parse.urlsplit(batch.url).netloc, "--insecure", check=0)
+    client.update_compute_environment(computeEnvironment="spot", computeResources={"maxvCpus": 4})
+    assert float(price()) == 0.2
+
+
 def test_file_systems_of_efs_are_for_pools_on_aws(batch):
     client = batch.client()
     batch.environment(client)

@@ -2,6 +2,7 @@
 #include <map>
 #include <optional>
 
+#include "base/parse_number.h"
 #include "base/strings.h"
 #include "gateways/batch/operations.h"
 #include "store/codec.h"
@@ -14,12 +15,13 @@ namespace {
 constexpr std::string_view kModelTag = "buoy:pool";
 constexpr const char* kUsualModel = "local";
 constexpr int kMostVcpus = 1'000'000;
+constexpr const char* kUnmanagedVcpus = "unmanagedvCpus";
 
 struct WantedEnvironment {
   std::string name, type = "MANAGED", state = "ENABLED", model;
   bool spot = false;
-  std::int64_t min_vcpus = 0, max_vcpus = 0, bid_percentage = 100;
-  std::optional<std::int64_t> desired_vcpus;  // by hand
+  std::int64_t min_vcpus = 0, max_vcpus = 0, bid_percentage = 100;  // unmanaged ones have max_vcpus alone
+  std::optional<std::int64_t> desired_vcpus;                        // by hand
   std::vector<std::string> instance_types;
 };
 
@@ -56,6 +58,15 @@ Status readResources(front::Body& body, const api::Node* node, bool create, Want
     return failInvalid("computeResources.desiredvCpus must be from minvCpus to maxvCpus");
   if (wanted.bid_percentage < 1 || wanted.bid_percentage > 100)
     return failInvalid("computeResources.bidPercentage must be from 1 to 100");
+  return {};
+}
+
+Status readUnmanaged(front::Body& body, WantedEnvironment& wanted) {
+  auto fields = body.fields();
+  fields.get(kUnmanagedVcpus, wanted.max_vcpus);
+  BUOY_TRY_VOID(body.check());
+  if (wanted.max_vcpus < 0 || wanted.max_vcpus > kMostVcpus)
+    return failInvalid("unmanagedvCpus must be from 0 to 1000000");
   return {};
 }
 
@@ -99,10 +110,18 @@ Status chooseTypes(const engine::Pool& model, const WantedEnvironment& wanted, e
       strCat({"computeResources.instanceTypes: pool '", model.name, "' has none of them; it has ", known}));
 }
 
-// The market has moved on since the model, whose own prices nobody may have looked at.
-void keepPrices(const engine::Pool* now, engine::Pool& pool) {
+bool tellsPrices(const engine::Pool& pool) {
+  return pool.provider == "aws";
+}
+
+// What spot costs may have changed since the environment was put, and only for it: that stays, unless the
+// model's own price is another one now and no provider tells any.
+void keepPrices(const engine::Pool* now, const api::Node* before, engine::Pool& pool) {
   if (now == nullptr || now->provider_config != pool.provider_config) return;
+  const api::Node* const put = before != nullptr ? before->find("modelPrices") : nullptr;
   for (engine::MachineType& type : pool.types) {
+    const std::string then = put != nullptr ? front::textOf(*put, type.name) : std::string();
+    if (!tellsPrices(pool) && then != std::to_string(type.spot_price.nano_usd)) continue;
     for (const engine::MachineType& known : now->types) {
       if (known.name == type.name) type.spot_price = known.spot_price;
     }
@@ -131,12 +150,17 @@ void limit(const WantedEnvironment& wanted, engine::Pool& pool) {
   pool.max_spot_percent = static_cast<std::int32_t>(wanted.bid_percentage);
 }
 
-std::string documentOf(const WantedEnvironment& wanted, const std::string& model, const api::Node* resources,
+std::string documentOf(const WantedEnvironment& wanted, const engine::Pool& model, const api::Node* resources,
                        const std::string& service_role) {
   std::string json;
   api::JsonWriter writer(json);
-  writer.beginObject().field("type", wanted.type).field("state", wanted.state).field("model", model);
+  writer.beginObject().field("type", wanted.type).field("state", wanted.state).field("model", model.name);
   writer.field("serviceRole", service_role);
+  if (wanted.type == "UNMANAGED") writer.field(kUnmanagedVcpus, wanted.max_vcpus);
+  writer.key("modelPrices").beginObject();
+  for (const engine::MachineType& type : model.types)
+    writer.field(type.name, std::to_string(type.spot_price.nano_usd));
+  writer.endObject();
   writer.key("computeResources").beginObject();
   if (resources != nullptr) {
     for (const api::Node& item : resources->items) {
@@ -203,11 +227,12 @@ Result<Order> order(const Desk& desk, const front::Call& call, const WantedEnvir
   engine::Pool pool = *model;
   pool.name = wanted.name;
   BUOY_TRY_VOID(chooseTypes(*model, wanted, pool));
-  keepPrices(places->pool(wanted.name), pool);
+  const auto before = desk.library.find(kEnvironment, wanted.name);
+  keepPrices(places->pool(wanted.name), before ? &*before : nullptr, pool);
   limit(wanted, pool);
   Order order;
   order.change.resources.push_back(
-      {std::string(kEnvironment), wanted.name, documentOf(wanted, model->name, resources, service_role)});
+      {std::string(kEnvironment), wanted.name, documentOf(wanted, *model, resources, service_role)});
   BUOY_TRY_VOID(raise(desk, *places, wanted, pool, order.change));
   order.change.events.emplace_back(engine::PutPool{std::move(pool)});
   order.answer = [region = call.region, name = wanted.name](const engine::Reply&) {
@@ -234,6 +259,8 @@ void writePlain(api::JsonWriter& writer, const engine::Pool& pool, std::int64_t 
 void writeKept(api::JsonWriter& writer, const api::Node& document, std::int64_t desired) {
   writer.field("type", front::textOf(document, "type")).field("state", front::textOf(document, "state"));
   writer.field("serviceRole", front::textOf(document, "serviceRole"));
+  if (const api::Node* const limit = document.find(kUnmanagedVcpus))
+    writer.key(kUnmanagedVcpus).raw(api::toJson(*limit));
   const api::Node* const resources = document.find("computeResources");
   if (resources == nullptr || front::textOf(document, "type") == "UNMANAGED") return;
   writer.key("computeResources").beginObject();
@@ -294,7 +321,7 @@ Result<Order> createComputeEnvironment(const Desk& desk, const front::Call& call
   if (resources == nullptr && wanted.type == "MANAGED")
     return fail(ErrorCode::invalid_argument, "computeResources is required");
   if (wanted.type == "MANAGED") BUOY_TRY_VOID(readResources(body, resources, true, wanted));
-  if (wanted.type == "UNMANAGED") fields.get("unmanagedvCpus", wanted.max_vcpus);
+  if (wanted.type == "UNMANAGED") BUOY_TRY_VOID(readUnmanaged(body, wanted));
   if (desk.backend.places()->pool(wanted.name) != nullptr)
     return fail(ErrorCode::already_exists, "Object already exists: a pool is called " + wanted.name);
   BUOY_TRY(Order made, order(desk, call, wanted, resources, service_role));
@@ -326,6 +353,10 @@ Result<Order> updateComputeEnvironment(const Desk& desk, const front::Call& call
   }
   wanted.spot = front::textOf(merged, "type") == "SPOT";
   if (wanted.type == "MANAGED") BUOY_TRY_VOID(readResources(body, &merged, false, wanted));
+  if (wanted.type == "UNMANAGED") {
+    parseNumber(front::textOf(*before, kUnmanagedVcpus), wanted.max_vcpus);
+    BUOY_TRY_VOID(readUnmanaged(body, wanted));
+  }
   return order(desk, call, wanted, &merged, service_role);
 }
 

@@ -124,7 +124,7 @@ void write(api::JsonWriter& writer, const Shown& shown) {
   writer.field("jobDefinition", arnOf(shown.region, Thing::job_definition, shown.definition));
   writeAttempts(writer, shown);
   bool depends = false;
-  const auto tags = shown.desk.library.find(kTags, "job/" + id);
+  const auto tags = shown.desk.library.find(kTags, "job/" + idOf(job));
   for (const front::Member& item : shown.door) {
     if (item.key == "kind" || item.key == "definition" || item.key == "container") continue;
     if ((item.key == "tags" && tags) || item.key == "arrayProperties") continue;
