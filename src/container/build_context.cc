@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <span>
@@ -150,9 +149,10 @@ class TarWriter {
   Status header(const std::string& name, const std::string& link, char type, const struct stat& info,
                 std::uint64_t size) {
     std::array<char, kBlock> block{};
+    // Digits to the field's end but one, which stays zero.
     const auto octal = [&](std::size_t at, std::size_t width, std::uint64_t value) {
-      std::snprintf(block.data() + at, width, "%0*llo", static_cast<int>(width - 1),
-                    static_cast<unsigned long long>(value));
+      for (std::size_t i = at + width - 1; i-- > at; value >>= 3)
+        block[i] = static_cast<char>('0' + (value & 7));
     };
     std::memcpy(block.data(), name.data(), std::min<std::size_t>(name.size(), 100));
     octal(100, 8, info.st_mode & 07777u);
@@ -174,7 +174,8 @@ class TarWriter {
     std::memset(block.data() + 148, ' ', 8);
     unsigned sum = 0;
     for (const char c : block) sum += static_cast<unsigned char>(c);
-    std::snprintf(block.data() + 148, 7, "%06o", sum);
+    octal(148, 7, sum);
+    block[154] = '\0';
     return write({block.data(), block.size()});
   }
 

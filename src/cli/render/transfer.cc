@@ -11,7 +11,7 @@ namespace {
 // "12,345 files".
 std::string count(std::uint64_t number, std::string_view one = {}, std::string_view many = {}) {
   std::string digits = std::to_string(number);
-  for (std::size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
+  for (std::size_t at = digits.size(); at > 3;) digits.insert(at -= 3, 1, ',');
   if (one.empty()) return digits;
   return strCat({digits, " ", number == 1 ? one : many});
 }
