@@ -210,9 +210,13 @@ def test_what_is_wrong_is_said_with_its_place(spotty):
 
 
 def test_what_is_converted_is_a_job(spotty):
-    converted = spotty.run("spotty", "convert", check=0).stdout
-    spotty.write("buoy.yaml", converted)
-    assert "no problem" in spotty.run("submit", "--help").stdout or "run: |" in converted
+    spotty.write("buoy.yaml", spotty.run("spotty", "convert", check=0).stdout)
+    spotty.disk.mkdir()
+    (spotty.disk / "go").touch()
+    job = spotty.submit("buoy.yaml")
+    spotty.wait_phase(job, "succeeded")
+    assert "training begins" in spotty.run("logs", job).stdout and "training ends" in spotty.run("logs", job).stdout
+    assert (spotty.disk / "made").exists(), "with the instance's volume"
 
 
 def test_called_spotty_it_is_spotty(spotty, tmp_path):

@@ -199,7 +199,7 @@ int download(const Context& context, const FilesFlags& flags) {
 int convertFile(const Context& context, const SpottyFlags& flags) {
   const auto choice = chooseInstance(context, flags);
   if (!choice) return choice.error();
-  context.print(spotty::convert(choice->project, choice->instance, choice->parameters));
+  context.print(spotty::convert(choice->project, choice->instance, choice->parameters, choice->root));
   return 0;
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "api/json_writer.h"
@@ -8,6 +9,8 @@
 
 namespace buoy::gateways::spotty {
 namespace {
+
+constexpr std::string_view kUsualFirst = "#!/usr/bin/env bash";  // of a script that names no program
 
 // A scalar of YAML that is read back as this text: JSON's strings are YAML's.
 std::string scalar(std::string_view text) {
@@ -27,8 +30,10 @@ std::string scalar(std::string_view text) {
 
 class Converter {
  public:
-  Converter(const Project& project, const Instance& instance, const Parameters& parameters)
-      : project_(project),
+  Converter(const Project& project, const Instance& instance, const Parameters& parameters,
+            const std::string& project_root)
+      : project_root_(project_root),
+        project_(project),
         instance_(instance),
         parameters_(parameters),
         container_(*project.container(parameters.container_name)) {}
@@ -54,7 +59,9 @@ class Converter {
   void comment(std::string_view text) { line(strCat({"# ", text})); }
 
   void block(std::string_view key, std::string_view text, std::string_view indent) {
-    line(strCat({key, ": |"}));
+    // A text that begins with a space or an empty line does not show by itself how far it is moved.
+    const bool told = text.starts_with(' ') || text.starts_with('\n');
+    line(strCat({key, told ? ": |2" : ": |"}));
     for (std::string_view rest = text; !rest.empty();) {
       const std::size_t end = std::min(rest.find('\n'), rest.size());
       line(end == 0 ? std::string() : strCat({indent, rest.substr(0, end)}));
@@ -72,15 +79,28 @@ class Converter {
     const auto& [name, text] = train == project_.scripts.end() ? *project_.scripts.begin() : *train;
     comment(strCat({"The script ", name,
                     ". Its {{parameters}} are variables of the environment here: --env NAME=VALUE."}));
-    std::string script;
-    script += text.starts_with("#!") ? "" : "set -xe\n";
-    script += variablesOf(text);
-    block("run", script, "  ");
+    const std::string_view first = text.starts_with("#!") ? trim(split(text, '\n').front()) : kUsualFirst;
+    const bool shell = first.ends_with("sh") || first.find("sh -") != std::string_view::npos;
+    if (!shell && text.find("{{") != std::string::npos)
+      comment("It is no shell's: where it has {{NAME}} it is to read that variable.");
+    std::string script = shell ? variablesOf(text) : text;
+    if (!text.starts_with("#!")) script.insert(0, strCat({kUsualFirst, "\nset -xe\n"}));
+    block("run", first == "#!/bin/sh" ? script : throughFile(name, std::move(script)), "  ");
     std::string others;
     for (const auto& [other, unused] : project_.scripts) {
       if (other != name) others += (others.empty() ? "" : ", ") + other;
     }
     if (!others.empty()) comment(strCat({"Each other script is a job of its own: ", others, "."}));
+  }
+
+  // A job's own text is the image's /bin/sh's; what is another program's is given to that as a file.
+  static std::string throughFile(const std::string& name, std::string script) {
+    if (!script.ends_with('\n')) script += '\n';
+    std::string word = "END_OF_SCRIPT";
+    while (script.find(word) != std::string::npos) word += "_";
+    const std::string file = "/tmp/" + name;
+    return strCat(
+        {"cat >", file, " <<'", word, "'\n", script, word, "\nchmod +x ", file, "\nexec ", file, "\n"});
   }
 
   // {{NAME}} as ${NAME}.
@@ -127,13 +147,17 @@ class Converter {
   }
 
   void writeMounts() {
-    const auto mounts = planOf(project_, instance_, parameters_, {.project_root = "."}).mounts;
+    const auto mounts = planOf(project_, instance_, parameters_, {.project_root = project_root_}).mounts;
     bool first = true;
     for (const auto& mount : mounts) {
       // The job's files are at project_dir; what is no volume of the instance's is the job's own directory.
       if (mount.path == container_.project_dir) continue;
       if (std::exchange(first, false)) line("  volumes:");
-      const std::string host = mount.host.starts_with('/') ? mount.host + ":" : std::string();
+      const std::string host = mount.host.starts_with('/')
+                                   ? std::filesystem::path(mount.host).lexically_normal().string() + ":"
+                                   : std::string();
+      if (mount.host.starts_with('~'))
+        comment(strCat({"It was ", mount.host, " there: write ABSOLUTE_PATH:", mount.path, " for that."}));
       line("    - " + scalar(host + mount.path));
     }
   }
@@ -153,7 +177,22 @@ class Converter {
     comment(strCat({"A pool of the server says where: provider aws, region ", parameters_.region, ", type ",
                     parameters_.instance_type,
                     parameters_.max_price.empty() ? "" : ", max_price " + parameters_.max_price, "."}));
+    if (const std::string keys = keysOfPool(); !keys.empty())
+      comment("What its section aws says in their place: " + keys + ".");
     comment("pools: [aws]");
+  }
+
+  std::string keysOfPool() const {
+    std::vector<std::string> keys;
+    if (!parameters_.zone.empty()) keys.emplace_back("availabilityZone");
+    if (!parameters_.subnet.empty()) keys.emplace_back("subnetId");
+    if (!parameters_.ami_id.empty()) keys.emplace_back("amiId");
+    if (!parameters_.ami_name.empty()) keys.emplace_back("amiName");
+    if (parameters_.root_volume_gib > 0) keys.emplace_back("rootVolumeSize");
+    if (!parameters_.instance_profile_arn.empty()) keys.emplace_back("instanceProfileArn");
+    if (!parameters_.managed_policy_arns.empty()) keys.emplace_back("managedPolicyArns");
+    if (!parameters_.commands.empty()) keys.emplace_back("commands");
+    return join(keys, ", ");
   }
 
   void writeVolumes() {
@@ -178,6 +217,7 @@ class Converter {
     }
   }
 
+  const std::string& project_root_;
   const Project& project_;
   const Instance& instance_;
   const Parameters& parameters_;
@@ -187,8 +227,9 @@ class Converter {
 
 }  // namespace
 
-std::string convert(const Project& project, const Instance& instance, const Parameters& parameters) {
-  return Converter(project, instance, parameters).convert();
+std::string convert(const Project& project, const Instance& instance, const Parameters& parameters,
+                    const std::string& project_root) {
+  return Converter(project, instance, parameters, project_root).convert();
 }
 
 }  // namespace buoy::gateways::spotty

@@ -31,7 +31,8 @@ engine::Pool poolOf(const Project& project, const Instance& instance, const Para
                     const engine::Pool& model);
 
 // The same as a buoy.yaml, with a comment wherever something is not as it was: for whoever leaves
-// spotty.yaml.
-std::string convert(const Project& project, const Instance& instance, const Parameters& parameters);
+// spotty.yaml. `project_root` as in WorkspaceOptions.
+std::string convert(const Project& project, const Instance& instance, const Parameters& parameters,
+                    const std::string& project_root);
 
 }  // namespace buoy::gateways::spotty
