@@ -53,8 +53,8 @@ Result<int> runAttached(std::vector<std::string> command, const std::vector<std:
   return awaitEnd(child);
 }
 
-Result<int> runPipeline(std::vector<std::vector<std::string>> commands,
-                        const std::vector<std::string>& environment, int input) {
+Result<std::vector<int>> runPipeline(std::vector<std::vector<std::string>> commands,
+                                     const std::vector<std::string>& environment, int input) {
   std::vector<Spawned> children;
   Fd from;  // what the command before writes into
   Status begun;
@@ -74,12 +74,10 @@ Result<int> runPipeline(std::vector<std::vector<std::string>> commands,
     }
   }
   from.reset();
-  int code = 0;
-  for (const Spawned& child : children) {
-    if (const int ended = awaitEnd(child); ended != 0) code = ended;
-  }
+  std::vector<int> codes;
+  for (const Spawned& child : children) codes.push_back(awaitEnd(child));
   if (!begun) return fail(begun.error());
-  return code;
+  return codes;
 }
 
 Result<Fd> memoryFile(std::string_view content) {

@@ -17,9 +17,9 @@ Result<std::string> findProgram(const std::string& name, const std::vector<std::
 // signal N.
 Result<int> runAttached(std::vector<std::string> command, const std::vector<std::string>& environment);
 // Commands of which each reads what the one before it writes; the first reads `input` (-1: nothing), the last
-// writes to this program's standard output. The exit code of the last that failed; 0: none did.
-Result<int> runPipeline(std::vector<std::vector<std::string>> commands,
-                        const std::vector<std::string>& environment, int input = -1);
+// writes to this program's standard output. The exit code of each.
+Result<std::vector<int>> runPipeline(std::vector<std::vector<std::string>> commands,
+                                     const std::vector<std::string>& environment, int input = -1);
 // A file that is only in memory, to be read from its beginning.
 Result<Fd> memoryFile(std::string_view content);
 

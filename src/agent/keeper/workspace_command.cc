@@ -110,8 +110,7 @@ class WorkspaceProgram {
 
  private:
   static void tell(const std::string& step) {
-    std::printf("%.*s%s\n", static_cast<int>(api::kWorkspaceSign.size()), api::kWorkspaceSign.data(),
-                step.c_str());
+    std::printf("  - %s\n", step.c_str());
     std::fflush(stdout);
   }
 

@@ -20,8 +20,6 @@ namespace {
 
 namespace spotty = gateways::spotty;
 
-constexpr int kSshFailed = 255;  // what ssh ends with when it is not the command there that ended
-
 struct ShellFlags : SpottyFlags {
   bool host = false, list = false;
   std::string user, session;
@@ -61,10 +59,10 @@ int listSessions(const Context& context, const Reach& reach) {
 }
 
 // A terminal on the machine, to its end or to that of the way there.
-int attached(const Context& context, const SpottyChoice& choice, const Words& words) {
+int attached(const Context& context, const Reach& reach, const Words& words) {
   const auto code = runHere(words);
   if (!code) return failSpotty(context, code.error());
-  if (*code == kSshFailed && choice.instance.provider != spotty::ProviderKind::local)
+  if (reach.brokenBy(*code))
     context.note(
         "The connection to the machine ended; what runs there goes on. The same command comes back to it.\n");
   return *code;
@@ -89,7 +87,7 @@ int shell(const Context& context, const ShellFlags& flags) {
   Words words = {"--session", session};
   if (flags.host) words.emplace_back("--host");
   if (!flags.user.empty()) words.insert(words.end(), {"--user", flags.user});
-  return attached(context, *choice, (*reach)->workspace("shell", words, true));
+  return attached(context, **reach, (*reach)->workspace("shell", words, true));
 }
 
 tl::expected<api::WorkspaceScript, int> scriptOf(const Context& context, const SpottyChoice& choice,
@@ -142,13 +140,14 @@ int runScript(const Context& context, ScriptFlags flags) {
   }
   const auto begun = runFed((*reach)->workspace("script", {}, false), api::toJson(*script));
   if (!begun) return failSpotty(context, begun.error());
+  if (const auto broken = (*reach)->brokenBy(*begun)) return failSpotty(context, *broken);
   if (*begun != 0) return *begun;
   if (::isatty(STDIN_FILENO) == 0 || ::isatty(STDOUT_FILENO) == 0) {
     context.note(
         strCat({"The script runs in the session ", script->session, "; come back to it from a terminal.\n"}));
     return 0;
   }
-  return attached(context, *choice, (*reach)->workspace("attach", {"--session", script->session}, true));
+  return attached(context, **reach, (*reach)->workspace("attach", {"--session", script->session}, true));
 }
 
 int execute(const Context& context, const ExecFlags& flags) {
@@ -168,7 +167,10 @@ int execute(const Context& context, const ExecFlags& flags) {
   words.emplace_back("--");
   words.insert(words.end(), flags.command.begin(), flags.command.end());
   const auto code = runHere((*reach)->workspace("exec", words, flags.terminal));
-  return code ? *code : failSpotty(context, code.error());
+  if (!code) return failSpotty(context, code.error());
+  if (const auto broken = (*reach)->brokenBy(*code))
+    context.note(strCat({cleaned(broken->message), "; the command may go on there.\n"}));
+  return *code;
 }
 
 // ---- sync, download, convert

@@ -112,6 +112,7 @@ int prepare(const Context& context, const SpottyChoice& choice, const Reach& rea
   const auto plan = spotty::planOf(choice.project, choice.instance, choice.parameters, options);
   const auto kept = runFed(reach.beside("plan", {}), api::toJson(plan));
   if (!kept) return failSpotty(context, kept.error());
+  if (const auto broken = reach.brokenBy(*kept)) return failSpotty(context, *broken);
   if (*kept != 0) return static_cast<int>(ExitCode::failure);
   context.print("  - syncing the project... ");
   if (const int code = syncProject(context, choice, reach, false, true); code != 0) return code;
@@ -122,6 +123,7 @@ int prepare(const Context& context, const SpottyChoice& choice, const Reach& rea
 int upContainer(const Context& context, const SpottyChoice& choice, const Reach& reach) {
   const auto code = runHere(reach.workspace("up", {}, false));
   if (!code) return failSpotty(context, code.error());
+  if (const auto broken = reach.brokenBy(*code)) return failSpotty(context, *broken);
   if (*code != 0) return static_cast<int>(ExitCode::failure);
   context.print(strCat({"The container of ", titleOf(choice), " is running.\n"}));
   return 0;
@@ -222,8 +224,10 @@ int start(const Context& context, const StartFlags& flags) {
   if (!running) return failSpotty(context, running.error());
   if (*running) {
     if (!confirmed(context,
-                   strCat({titleOf(*choice), " is already running. Are you sure you want to restart it?"})))
+                   strCat({titleOf(*choice), " is already running. Are you sure you want to restart it?"}))) {
+      context.print("It runs on as it is.\n");
       return 0;
+    }
     if (const int code = stopWorkspace(context, **connection, *choice, **running); code != 0) return code;
   }
   context.print(strCat({"Preparing to start ", titleOf(*choice), "...\n"}));
@@ -251,6 +255,7 @@ int stop(const Context& context, const SpottyFlags& flags) {
     if (!reach) return reach.error();
     const auto code = runHere((*reach)->workspace("down", {}, false));
     if (!code) return failSpotty(context, code.error());
+    if (const auto broken = (*reach)->brokenBy(*code)) return failSpotty(context, *broken);
     (*reach)->close();
     if (*code == 0) context.print(strCat({"The container of ", titleOf(*choice), " was removed.\n"}));
     return *code;
@@ -273,6 +278,7 @@ int statusOfRemote(const Context& context, const SpottyChoice& choice) {
   const auto reach = reachRunning(context, choice);
   if (!reach) return reach.error();
   const auto listed = askProgram((*reach)->beside("list", {}));
+  if (!listed && listed.error().code == ErrorCode::unavailable) return failSpotty(context, listed.error());
   if (!listed) return notRunning(context, choice);
   context.print(strCat({titleOf(choice), " is reachable at ", choice.parameters.host, ".\n"}));
   openPorts(context, choice, **reach);

@@ -92,6 +92,7 @@ int notRunning(const Context& context, const SpottyChoice& choice) {
 
 bool confirmed(const Context& context, const std::string& question) {
   const std::string answer = ask(context, question + " [y/N] ");
+  if (!std::cin) context.note("\n");  // nobody pressed Enter
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 

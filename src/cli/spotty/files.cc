@@ -188,10 +188,13 @@ Status copyAll(const Difference& difference, const std::string& from, const std:
   return copies.wait();
 }
 
-Status pipe(std::vector<Words> commands, const Difference& difference) {
+Status pipe(std::vector<Words> commands, const Difference& difference, const Reach& reach) {
   BUOY_TRY(const os::Fd names, os::memoryFile(difference.names));
-  BUOY_TRY(const int code, os::runPipeline(std::move(commands), ownEnvironment(), names.get()));
-  if (code == 0) return {};
+  BUOY_TRY(const std::vector<int> codes, os::runPipeline(std::move(commands), ownEnvironment(), names.get()));
+  for (const int code : codes) {
+    if (auto broken = reach.brokenBy(code)) return fail(std::move(*broken));
+  }
+  if (std::all_of(codes.begin(), codes.end(), [](int code) { return code == 0; })) return {};
   return fail(ErrorCode::unavailable, "the files did not go over (see above)", true);
 }
 
@@ -221,7 +224,7 @@ Result<FileReport> sendProject(const SpottyChoice& choice, const Reach& reach, b
     BUOY_TRY_VOID(pipe(
         {tarWords(choice.root, {"--null", "--verbatim-files-from", "-T", "-", "--format=posix", "-chf", "-"}),
          reach.beside("receive", {})},
-        difference));
+        difference, reach));
   }
   return difference.report;
 }
@@ -240,7 +243,7 @@ Result<FileReport> fetchFiles(const SpottyChoice& choice, const Reach& reach,
   if (!reach.projectHere().empty()) {
     BUOY_TRY_VOID(copyAll(difference, reach.projectHere(), choice.root));
   } else {
-    BUOY_TRY_VOID(pipe({reach.beside("send", {}), tarWords(choice.root, {"-xf", "-"})}, difference));
+    BUOY_TRY_VOID(pipe({reach.beside("send", {}), tarWords(choice.root, {"-xf", "-"})}, difference, reach));
   }
   return difference.report;
 }

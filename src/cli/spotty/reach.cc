@@ -28,6 +28,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr Duration kProgramPatience = std::chrono::minutes{10};
+constexpr int kSshFailed = 255;  // what ssh ends with when it is not the command there that ended
 constexpr std::size_t kMostAnswer = 256u << 20;
 constexpr std::uint64_t kMostAgent = 256u << 20;
 
@@ -122,6 +123,12 @@ class SshReach final : public Reach {
     return words;
   }
 
+  std::optional<Error> brokenBy(int code) const override {
+    // A program may end with that, too; then the connection that they share is still there.
+    if (code != kSshFailed || askProgram(joined(ssh_, {"-O", "check", host_}))) return std::nullopt;
+    return Error{ErrorCode::unavailable, strCat({"the connection to ", host_, " was lost"}), true};
+  }
+
   Result<int> forward(int port, int wanted) const override {
     if (tunnel(port, wanted)) return wanted;
     BUOY_TRY(const int other, freePort());
@@ -150,14 +157,10 @@ Result<Words> sshWords(const SshPlace& place) {
   BUOY_TRY_VOID(os::makeDirectories(own + "/ssh", 0700));
   Words words = {"ssh", "-p", std::to_string(place.port), "-i", place.key};
   const std::vector<std::string> options = {
-      "IdentitiesOnly=yes",
-      "BatchMode=yes",
-      "ConnectTimeout=10",
-      "ServerAliveInterval=15",
-      "LogLevel=ERROR",
-      "ControlMaster=auto",
-      place.tunnels ? "ControlPersist=yes" : "ControlPersist=1h",
-      strCat({"ControlPath=", own, "/ssh/%C"}),
+      "IdentitiesOnly=yes", "BatchMode=yes", "ConnectTimeout=10",
+      // A network that is silent is given up after 20 s; what runs there goes on.
+      "ServerAliveInterval=5", "ServerAliveCountMax=3", "LogLevel=ERROR", "ControlMaster=auto",
+      place.tunnels ? "ControlPersist=yes" : "ControlPersist=1h", strCat({"ControlPath=", own, "/ssh/%C"}),
       place.known ? "StrictHostKeyChecking=accept-new" : "StrictHostKeyChecking=no",
       strCat({"UserKnownHostsFile=", place.known ? own + "/known_hosts" : "/dev/null"})};
   for (const std::string& option : options) words.insert(words.end(), {"-o", option});
@@ -176,8 +179,8 @@ Result<std::string> bringAgent(const Words& ssh, const std::string& host) {
   words.back() = strCat({"mkdir -p .cache/buoy && cat >", name, ".part && chmod 755 ", name, ".part && mv ",
                          name, ".part ", name});
   BUOY_TRY(const os::Fd file, os::openFile(agent, O_RDONLY));
-  BUOY_TRY(const int code, os::runPipeline({words}, ownEnvironment(), file.get()));
-  if (code != 0) return fail(ErrorCode::unavailable, "buoy-agent could not be copied to " + host);
+  BUOY_TRY(const std::vector<int> codes, os::runPipeline({words}, ownEnvironment(), file.get()));
+  if (codes.front() != 0) return fail(ErrorCode::unavailable, "buoy-agent could not be copied to " + host);
   return name;
 }
 
@@ -195,15 +198,22 @@ Result<int> runHere(const Words& words) {
 
 Result<int> runFed(const Words& words, std::string_view input) {
   BUOY_TRY(const os::Fd file, os::memoryFile(input));
-  return os::runPipeline({words}, ownEnvironment(), file.get());
+  BUOY_TRY(const std::vector<int> codes, os::runPipeline({words}, ownEnvironment(), file.get()));
+  return codes.front();
 }
 
 Result<std::string> askProgram(const Words& words) {
   BUOY_TRY(os::CommandOutput output, os::runCommand(words, ownEnvironment(), kProgramPatience, kMostAnswer));
   if (output.status.code == 0) return std::move(output.out);
-  const std::string said(trim(output.err));
-  return fail(ErrorCode::failed_precondition,
-              said.empty() ? strCat({words[0], " failed with ", output.status.toString()}) : said);
+  std::string_view said = trim(output.err);
+  constexpr std::string_view kOwnSign = "error: ";  // buoy-agent's; who asked says it again
+  if (said.starts_with(kOwnSign)) said.remove_prefix(kOwnSign.size());
+  if (words[0] == "ssh" && output.status.code == kSshFailed)
+    return fail(ErrorCode::unavailable,
+                std::string(said.empty() ? "the connection to the machine was lost" : said));
+  return fail(
+      ErrorCode::failed_precondition,
+      said.empty() ? strCat({words[0], " failed with ", output.status.toString()}) : std::string(said));
 }
 
 Result<std::unique_ptr<Reach>> reachLocal(const SpottyChoice& choice, bool running) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ class Reach {
   virtual ~Reach() = default;
   // The words that run `buoy-agent workspace VERB --directory DIR …` there. `terminal`: it needs this one's.
   virtual Words workspace(const std::string& verb, const Words& more, bool terminal) const = 0;
+  // What the exit code of such words says of the way there; nullopt: it is the program's own.
+  virtual std::optional<Error> brokenBy(int) const { return std::nullopt; }
   // The project's files are in a directory of this host; empty: they are not.
   virtual std::string projectHere() const { return {}; }
   // What has to stand on its own, before and beside the machine: `plan`, the files.
@@ -50,7 +53,7 @@ bool declaresPorts(const SpottyChoice& choice);
 Result<int> runHere(const Words& words);
 // The same with a text as its input.
 Result<int> runFed(const Words& words, std::string_view input);
-// What it writes, at most 256 MiB.
+// What it writes, at most 256 MiB. unavailable: there is no way to the machine.
 Result<std::string> askProgram(const Words& words);
 std::vector<std::string> ownEnvironment();  // "NAME=value"
 
