@@ -12,7 +12,6 @@
 #include "cli/job_feed.h"
 #include "cli/line_queue.h"
 #include "cli/spotty/aws_account.h"
-#include "cli/story.h"
 #include "cli/submission.h"
 #include "gateways/spotty/workspace.h"
 
@@ -22,6 +21,7 @@ namespace {
 namespace spotty = gateways::spotty;
 
 constexpr Duration kLookEvery = std::chrono::milliseconds{100};
+constexpr Duration kLookAtLeast = std::chrono::seconds{1};
 // As Spotty waits for a launch.
 constexpr Duration kStartPatience = std::chrono::minutes{30};
 constexpr int kTail = 2000;
@@ -169,6 +169,18 @@ class StartFollower {
   engine::JobPhase phase_ = engine::JobPhase::queued;
 };
 
+// Of what goes on after a job's end no feed tells: it is asked for, more and more rarely.
+class Looks {
+ public:
+  void pause() {
+    pauseFor(next_, {});
+    next_ = std::min(next_ * 2, kLookAtLeast);
+  }
+
+ private:
+  Duration next_ = kLookEvery;
+};
+
 // A job that has ended names its machines no more, while they still end.
 Result<bool> anyMachineIn(Connection& connection, const std::string& pool) {
   BUOY_TRY(const std::string body, connection.get("/v1/machines"));
@@ -179,13 +191,12 @@ Result<bool> anyMachineIn(Connection& connection, const std::string& pool) {
 
 // Until the job has ended and no machine is left in its pool, which is its alone and has its name.
 Result<api::JobView> awaitMachinesEnd(Connection& connection, JobId job) {
-  for (;;) {
-    BUOY_TRY(api::JobView view, fetchJob(connection, job.toString()));
-    if (engine::isTerminal(view.phase)) {
-      BUOY_TRY(const bool left, anyMachineIn(connection, view.request.name));
-      if (!left) return view;
-    }
-    pauseFor(kLookEvery, {});
+  const FeedSource events = eventSource(job, [](const api::RecordView&) {});
+  BUOY_TRY_VOID(readFeed(connection, job, events, [](bool) {}, {}));
+  BUOY_TRY(api::JobView view, fetchJob(connection, job.toString()));
+  for (Looks looks;; looks.pause()) {
+    BUOY_TRY(const bool left, anyMachineIn(connection, view.request.name));
+    if (!left) return view;
   }
 }
 
@@ -197,15 +208,21 @@ class VolumesFollower {
 
   Status follow() {
     const auto give_up = std::chrono::steady_clock::now() + kVolumesPatience;
-    for (;;) {
-      BUOY_TRY(const std::vector<api::RecordView> records, fetchRecords(connection_, job_));
-      for (; seen_ < records.size(); ++seen_) note(records[seen_].record.detail);
+    const FeedSource events =
+        eventSource(job_, [this](const api::RecordView& record) { note(record.record.detail); });
+    // What has ended is read to its end at once, and from there on the next time.
+    std::string cursor;
+    for (Looks looks;; looks.pause()) {
+      BUOY_TRY(const std::string body, connection_.get(events.target(cursor, false)));
+      for (const std::string_view line : split(body, '\n')) {
+        if (line.empty()) continue;
+        BUOY_TRY(cursor, events.deliver(line));
+      }
       if (settled_ >= had_.size()) return {};
       if (std::chrono::steady_clock::now() >= give_up) {
         context_.note("its volumes are still being settled; `buoy why` has the rest\n");
         return {};
       }
-      pauseFor(kLookEvery, {});
     }
   }
 
@@ -229,7 +246,7 @@ class VolumesFollower {
   Connection& connection_;
   const SpottyChoice& choice_;
   const JobId job_;
-  std::size_t seen_ = 0, settled_ = 0;
+  std::size_t settled_ = 0;
   std::set<std::string> had_;
 };
 
