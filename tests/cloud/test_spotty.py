@@ -17,15 +17,26 @@ IMAGE = "localhost/spotty-busybox:1"
 START = 120  # seconds of a start
 NAME = "spotty-digits-aws-1"
 
-COMMANDS = f"""\
+
+def instances(parameters, importer="podman"):
+    """The one instance, whose commands make the image on its machine: nothing can be pulled there."""
+    return f"""
+instances:
+  - name: aws-1
+    provider: aws
+    parameters:
+      region: us-east-1
+      instanceType: m5.large
       commands: |
         mkdir -p /tmp/image/bin /tmp/image/tmp /tmp/image/etc
         cp "$(command -v busybox)" /tmp/image/bin/busybox
         for each in {" ".join(APPLETS)}; do ln -sf busybox "/tmp/image/bin/$each"; done
         echo root:x:0:0:root:/root:/bin/sh >/tmp/image/etc/passwd
-        tar -C /tmp/image -c . | podman import - {IMAGE}"""
+        tar -C /tmp/image -c . | {importer} import - {IMAGE}
+{parameters}"""
 
-PROJECT = f"""
+
+CONTAINER = f"""
 project:
   name: Digits
   syncFilters:
@@ -39,19 +50,13 @@ container:
     - {{name: workspace, mountPath: /workspace}}
     - {{name: data, mountPath: /data}}
   commands: echo made >/workspace/made
-instances:
-  - name: aws-1
-    provider: aws
-    parameters:
-      region: us-east-1
-      instanceType: m5.large
-{COMMANDS}
+"""
+PROJECT = CONTAINER + instances("""\
       volumes:
-        - {{name: workspace, parameters: {{size: 1, deletionPolicy: retain}}}}
-        - {{name: data, parameters: {{size: 1, deletionPolicy: update_snapshot}}}}
-        - {{name: models, parameters: {{size: 1}}}}
-        - {{name: cache, parameters: {{size: 1, deletionPolicy: delete}}}}
-""" + SCRIPTS
+        - {name: workspace, parameters: {size: 1, deletionPolicy: retain}}
+        - {name: data, parameters: {size: 1, deletionPolicy: update_snapshot}}
+        - {name: models, parameters: {size: 1}}
+        - {name: cache, parameters: {size: 1, deletionPolicy: delete}}""") + SCRIPTS
 
 
 @pytest.fixture
@@ -164,20 +169,13 @@ containers:
     env: {{GREETING: hello}}
     runtimeParameters: [--shm-size, 32m]
     volumeMounts: [{{name: workspace, mountPath: /workspace}}]
-instances:
-  - name: aws-1
-    provider: aws
-    parameters:
-      region: us-east-1
-      instanceType: m5.large
+""" + instances("""\
       spotInstance: true
       amiName: ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server
       instanceProfileArn: arn:aws:iam::123456789012:instance-profile/mine
       localSshPort: PORT
       dockerDataRoot: /disk/docker
-{COMMANDS.replace("podman import", "docker import")}
-      volumes: [{{name: workspace, parameters: {{size: 1, mountDir: /disk, deletionPolicy: Delete}}}}]
-""" + SCRIPTS
+      volumes: [{name: workspace, parameters: {size: 1, mountDir: /disk, deletionPolicy: Delete}}]""", "docker") + SCRIPTS
 
 
 @pytest.fixture
@@ -310,3 +308,64 @@ def test_the_article_with_a_reclaim_in_the_middle(cloud, spotty):
     assert "is not running" in spotty.run("spotty", "run", "train", check=1).stderr
     spotty.run("aws", "orphans", "--remove", check=0)
     assert {kind for kind, _ in cloud.leftovers()} <= {"bucket", "object", "volume", "snapshot", "key pair"}, cloud.leftovers()
+
+
+@pytest.mark.long
+def test_volumes_follow_to_another_zone_and_the_scripts_with_them(cloud, spotty):
+    ec2 = cloud.client("ec2")
+    old = old_snapshot(ec2, "digits-aws-1-data")
+    spotty.write("spotty.yaml", CONTAINER + instances("""\
+      volumes:
+        - {name: workspace, parameters: {size: 1}}
+        - {name: data, parameters: {deletionPolicy: update_snapshot}}""") + SCRIPTS)
+    spotty.run("spotty", "start", check=0, limit=START)
+    spotty.run("spotty", "run", "train", check=0)
+    wait_for(lambda: steps(cloud) > 3, "steps")
+    spotty.run("spotty", "exec", "--", "sh", "-c", "echo kept >/data/kept", check=0)
+    first, = cloud.instances("running")
+    before = {name: volume["VolumeId"] for name, volume in disks(ec2).items()}
+    seen = steps(cloud)
+    cloud.capacity("m5.large", first["zone"], spot=0, on_demand=0, notice=5)
+    spotty.wait_log(NAME, "script train was started again", limit=2 * START)
+    second, = cloud.instances("running")
+    assert second["zone"] != first["zone"]
+    wait_for(lambda: steps(cloud) > seen, "training that goes on")
+    assert spotty.run("spotty", "exec", "--", "cat", "/data/kept", check=0).stdout == "kept\n"
+    shown = spotty.run("spotty", "status", check=0).stdout
+    assert "script train was started again" in shown and second["zone"] in shown
+    told = spotty.run("why", NAME, check=0).stdout
+    assert set(disks(ec2)) == set(before) and not set(before.values()) & {each["VolumeId"] for each in disks(ec2).values()}
+    for name, volume in before.items():
+        assert f"there was no machine in {first['zone']}: volume {name} ({volume}) was deleted; its content is in snapshot" in told, told
+
+    # At the end each policy as if nothing had moved: no snapshot of the way is left, and the old one is updated.
+    stopped = spotty.run("spotty", "stop", check=0, limit=START).stdout
+    assert stopped.count("its content is in snapshot") == 2, stopped
+    left = snapshots_by_name(ec2)
+    assert set(left) == {"digits-aws-1-workspace", "digits-aws-1-data"} and left["digits-aws-1-data"]["SnapshotId"] != old, left
+    assert not disks(ec2)
+
+
+def test_a_full_disk_on_the_machine(cloud, spotty):
+    spotty.write("spotty.yaml", CONTAINER + instances("      volumes: [{name: workspace, parameters: {size: 1, deletionPolicy: delete}}]") + SCRIPTS)
+    spotty.run("spotty", "start", check=0, limit=START)
+    full = spotty.run("spotty", "exec", "--", "sh", "-c", "dd if=/dev/zero of=/workspace/fill bs=1M count=2000 && echo all", check=1)
+    assert "No space left on device" in full.stderr and "all" not in full.stdout
+
+    # What is new does not fit, nor what is changed, which stays as it was.
+    spotty.write("train.py", "x" * (8 << 20))
+    failed = spotty.run("spotty", "sync", check=1).stderr
+    assert len(failed.splitlines()) == 1 and "No space left on device" in failed, failed
+    assert "sync to instance 'aws-1'" in failed and "/mnt/digits-aws-1-workspace/project/train.py" in failed, failed
+    assert on_machine(cloud, "cat", "/mnt/digits-aws-1-workspace/project/train.py") == "pass\n"
+    assert spotty.run("spotty", "exec", "--", "true", check=1).stderr == failed, "nothing runs with other files than were meant"
+
+    # The machine is of use, and is cleaned up by its own means.
+    assert "m5.large" in spotty.run("spotty", "status", check=0).stdout
+    spotty.run("spotty", "exec", "--no-sync", "--", "rm", "/workspace/fill", check=0)
+    spotty.run("spotty", "sync", check=0)
+    assert len(on_machine(cloud, "cat", "/mnt/digits-aws-1-workspace/project/train.py")) == 8 << 20
+    assert on_machine(cloud, "ls", "-A", "/mnt/digits-aws-1-workspace/project").split() == ["spotty.yaml", "train.py"], "nothing half is left"
+    spotty.run("spotty", "run", "train", check=0)
+    wait_for(lambda: steps(cloud) > 0, "steps")
+    spotty.run("spotty", "stop", check=0, limit=START)

@@ -29,18 +29,19 @@ int uploadProject(const Context& context, const SpottyChoice& choice, const std:
 
 int syncProject(const Context& context, const SpottyChoice& choice, const Reach& reach, bool dry_run,
                 bool quiet) {
+  const std::string to_instance = "sync to instance " + inQuotes(choice.instance.name);
   if (choice.instance.provider == gateways::spotty::ProviderKind::aws) {
     const auto copy = projectCopyOf(choice);
     if (!copy) return failSpotty(context, copy.error().wrap("sync"));
     const int sent = uploadProject(context, choice, *copy, dry_run, quiet);
     if (sent != 0 || dry_run) return sent;
     const auto fetched = askProgram(reach.workspace("pull", {}, false));
-    return fetched ? 0 : failSpotty(context, fetched.error().wrap("sync"));
+    return fetched ? 0 : failSpotty(context, fetched.error().wrap(to_instance));
   }
   const auto report = sendProject(choice, reach, dry_run, [&](const std::string& path) {
     if (!quiet) context.print(strCat({dry_run ? "(dryrun) " : "", "upload: ", cleaned(path), "\n"}));
   });
-  return report ? 0 : failSpotty(context, report.error().wrap("sync"));
+  return report ? 0 : failSpotty(context, report.error().wrap(to_instance));
 }
 
 }  // namespace buoy::cli
