@@ -11,7 +11,7 @@ constexpr const char* kHead = R"sh(#!/bin/sh
 # Buoy: makes this machine one of its own. What happens is told in boot.log.
 umask 077
 root="${BUOY_ROOT:-/var/lib/buoy}"
-mkdir -p "$root" && cd "$root" || exit 1
+mkdir -p "$root" && chmod 700 "$root" && cd "$root" || exit 1
 exec >>"$root/boot.log" 2>&1
 PATH="${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin:/usr/local/bin"
 cat >end.sh <<'BUOY_END_OF_FILE'
@@ -43,6 +43,8 @@ constexpr const char* kCommands =
 constexpr const char* kStart = R"sh(cat >run.sh <<'BUOY_END_OF_FILE'
 #!/bin/sh
 cd "$(dirname "$0")" || exit 1
+# As systemd starts it: nobody else comes into this directory, and containers' users are to read what is theirs.
+umask 022
 . ./environment
 trap 'kill "$agent"; wait "$agent"' TERM
 while :; do

@@ -52,6 +52,18 @@ TEST(UserDataScript, FetchesTheAgentAndStartsItWithItsConfiguration) {
   EXPECT_EQ(info.st_mode & 0077u, 0u);
 }
 
+TEST(UserDataScript, KeepsItsDirectoryToItselfAndJobsFilesToTheirOwnModes) {
+  Machine machine("#!/bin/sh\necho x >started\n");
+  ASSERT_TRUE(os::makeDirectories(machine.path("root"), 0755));
+  machine.boot();
+  struct stat root {
+  }, made{};
+  ASSERT_EQ(::stat(machine.path("root").c_str(), &root), 0);
+  ASSERT_EQ(::stat(machine.path("root/started").c_str(), &made), 0);
+  EXPECT_EQ(root.st_mode & 0777u, 0700u);
+  EXPECT_EQ(made.st_mode & 0777u, 0644u);
+}
+
 TEST(UserDataScript, LeavesWhatTheMachineHasInItsOwnEnvironment) {
   Machine machine("#!/bin/sh\necho $AWS_REGION >started\n");
   machine.data_.environment = {{"AWS_REGION", "given"}};
