@@ -124,7 +124,11 @@ void MapReader::refuseUnknown() {
   if (node_.kind != Node::Kind::map) return;
   for (const Node& item : node_.items) {
     if (std::find(known_.begin(), known_.end(), item.key) != known_.end()) continue;
-    const std::vector<std::string> candidates(known_.begin(), known_.end());
+    std::vector<std::string> candidates;  // a key may have been asked for more than once
+    for (const std::string_view key : known_) {
+      if (std::find(candidates.begin(), candidates.end(), key) == candidates.end())
+        candidates.emplace_back(key);
+    }
     // A long key costs quadratic time to compare and is no slip of the finger.
     const auto meant = item.key.size() <= 64 ? nearest(item.key, candidates) : std::nullopt;
     problems_.add(

@@ -74,6 +74,8 @@ TEST(SpottyRules, OfTheWhole) {
       {strCat({kProject, kContainers, kInstances, "instance: {}\n"}), "instance: is the form of Spotty 1.1"},
       {strCat({kProject, kContainers, kInstances, "script: {}\n"}),
        "script: unknown key 'script'; did you mean 'scripts'?"},
+      {strCat({kProject, kContainers, kInstances, "frobnicate: 1\n"}),
+       "unknown key 'frobnicate'; known here: containers, container, instance, project, instances, scripts"},
       {strCat({kProject, kContainers, kInstances, "scripts: {}\n"}), "scripts: is empty"},
       {strCat({kProject, kContainers, kInstances, "scripts:\n"}), "scripts: is empty"},
       {strCat({kProject, kContainers, kInstances, "scripts: {'a b': x}\n"}),
