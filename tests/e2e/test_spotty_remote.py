@@ -165,7 +165,8 @@ def test_a_machine_of_ones_own(far):
     counting, shell = far.terminal("run", "count"), far.terminal("sh")
     counting.wait("step 3")
     shell.wait("#")
-    shell.keys("stays=there", "Enter")
+    shell.keys("stays=there; echo has $stays", "Enter")
+    shell.wait("has there")  # it has come so far
     far.machine.cut()
     for terminal in (counting, shell):
         terminal.wait("The connection to the machine ended; what runs there goes on.")
@@ -193,7 +194,8 @@ def test_a_network_that_falls_silent(far_by_cable):
     counting, shell = far.terminal("run", "count"), far.terminal("sh")
     counting.wait("step 3")
     shell.wait("#")
-    shell.keys("stays=there", "Enter")
+    shell.keys("stays=there; echo has $stays", "Enter")
+    shell.wait("has there")  # it has come so far
     # A file that takes longer than the network lasts.
     with open(far.project / "big", "wb") as big:
         big.truncate(1 << 40)

@@ -85,7 +85,7 @@ class Converter {
       comment("It is no shell's: where it has {{NAME}} it is to read that variable.");
     std::string script = shell ? variablesOf(text) : text;
     if (!text.starts_with("#!")) script.insert(0, strCat({kUsualFirst, "\nset -xe\n"}));
-    block("run", first == "#!/bin/sh" ? script : throughFile(name, std::move(script)), "  ");
+    block("run", first == "#!/bin/sh" ? script : throughFile(std::move(script)), "  ");
     std::string others;
     for (const auto& [other, unused] : project_.scripts) {
       if (other != name) others += (others.empty() ? "" : ", ") + other;
@@ -94,13 +94,12 @@ class Converter {
   }
 
   // A job's own text is the image's /bin/sh's; what is another program's is given to that as a file.
-  static std::string throughFile(const std::string& name, std::string script) {
+  static std::string throughFile(std::string script) {
     if (!script.ends_with('\n')) script += '\n';
     std::string word = "END_OF_SCRIPT";
     while (script.find(word) != std::string::npos) word += "_";
-    const std::string file = "/tmp/" + name;
-    return strCat(
-        {"cat >", file, " <<'", word, "'\n", script, word, "\nchmod +x ", file, "\nexec ", file, "\n"});
+    return strCat({"script=$(mktemp)\ncat >\"$script\" <<'", word, "'\n", script, word,
+                   "\nchmod +x \"$script\"\nexec \"$script\"\n"});
   }
 
   // {{NAME}} as ${NAME}.
