@@ -175,8 +175,9 @@ def test_a_machine_of_ones_own(far):
     wait_for(lambda: int((project / "count").read_text() or 0) > before, "steps after the connection is gone")
     counting, shell = far.terminal("run", "count"), far.terminal("sh")
     counting.wait(f"step {before + 3}")
-    shell.keys("clear; echo it is $stays; exit", "Enter")
+    shell.keys("clear; echo it is $stays", "Enter")
     shell.wait("it is there")
+    shell.keys("exit", "Enter")  # which clears the screen
     (project / "go").touch()
     counting.wait("Pane is dead")
     counting.keys("C-b", "d")
@@ -217,8 +218,9 @@ def test_a_network_that_falls_silent(far_by_cable):
     os.unlink(far.project / "big")
     counting, shell = far.terminal("run", "count"), far.terminal("sh")
     counting.wait(f"step {before + 3}")
-    shell.keys("clear; echo it is $stays; exit", "Enter")
+    shell.keys("clear; echo it is $stays", "Enter")
     shell.wait("it is there")
+    shell.keys("exit", "Enter")  # which clears the screen
     assert far.run("spotty", "sync", check=0).stdout == ""
     (project / "go").touch()
     counting.wait("Pane is dead")
