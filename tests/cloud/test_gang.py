@@ -34,7 +34,8 @@ def test_a_gang_that_loses_a_machine_goes_on_from_what_all_of_it_had_saved(cloud
     assert view["attempts"] == 2 and view["failures"] == 0
     log = buoy.run("logs", job).stdout
     resumed = {line.rsplit(" ", 1)[1] for line in log.splitlines() if "resumed at step" in line}
-    assert len(resumed) == 1 and int(resumed.pop()) in (50, 100, 150), log
+    step = int(resumed.pop())
+    assert not resumed and step > 0 and step % 50 == 0, log  # all of them where all had saved, every 50 steps
 
     assert reference.wait(120) == 0
     buoy.run("download", job, "got", check=0)
