@@ -24,24 +24,11 @@ std::string lacks(const api::JobSpec& job, InputSource::Part part) {
   return "";
 }
 
-// "j42", or the newest job of that name that is older than `before` (if that is one).
-Result<store::JobRow> find(store::Store& store, const std::string& word, JobId before) {
-  if (JobId::parse(word) || !before) return findJob(store, word);
-  store::JobQuery query;
-  query.name = word;
-  query.before = before;
-  query.limit = 1;
-  BUOY_TRY(const std::vector<store::JobRow> rows, store.jobs(query));
-  if (!rows.empty()) return store.job(rows.front().id);
-  if (JobId::parse("j" + word)) return findJob(store, "j" + word);
-  return fail(ErrorCode::not_found, "there is no job '" + word + "'");
-}
-
 // `from` becomes that of one job; which one is the answer, if it is a job's.
 Result<std::optional<store::JobRow>> resolve(store::Store& store, std::string& from, JobId before) {
   BUOY_TRY(InputSource source, api::parseInputSource(from));
   if (source.kind != InputSource::Kind::job) return std::optional<store::JobRow>();
-  BUOY_TRY(const store::JobRow row, find(store, source.job, before));
+  BUOY_TRY(const store::JobRow row, findJob(store, source.job, before));
   source.job = row.id.toString();
   const auto spec = api::parseJobJson(row.spec);
   if (!spec)

@@ -227,10 +227,11 @@ void outputs(Services& services, Call call) {
 
 }  // namespace
 
-Result<store::JobRow> findJob(store::Store& store, const std::string& word) {
+Result<store::JobRow> findJob(store::Store& store, const std::string& word, JobId before) {
   if (const auto id = JobId::parse(word)) return store.job(*id);
   store::JobQuery query;
   query.name = word;
+  query.before = before;
   query.limit = 1;
   BUOY_TRY(const std::vector<store::JobRow> rows,
            word.empty() ? std::vector<store::JobRow>() : store.jobs(query));

@@ -58,7 +58,8 @@ void addKeyRoutes(Router& router, Services& services);
 void addBlobRoutes(Router& router, Services& services);
 void addAgentRoutes(Router& router, Services& services);
 
-// "j42", or the newest job of that name. not_found.
-Result<store::JobRow> findJob(store::Store& store, const std::string& word);
+// "j42", or the newest job of that name (older than `before`, if that is one), or "42" where none has it.
+// not_found.
+Result<store::JobRow> findJob(store::Store& store, const std::string& word, JobId before = {});
 
 }  // namespace buoy::control

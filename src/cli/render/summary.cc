@@ -44,20 +44,19 @@ bool runsOn(const JobStory& story, const api::MemberView& member) {
          member.phase == engine::MemberPhase::running;
 }
 
-Time settledUntil(const std::vector<TimelineRow::Piece>& pieces, Time begin) {
-  for (const TimelineRow::Piece& piece : pieces) begin = std::max(begin, piece.end);
-  return begin;
+// Until when the ledger knows what a member's machine did.
+Time settledUntil(const JobStory& story, const api::MemberView& member) {
+  Time until = member.since;
+  for (const api::SpanView& span : story.job.spans)
+    if (span.machine == member.machine) until = std::max(until, span.end);
+  return until;
 }
 
-// "  not saved  6.9s": what a loss would take, and no ledger has yet; empty: nothing runs.
+// "  since then 6.9s not saved yet …": what a loss would take, and no ledger has yet; empty: nothing runs.
 std::string unsettledLine(const Look& look, const JobStory& story) {
   Duration time{};
   for (const api::MemberView& member : story.job.members) {
-    if (!runsOn(story, member)) continue;
-    Time until = member.since;
-    for (const api::SpanView& span : story.job.spans)
-      if (span.machine == member.machine) until = std::max(until, span.end);
-    time += std::max(story.looked - until, Duration{});
+    if (runsOn(story, member)) time += std::max(story.looked - settledUntil(story, member), Duration{});
   }
   if (time <= Duration{}) return "";
   return strCat({"  ", paint(look, Color::dim, "since then "), formatDuration(time),
@@ -78,7 +77,7 @@ std::vector<TimelineRow> timelineRows(const JobStory& story) {
     if (!runsOn(story, member)) continue;
     const auto [row, is_new] = rows.try_emplace(member.machine);
     if (is_new) order.push_back(member.machine);
-    const Time begin = settledUntil(row->second.pieces, member.since);
+    const Time begin = settledUntil(story, member);
     if (begin < story.looked) row->second.pieces.push_back({begin, story.looked, engine::Use::useful});
   }
   std::erase_if(order, [&](MachineId machine) { return rows[machine].pieces.empty(); });
